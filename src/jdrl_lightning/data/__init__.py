@@ -1,0 +1,1 @@
+"""Image pairs: rendered from photographs, from textures, or the user's own."""

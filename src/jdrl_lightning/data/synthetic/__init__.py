@@ -1,0 +1,1 @@
+"""Rendered defocus pairs whose truth is known."""

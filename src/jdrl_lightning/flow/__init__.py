@@ -1,0 +1,19 @@
+"""Optical flow: estimators by name, warping, calibration masks."""
+
+from __future__ import annotations
+
+from jdrl_lightning.registry import Registry
+
+_registry = Registry(
+    "flow estimator",
+    {
+        "gauss_newton": "jdrl_lightning.flow.gauss_newton:GaussNewton",
+        "oracle": "jdrl_lightning.flow.oracle:Oracle",
+        "none": "jdrl_lightning.flow.oracle:Zero",
+    },
+    group="jdrl_lightning.flows",
+)
+names = _registry.names
+create = _registry.create
+
+__all__ = ["create", "names"]

@@ -1,0 +1,1 @@
+"""Loss formulas, one a file."""

@@ -1,0 +1,53 @@
+"""The three tuples that travel between data, network, objective and pictures; their shapes are written here once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+__all__ = ["Losses", "Pair", "Restored"]
+
+
+class Pair(NamedTuple):
+    """A blurry and a sharp photograph of one scene that need not line up.
+
+    Inside a batch every tensor has a leading ``B``; a single sample out of a data set has none. Images are RGB, either
+    ``uint8``/``uint16`` (as they travel from the disk) or float in [0, 1] (as the network and the losses see them).
+
+    Attributes:
+        blurry: ``(B, 3, H, W)``, the network's input.
+        sharp: ``(B, 3, H, W)``, the sharp photograph as it was taken: shifted and zoomed against ``blurry``.
+        name: one name for each sample (a string for a single sample).
+        extras: tensors that only some data sets have, the same keys throughout a data set. The truth of rendered pairs
+            (``aligned`` ``(B, 3, H, W)``, the sharp image in place with ``blurry``; ``flow`` ``(B, 2, H, W)``, pixels,
+            ``warp(sharp, flow) ≈ aligned``; ``coc`` ``(B, 1, H, W)``, circle-of-confusion radius, pixels) or
+            dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``).
+    """
+
+    blurry: Tensor
+    sharp: Tensor
+    name: list[str] | str
+    extras: dict[str, Tensor]
+
+
+class Restored(NamedTuple):
+    """What a backbone returns: ``images`` final output first, each ``(B, 3, H, W)``; ``aux`` whatever else it predicts."""
+
+    images: tuple[Tensor, ...]
+    aux: dict[str, Tensor]
+
+
+class Losses(NamedTuple):
+    """What an objective returns.
+
+    Attributes:
+        total: scalar, ``Σ stage.weights[k] · terms[k]``.
+        terms: unweighted scalars by name (``align``, ``align_back``, ``reblur``).
+        maps: detached pictures for the panels (``mask`` ``(B, 1, H, W)``, ``flow`` ``(B, 2, H, W)``, ``aligned`` and
+            ``reblurred`` ``(B, 3, H, W)``).
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    maps: dict[str, Tensor]
