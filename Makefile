@@ -1,0 +1,36 @@
+# Every target sets up what it needs (.venv with the tested versions) and does nothing twice.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint smoke bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv and install the package with its tools
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(READY) ## train and compare on misaligned pairs (8 minutes on two cores); outputs/demo/report.html
+	$(BIN)/python -m jdrl_lightning.demo
+
+smoke: $(READY) ## the real thing in half a minute
+	$(BIN)/python -m jdrl_lightning.train experiment=smoke
+
+test: $(READY) ## ruff, mypy and the test suite
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(READY) ## the reblurring operator and the flow estimator against their references
+	$(BIN)/python benchmarks/operator.py
+	$(BIN)/python benchmarks/flow.py
+
+clean: ## remove everything that was built or trained here
+	rm -rf .venv build dist outputs multirun .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,154 @@
+"""Does the restored image stay in place? python benchmarks/placement.py [--seeds 3] [--output docs/results/placement.md]
+
+Two disturbances of JDRL's joint stage, whose flow is measured from the output itself, so that the output's position is a
+neutral mode: (a) the network starts displaced by one pixel; (b) the flow estimator is off by a quarter of a pixel in each
+direction of measurement. For each weight of the reblurring term and each anchor: where the output is at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+from torch import Tensor
+
+from jdrl_lightning import Pair, Restored, backbones, data, flow, metrics
+from jdrl_lightning.data.augment import augment, collate
+from jdrl_lightning.data.images import to_float
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.warp import warp
+from jdrl_lightning.losses.charbonnier import charbonnier_loss
+from jdrl_lightning.objectives import JDRL, Schedule, Stage
+from jdrl_lightning.reblur.network import ReblurNet
+
+ALPHAS = (0.0, 0.25, 0.5, 1.0)
+ANCHORS = ("none", "affine")
+CROP, BATCH = 96, 2
+STEPS = {"in place": 300, "displaced": 150, "(a)": 120, "(b)": 240}
+RATE = 5e-4
+
+
+class Biased(FlowEstimator):
+    """``gauss_newton`` and a constant on top, the same whatever it looks at."""
+
+    def __init__(self, bias_px: float) -> None:
+        self.inner, self.bias_px = flow.create("gauss_newton"), bias_px
+
+    def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+        found = self.inner(first, second)
+        # Both directions are estimated in one batch. A bias that displaces is one that both agree on: there +, back -.
+        half = len(found) // 2
+        found[:half, 0] += self.bias_px
+        found[half:, 0] -= self.bias_px
+        return found
+
+
+class Run:
+    """One seed: data, a network trained in place, the same displaced, and trials from either."""
+
+    def __init__(self, seed: int, progress: Progress) -> None:
+        torch.manual_seed(seed)
+        self.seed, self.progress = seed, progress
+        self.train = data.create("photos", split="train", seed=seed, crop=CROP, misalignment="none")
+        self.val = data.create("photos", split="val", seed=seed, crop=CROP, misalignment="none")
+        self.reblur = ReblurNet(width=16)
+        self.in_place = backbones.create("unet", width=8, dropout=0.0, global_residual=True)
+        self.pretrain(self.in_place, 0.0, STEPS["in place"])
+        self.displaced = copy.deepcopy(self.in_place)
+        self.pretrain(self.displaced, 1.0, STEPS["displaced"])
+
+    def batch(self, step: int) -> Pair:
+        keys = range(step * BATCH, (step + 1) * BATCH)
+        drawn = [augment(self.train[k % len(self.train)], CROP, self.seed, 0, k) for k in keys]
+        pair = collate(drawn)
+        return Pair(to_float(pair.blurry), to_float(pair.sharp), pair.name, {})
+
+    def pretrain(self, backbone: torch.nn.Module, shift_px: float, steps: int) -> None:
+        """Pixel-wise on aligned pairs, the target shifted; the reblurring network learns along on what is in place."""
+        trained = [*backbone.parameters(), *(self.reblur.parameters() if shift_px == 0 else ())]
+        optimizer = torch.optim.Adam(trained, lr=1e-3)
+        for step in self.progress.track(range(steps), description=f"seed {self.seed}: training, {shift_px:g} px off"):
+            pair = self.batch(step)
+            constant = torch.zeros_like(pair.sharp[:, :2])
+            constant[:, 0] = shift_px
+            restored = backbone(pair.blurry).images[0]
+            loss = charbonnier_loss(restored, warp(pair.sharp, constant))
+            if shift_px == 0:
+                loss = loss + charbonnier_loss(self.reblur(restored.detach(), pair.blurry), pair.blurry)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+
+    def trial(self, case: str, alpha: float, anchor: str) -> float:
+        """JDRL's joint stage under disturbance ``case``; returns the RMS placement error at the end, px."""
+        torch.manual_seed(self.seed)
+        start = self.displaced if case == "(a)" else self.in_place
+        backbone = copy.deepcopy(start).train()
+        stage = Stage("joint", 0, "restored", {"align": 1.0, "align_back": 1.0, "reblur": alpha})
+        estimator = Biased(0.25) if case == "(b)" else flow.create("gauss_newton")
+        objective = JDRL(
+            estimator, copy.deepcopy(self.reblur) if alpha else None, Schedule((stage,)),
+            mask="consistency", min_px=0.5, reduction="masked_mean", anchor=anchor,
+        )  # fmt: skip
+        optimizer = torch.optim.Adam([*backbone.parameters(), *objective.parameters()], lr=RATE)
+        label = f"seed {self.seed}: {case} alpha={alpha:g} anchor={anchor}"
+        for step in self.progress.track(range(STEPS[case]), description=label):
+            pair = self.batch(10_000 + step)
+            loss = objective(Restored((backbone(pair.blurry).images[0],), {}), pair, stage).total
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+        return self.placement(backbone)
+
+    @torch.no_grad()
+    def placement(self, backbone: torch.nn.Module) -> float:
+        backbone.eval()
+        found = []
+        for index in range(len(self.val)):
+            pair = self.val[index]
+            restored = backbone(to_float(pair.blurry)[None]).images[0]
+            found.append(float(metrics.placement_error(restored, to_float(pair.extras["aligned"])[None]).rms))
+        return statistics.mean(found)
+
+
+def main() -> None:
+    """Run all trials, print the table, write it if asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
+    given = parser.parse_args()
+    started = time.monotonic()
+    ends: dict[tuple[str, float, str], list[float]] = {}
+    starts: dict[str, list[float]] = {"(a)": [], "(b)": []}
+    with Progress() as progress:
+        for seed in range(given.seeds):
+            run = Run(seed, progress)
+            starts["(a)"].append(run.placement(run.displaced))
+            starts["(b)"].append(run.placement(run.in_place))
+            for case in starts:
+                for alpha in ALPHAS:
+                    for anchor in ANCHORS:
+                        ends.setdefault((case, alpha, anchor), []).append(run.trial(case, alpha, anchor))
+    lines = ["| disturbance | α | anchor none, px | anchor affine, px |", "|---|---|---|---|"]
+    for case, what in (("(a)", "starts 1 px off"), ("(b)", "flow biased by 0.25 px")):
+        start = ", ".join(f"{value:.2f}" for value in starts[case])
+        for alpha in ALPHAS:
+            cells = (ends[case, alpha, anchor] for anchor in ANCHORS)
+            shown = [f"{statistics.mean(v):.3f} ({', '.join(f'{x:.2f}' for x in v)})" for v in cells]
+            lines.append(f"| {case} {what}; at the start {start}; {STEPS[case]} steps | {alpha:g} | {' | '.join(shown)} |")
+    table = "\n".join(lines)
+    print(table)
+    print(f"{time.monotonic() - started:.0f} s, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    if given.output:
+        command = f"python benchmarks/placement.py --seeds {given.seeds} --output {given.output.as_posix()}"
+        given.output.parent.mkdir(parents=True, exist_ok=True)
+        given.output.write_text(f"<!-- {command} -->\n{table}\n")
+
+
+if __name__ == "__main__":
+    main()

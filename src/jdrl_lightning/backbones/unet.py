@@ -1,0 +1,123 @@
+"""The paper's deblurring network: a plain U-Net."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.errors import UserError
+
+__all__ = ["UNet", "unet"]
+
+
+class UNet(nn.Module):
+    """Five levels of two 3×3 convolutions; max-pooling down, nearest upsampling and a 2×2 convolution up.
+
+    No normalisation. Dropout after levels 4 and 5; what is dropped at level 4 is the skip connection too. There is no
+    activation after the 2×2 convolutions. Parameters are named as in the published weights.
+
+    Args:
+        width: channels of the first level, doubled at each of the four others.
+        dropout: probability at the two deepest levels.
+        global_residual: the network predicts what to add to its input, without a sigmoid; it then starts as the
+            identity (see :meth:`reset_parameters`). False: the published network, a sigmoid at its end.
+        init: ``he`` (paper) or ``official`` (published code); see :meth:`reset_parameters`.
+
+    Source: Li et al., AAAI 2023, "vanilla U-Net"; its details follow the published code's behaviour.
+    """
+
+    def __init__(self, width: int = 64, dropout: float = 0.4, global_residual: bool = False, init: str = "he") -> None:
+        super().__init__()
+        if init not in ("he", "official"):
+            raise UserError(f"backbone.init={init!r} is neither he nor official")
+        self.global_residual, self.init = global_residual, init
+        channels = [width * 2**level for level in range(5)]
+        self.encoder = nn.ModuleDict(
+            {f"block{i + 1}": _two_convolutions(channels[i - 1] if i else 3, channels[i]) for i in range(5)}
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.up6, self.block6 = _up(channels[4]), _two_convolutions(channels[4], channels[3])
+        self.up7, self.block7 = _up(channels[3]), _two_convolutions(channels[3], channels[2])
+        self.up8, self.block8 = _up(channels[2]), _two_convolutions(channels[2], channels[1])
+        self.up9, self.block9 = _up(channels[1]), _two_convolutions(channels[1], channels[0])
+        self.out = nn.Sequential(nn.Conv2d(channels[0], 3, 3, padding=1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new parameters.
+
+        ``he``: normal with variance ``2 / fan_in``, biases 0 (He et al. 2015, as the paper says). ``official``:
+        variance ``2 / fan_out``, biases uniform in ``±1 / sqrt(fan_in)`` (PyTorch's default, which the code leaves).
+
+        With ``global_residual`` the last convolution starts at 0: the output is exactly the input, so the first flow
+        measured from it is the blurry image's. It has a gradient at once, the layers before it from the second step on.
+        """
+        fan: Literal["fan_in", "fan_out"] = "fan_in" if self.init == "he" else "fan_out"
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.reset_parameters()
+                nn.init.kaiming_normal_(layer.weight, mode=fan, nonlinearity="relu")
+                if self.init == "he" and layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        if self.global_residual:
+            for parameter in self.out.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        """``(B, 3, H, W)``, height and width multiples of 16, to the same shape."""
+        level1 = self.encoder["block1"](blurry)
+        level2 = self.encoder["block2"](F.max_pool2d(level1, 2))
+        level3 = self.encoder["block3"](F.max_pool2d(level2, 2))
+        level4 = self.dropout(self.encoder["block4"](F.max_pool2d(level3, 2)))
+        level5 = self.dropout(self.encoder["block5"](F.max_pool2d(level4, 2)))
+        features = self.block6(torch.cat([self.up6(level5), level4], dim=1))
+        features = self.block7(torch.cat([self.up7(features), level3], dim=1))
+        features = self.block8(torch.cat([self.up8(features), level2], dim=1))
+        features = self.block9(torch.cat([self.up9(features), level1], dim=1))
+        output = self.out(features)
+        return blurry + output if self.global_residual else torch.sigmoid(output)
+
+
+class _Conv2x2(nn.Conv2d):
+    """A 2×2 convolution that keeps the size: zeros to the right and below only (TensorFlow's "same")."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.pad(input, (0, 1, 0, 1)))
+
+
+def _two_convolutions(before: int, after: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(after, after, 3, padding=1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _up(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), _Conv2x2(channels, channels // 2, 2))
+
+
+def unet(
+    width: int = 64,
+    global_residual: bool = False,
+    dropout: float = 0.4,
+    init: str = "he",
+    color_order: str = "bgr",
+) -> Backbone:
+    """The U-Net as a backbone; 31,033,411 parameters at the published width.
+
+    Args:
+        width: see :class:`UNet`.
+        global_residual: see :class:`UNet`; published weights are for False.
+        dropout: see :class:`UNet`.
+        init: see :class:`UNet`.
+        color_order: of the network inside; published weights are for ``bgr``.
+    """
+    network = UNet(width, dropout, global_residual, init)
+    licence = "the published weights come without a licence: all rights reserved by the authors of JDRL"
+    return Backbone(network, divisor=16, licence=licence, color_order=color_order, name="unet")

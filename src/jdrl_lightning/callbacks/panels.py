@@ -1,0 +1,81 @@
+"""Pictures of validation images and of what the objective made of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from jdrl_lightning.files import atomic_write
+from jdrl_lightning.flow.color import flow_to_rgb
+from jdrl_lightning.types import Pair, Restored
+
+__all__ = ["PanelCallback", "panel"]
+
+LABEL_PX = 16
+
+
+def panel(pictures: Mapping[str, Tensor]) -> Image.Image:
+    """Put ``(3, H, W)`` or ``(1, H, W)`` images in [0, 1] side by side, each under its name."""
+    height, width = next(iter(pictures.values())).shape[-2:]
+    sheet = Image.new("RGB", (len(pictures) * (width + 4) - 4, height + LABEL_PX), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, (name, picture) in enumerate(pictures.items()):
+        pixels = picture.detach().float().cpu().clamp(0, 1).expand(3, height, width)
+        left = column * (width + 4)
+        sheet.paste(Image.fromarray((pixels * 255).round().byte().permute(1, 2, 0).numpy()), (left, LABEL_PX))
+        draw.text((left + 2, 2), name, fill="black")
+    return sheet
+
+
+class PanelCallback(Callback):
+    """Writes ``panels/epoch_<n>_<name>.png``: blurry, restored, sharp, aligned sharp, flow as colour, mask, reblurred.
+
+    Args:
+        folder: where the pictures go.
+        every_n_epochs: how often; 0 for never.
+        images: how many of the first validation images.
+        size: at most this many pixels a side are shown, cut from the middle.
+    """
+
+    def __init__(self, folder: str, every_n_epochs: int = 5, images: int = 2, size: int = 256) -> None:
+        self.folder, self.every_n_epochs, self.images, self.size = Path(folder), every_n_epochs, images, size
+
+    @torch.no_grad()
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Pair, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Draw one picture, on the first process only."""
+        due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if trainer.sanity_checking or not due or batch_idx >= self.images or not trainer.is_global_zero:
+            return
+        restored = outputs["restored"]
+        stage = pl_module.objective.schedule.at(trainer.current_epoch)
+        maps = pl_module.objective(Restored((restored,), {}), batch, stage).maps
+        pictures = {"blurry": batch.blurry, "restored": restored, "sharp": batch.sharp}
+        for name in ("aligned", "flow", "mask", "reblurred"):
+            if name in maps:
+                pictures[name] = flow_to_rgb(maps[name]) if name == "flow" else maps[name]
+        sheet = panel({name: _middle(value[0], self.size) for name, value in pictures.items()})
+        name = batch.name[0] if isinstance(batch.name, Sequence) else str(batch_idx)
+        stem = f"epoch_{trainer.current_epoch:04d}_{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}"
+        with atomic_write(self.folder / f"{stem}.png") as file:
+            sheet.save(file, "PNG")
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image(key=f"panels/{name}", images=[np.asarray(sheet)], step=trainer.global_step)
+
+
+def _middle(picture: Tensor, size: int) -> Tensor:
+    height, width = picture.shape[-2:]
+    top, left = max(0, (height - size) // 2), max(0, (width - size) // 2)
+    return picture[..., top : top + size, left : left + size]

@@ -1,0 +1,66 @@
+"""Announces the objective's stages, records them, and refuses a resume whose past was edited."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.objectives.schedule import Stage
+
+__all__ = ["StageCallback"]
+
+log = logging.getLogger(__name__)
+
+
+class StageCallback(Callback):
+    """Follows the schedule of ``pl_module.objective``, in our module or in anybody's that has ``objective``.
+
+    It keeps no counter: the stage is a function of the epoch. It logs each change, calls ``listeners`` with the new
+    stage, and keeps the schedule in the checkpoint.
+    """
+
+    def __init__(self, listeners: Sequence[Callable[[Stage], None]] = ()) -> None:
+        self.listeners = tuple(listeners)
+        self._announced: Stage | None = None
+        self._past: dict[str, Any] | None = None
+        self._state: dict[str, Any] = {}
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Check a resumed schedule against the one that trained so far."""
+        if self._past is None:
+            return
+        now, reached = pl_module.objective.schedule, int(self._past["epoch"])
+        past = [stage for stage in self._past["schedule"] if stage["start"] <= reached]
+        if past != [stage for stage in now.plain() if stage["start"] <= reached]:
+            done = ", ".join(f"{stage['name']} from epoch {stage['start']}" for stage in past)
+            raise UserError(
+                f"the checkpoint was trained to epoch {reached} with other stages ({done}) than objective.schedule has "
+                "now; stages that have begun cannot be edited: restore the objective's settings or start a new run"
+            )
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Announce a change of stage, and log the stage as a series."""
+        schedule = pl_module.objective.schedule
+        stage = schedule.at(trainer.current_epoch)
+        self._state = {"stage": stage.name, "epoch": trainer.current_epoch, "schedule": schedule.plain()}
+        pl_module.log("stage", float(schedule.stages.index(stage)))
+        if stage is self._announced:
+            return
+        self._announced = stage
+        weights = ", ".join(f"{name} × {weight:g}" for name, weight in stage.weights.items())
+        if trainer.is_global_zero:
+            log.info("epoch %d: stage %s (flow from %s; %s)", trainer.current_epoch, stage.name, stage.flow_source, weights)
+        for listener in self.listeners:
+            listener(stage)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self._state)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict:
+            self._past = dict(state_dict)

@@ -1,0 +1,130 @@
+"""Crops, flips and quarter turns of whole pairs, each draw a pure function of (seed, epoch, index)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.types import Pair
+
+__all__ = ["augment", "center_crop", "collate", "crop", "flip", "quarter_turn"]
+
+
+def crop(pair: Pair, top: int, left: int, height: int, width: int) -> Pair:
+    """Cut the same rectangle, px, out of every tensor; a copy, so that the whole picture can be freed.
+
+    Raises:
+        ValueError: the rectangle leaves the picture.
+    """
+    full = pair.blurry.shape[-2:]
+    if top < 0 or left < 0 or top + height > full[0] or left + width > full[1]:
+        raise ValueError(f"{height}x{width} at ({top}, {left}) leaves the {full[0]}x{full[1]} picture")
+    return _each(pair, lambda image: image[..., top : top + height, left : left + width].clone())
+
+
+def center_crop(pair: Pair, height: int, width: int) -> Pair:
+    """Cut the middle ``height`` × ``width`` px, so that pictures of several sizes fit one batch."""
+    full = pair.blurry.shape[-2:]
+    return crop(pair, (full[0] - height) // 2, (full[1] - width) // 2, height, width)
+
+
+def flip(pair: Pair) -> Pair:
+    """Mirror left and right. A flow's dx changes its sign, and the dual-pixel views change places."""
+    return _swapped(_each(pair, lambda image: image.flip(-1), lambda dx, dy: (-dx, dy)))
+
+
+def quarter_turn(pair: Pair, k: int) -> Pair:
+    """Turn ``k`` quarters counter-clockwise, as ``torch.rot90``; a flow's vectors turn along: (dx, dy) to (dy, -dx).
+
+    Half a turn swaps the dual-pixel views. An odd ``k`` leaves them a disparity along y, which no sensor has:
+    ``augment`` does not draw it for such pairs.
+    """
+    k %= 4
+    vectors: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = {
+        0: lambda dx, dy: (dx, dy),
+        1: lambda dx, dy: (dy, -dx),
+        2: lambda dx, dy: (-dx, -dy),
+        3: lambda dx, dy: (-dy, dx),
+    }[k]
+    turned = _each(pair, lambda image: torch.rot90(image, k, (-2, -1)).contiguous(), vectors)
+    return _swapped(turned) if k == 2 else turned
+
+
+def augment(pair: Pair, crop_size: int, seed: int, epoch: int, index: int, turn: bool = True) -> Pair:
+    """A random square crop and, with ``turn``, one of the square's eight flips and turns.
+
+    Args:
+        pair: a single sample (no batch dimension), of any integer or float type.
+        crop_size: side of the square, px.
+        seed, epoch, index: the draw depends on these three alone.
+        turn: False crops only; the crop is the same.
+
+    Raises:
+        UserError: the picture is smaller than the crop.
+    """
+    height, width = pair.blurry.shape[-2:]
+    if min(height, width) < crop_size:
+        raise UserError(f"{pair.name}: {width}x{height} pixels are smaller than data.crop={crop_size}; lower data.crop")
+    rng = np.random.default_rng((seed, epoch, index))
+    top, left = int(rng.integers(height - crop_size + 1)), int(rng.integers(width - crop_size + 1))
+    pair = crop(pair, top, left, crop_size, crop_size)
+    if not turn:
+        return pair
+    mirrored, k = bool(rng.integers(2)), int(rng.integers(4))
+    if "left" in pair.extras:
+        k -= k % 2
+    return quarter_turn(flip(pair) if mirrored else pair, k)
+
+
+def collate(pairs: Sequence[Pair]) -> Pair:
+    """Stack single samples into a batch; integers stay integers, and 8 bits among 16 become 16 (``257 v``, exact).
+
+    Raises:
+        UserError: samples of different sizes or extras in one batch.
+    """
+    first = pairs[0]
+    for pair in pairs:
+        if pair.blurry.shape != first.blurry.shape:
+            raise UserError(f"{first.name} and {pair.name} differ in size; batch them one by one or crop them alike")
+        if pair.extras.keys() != first.extras.keys():
+            raise UserError(
+                f"{first.name} and {pair.name} differ in extras: {sorted(first.extras)}, {sorted(pair.extras)}"
+            )
+    return Pair(
+        blurry=_stack([pair.blurry for pair in pairs]),
+        sharp=_stack([pair.sharp for pair in pairs]),
+        name=[str(pair.name) for pair in pairs],
+        extras={key: _stack([pair.extras[key] for pair in pairs]) for key in first.extras},
+    )
+
+
+def _each(
+    pair: Pair,
+    image: Callable[[Tensor], Tensor],
+    vectors: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+) -> Pair:
+    """``image`` on every tensor's pixels, then ``vectors`` on the two components of the flow."""
+    extras = {key: image(value) for key, value in pair.extras.items()}
+    if vectors is not None and "flow" in extras:
+        dx, dy = extras["flow"].unbind(-3)
+        extras["flow"] = torch.stack(vectors(dx, dy), dim=-3)
+    return Pair(image(pair.blurry), image(pair.sharp), pair.name, extras)
+
+
+def _swapped(pair: Pair) -> Pair:
+    """Left for right among the dual-pixel views: mirrored, the left half of the lens is the right one."""
+    if "left" not in pair.extras or "right" not in pair.extras:
+        return pair
+    return pair._replace(extras={**pair.extras, "left": pair.extras["right"], "right": pair.extras["left"]})
+
+
+def _stack(images: list[Tensor]) -> Tensor:
+    if {image.dtype for image in images} == {torch.uint8, torch.uint16}:
+        images = [
+            (image.to(torch.int32) * 257).to(torch.uint16) if image.dtype == torch.uint8 else image for image in images
+        ]
+    return torch.stack(images)

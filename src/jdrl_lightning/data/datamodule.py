@@ -1,0 +1,122 @@
+"""Pairs to batches: training crops, whole validation images, exact continuation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+from torch.utils.data import DataLoader, Dataset
+
+from jdrl_lightning.data.augment import augment, collate
+from jdrl_lightning.data.sampler import BatchPlan, RankShare
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.types import Pair
+
+__all__ = ["PairDataModule", "TrainingCrops"]
+
+
+class TrainingCrops(Dataset[Pair]):
+    """Random crops, flips and quarter turns of pairs; ``crops[(epoch, item)]`` is a pure function of its key and the seed."""
+
+    def __init__(self, pairs: Dataset[Pair], crop: int, seed: int, augmented: bool = True) -> None:
+        self.pairs, self.crop, self.seed, self.augmented = pairs, crop, seed, augmented
+
+    def __getitem__(self, key: tuple[int, int]) -> Pair:
+        epoch, item = key
+        pair = self.pairs[item % len(self.pairs)]  # type: ignore[arg-type]
+        return augment(pair, self.crop, self.seed, epoch if self.augmented else 0, item, turn=self.augmented)
+
+
+class PairDataModule(L.LightningDataModule):
+    """Batches for training, validation and test.
+
+    Args:
+        pairs: ``pairs(split)`` gives the map-style data set of ``train``, ``val`` or ``test``.
+        crop: side of the square training crops, px.
+        batch_size: crops a step and device.
+        repeat: crops of each training pair an epoch.
+        augment: flips, quarter turns and fresh crops each epoch; off, every epoch sees the same crops.
+        shuffle: whether the order of training differs from epoch to epoch.
+        num_workers: loading processes; 0 loads in the main one.
+        seed: of order and crops.
+    """
+
+    def __init__(
+        self,
+        pairs: Callable[[str], Dataset[Pair]],
+        crop: int = 256,
+        batch_size: int = 1,
+        repeat: int = 1,
+        augment: bool = True,
+        shuffle: bool = True,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self._pairs = pairs
+        self._sets: dict[str, Dataset[Pair]] = {}
+        self.crop, self.batch_size, self.repeat = crop, batch_size, repeat
+        self.augment, self.shuffle, self.num_workers, self.seed = augment, shuffle, num_workers, seed
+
+    def pairs(self, split: str) -> Dataset[Pair]:
+        """The data set of a split, made once."""
+        if split not in self._sets:
+            self._sets[split] = self._pairs(split)
+        return self._sets[split]
+
+    def setup(self, stage: str) -> None:
+        """Open the splits that ``stage`` (``fit``, ``validate``, ``test``) needs; wrong data is found here."""
+        for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
+            self.pairs(split)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        pairs = self.pairs("train")
+        size = len(pairs)  # type: ignore[arg-type]
+        rank, world = self._place()
+        plan = BatchPlan(
+            size, self.batch_size, self.seed, self.repeat, self.shuffle, rank, world, position=lambda: self._position(plan)
+        )
+        if not len(plan):
+            raise UserError(
+                f"{size} training pairs × data.repeat={self.repeat} do not fill one batch of data.batch_size="
+                f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
+            )
+        crops = TrainingCrops(pairs, self.crop, self.seed, self.augment)
+        return DataLoader(crops, batch_sampler=plan, **self._loading())
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self._whole("val")
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        return self._whole("test")
+
+    def _whole(self, split: str) -> DataLoader[Any]:
+        """Whole images one by one, since their sizes may differ."""
+        pairs = self.pairs(split)
+        share = RankShare(len(pairs), *self._place())  # type: ignore[arg-type]
+        return DataLoader(pairs, batch_size=1, sampler=share, **self._loading())
+
+    def _loading(self) -> dict[str, Any]:
+        pinned = self.trainer is not None and str(self.trainer.strategy.root_device).startswith("cuda")
+        return {
+            "num_workers": self.num_workers,
+            "collate_fn": collate,
+            "pin_memory": pinned,
+            "persistent_workers": self.num_workers > 0,
+        }
+
+    def _place(self) -> tuple[int, int]:
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _position(self, plan: BatchPlan) -> tuple[int, int]:
+        """(epoch, batches done in it) from the trainer's count of all processed batches.
+
+        The total is used because it is right at every moment at which a checkpoint can be written; the current
+        epoch's count is not yet reset when the loader's first iterator is made.
+        """
+        if self.trainer is None:
+            return 0, 0
+        limit = self.trainer.limit_train_batches
+        epoch_length = min(len(plan), limit) if isinstance(limit, int) else int(len(plan) * limit)
+        return divmod(self.trainer.fit_loop.epoch_loop.batch_progress.total.processed, max(1, epoch_length))

@@ -1,0 +1,42 @@
+"""One Hydra job: what the user did wrong ends in one line, everything else in a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from jdrl_lightning import config
+from jdrl_lightning.errors import UserError
+
+__all__ = ["command"]
+
+
+def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
+    """Turn ``task(cfg)`` into a command composed from ``conf/<name>.yaml``."""
+
+    def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
+        def job(cfg: DictConfig) -> Any:
+            try:
+                return task(cfg)
+            except UserError as error:
+                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                    raise  # the other jobs go on; a SystemExit would end them all
+                print(f"error: {error}", file=sys.stderr)
+                sys.exit(1)
+
+        job.__module__ = "__main__" if task.__module__ == "__main__" else task.__module__
+        main = hydra.main(version_base="1.3", config_path=config.CONF, config_name=name)(job)
+
+        def run() -> None:
+            config.register()
+            main()
+
+        return run
+
+    return decorate

@@ -1,0 +1,124 @@
+"""Tables of per-image figures: written as CSV, averaged, and with intervals that say how much a difference is worth."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from jdrl_lightning.files import atomic_write
+
+__all__ = ["Row", "bootstrap_interval", "markdown_table", "paired_interval", "summary", "write_csv"]
+
+Row: TypeAlias = Mapping[str, "float | str"]
+
+DECIMALS = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4}
+
+
+def write_csv(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
+    """Write one line an image, figures in full precision; the file appears whole or not at all.
+
+    Raises:
+        ValueError: no rows, or rows whose columns differ.
+    """
+    columns = _columns(rows)
+    with atomic_write(path, "w") as file:
+        writer = csv.DictWriter(file, fieldnames=columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def summary(rows: Sequence[Row]) -> dict[str, float]:
+    """The mean over images of every column that holds only numbers; others (names, "not available") are left out.
+
+    Raises:
+        ValueError: no rows, or rows whose columns differ.
+    """
+    columns = {column: [row[column] for row in rows] for column in _columns(rows)}
+    return {
+        column: float(np.mean(np.asarray(values, dtype=np.float64)))
+        for column, values in columns.items()
+        if not any(isinstance(value, str) for value in values)
+    }
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """A Markdown table of ``rows``: two decimals for PSNR, four for SSIM, MAE and LPIPS, three otherwise.
+
+    Raises:
+        ValueError: no rows, or rows whose columns differ.
+    """
+    columns = _columns(rows)
+    numeric = [not isinstance(rows[0][column], str) for column in columns]
+    lines = [
+        [_escape(column) for column in columns],
+        ["---:" if number else "---" for number in numeric],
+        *([_cell(column, row[column]) for column in columns] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def bootstrap_interval(
+    values: Sequence[float], level: float = 0.95, n: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of ``values``, resampling images.
+
+    Args:
+        values: one figure an image.
+        level: share of the resampled means inside the interval, in (0, 1).
+        n: number of resamplings.
+        seed: of the resampling.
+
+    Returns:
+        ``(low, high)``.
+
+    Raises:
+        ValueError: no values, or a level outside (0, 1).
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or not len(sample):
+        raise ValueError("a bootstrap interval needs at least one value")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} is not between 0 and 1")
+    picks = np.random.default_rng(seed).integers(len(sample), size=(n, len(sample)))
+    low, high = np.quantile(sample[picks].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def paired_interval(
+    first: Sequence[float], second: Sequence[float], level: float = 0.95, n: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval of the mean of ``first - second`` over the same images, in the same order.
+
+    Images differ far more than methods do, so two methods can differ clearly though their own intervals overlap.
+
+    Raises:
+        ValueError: lengths that differ, or as :func:`bootstrap_interval`.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"paired figures must come from the same images, not {len(first)} and {len(second)}")
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    return bootstrap_interval(differences.tolist(), level, n, seed)
+
+
+def _columns(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        raise ValueError("there are no rows to report")
+    columns = list(rows[0])
+    for number, row in enumerate(rows):
+        if set(row) != set(columns):
+            raise ValueError(f"row {number} differs from the first in columns {sorted(set(row) ^ set(columns))}")
+    return columns
+
+
+def _cell(column: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return _escape(value)
+    return f"{value:.{DECIMALS.get(column.rsplit('/', 1)[-1], 3)}f}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,107 @@
+"""The LightningModule: a backbone, an objective, an optimiser. No loss arithmetic and no metrics here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from jdrl_lightning import __version__
+from jdrl_lightning.data.images import to_float
+from jdrl_lightning.objectives.base import Objective
+from jdrl_lightning.objectives.schedule import Stage
+from jdrl_lightning.rates import StepDecay
+from jdrl_lightning.types import Pair
+
+__all__ = ["DeblurringModule", "paper_adam"]
+
+CHECKPOINT_KEY = "jdrl_lightning"
+
+
+def paper_adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Adam at 2e-5, the paper's."""
+    return torch.optim.Adam(parameters, lr=2e-5)
+
+
+class DeblurringModule(L.LightningModule):
+    """Trains ``backbone`` for ``objective``; both networks' parameters share one optimiser.
+
+    Args:
+        backbone: ``backbone(blurry) -> Restored``.
+        objective: ``objective(restored, pair, stage) -> Losses``; its schedule says which stage an epoch belongs to.
+        optimizer: parameters in, optimiser out.
+        scheduler: factor on the learning rate as a function of the epoch; the stage's ``lr_scale`` multiplies it.
+        seed: dropout of a step is a function of (seed, step, rank), so that a resumed run goes on bit by bit.
+        config: what the module was built from, as plain types; stored in checkpoints.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        objective: Objective,
+        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] = paper_adam,
+        scheduler: Callable[[int], float] = StepDecay(),  # noqa: B008  (frozen)
+        seed: int = 0,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.objective = objective
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self.seed = seed
+        self.config = config or {}
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the current epoch."""
+        return self.objective.schedule.at(self.current_epoch)
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        """Restore ``(B, 3, H, W)`` RGB in [0, 1]: the final output, same shape."""
+        return self.backbone(blurry).images[0]
+
+    def on_after_batch_transfer(self, batch: Pair, dataloader_idx: int) -> Pair:
+        """Integers become floats here, on the device, before any other arithmetic."""
+        extras = {name: to_float(value) for name, value in batch.extras.items()}
+        return Pair(to_float(batch.blurry), to_float(batch.sharp), batch.name, extras)
+
+    def training_step(self, batch: Pair, batch_idx: int) -> dict[str, Any]:
+        """One step of the current stage: ``loss`` to descend, ``maps`` for the pictures."""
+        stage = self.stage
+        torch.manual_seed(_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
+        self.backbone.train("backbone" not in stage.frozen)
+        restored = self.backbone(batch.blurry)
+        losses = self.objective(restored, batch, stage)
+        size = len(batch.blurry)
+        self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
+        self.log_dict({f"train/loss/{name}": term for name, term in losses.terms.items()}, batch_size=size)
+        if "mask" in losses.maps:
+            self.log("train/kept", losses.maps["mask"].mean(), batch_size=size)
+            self.log("train/flow_px", losses.maps["flow"].norm(dim=1).mean(), batch_size=size)
+        return {"loss": losses.total, "restored": restored.images[0].detach(), "maps": losses.maps}
+
+    def validation_step(self, batch: Pair, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
+        """The restored images; what they are worth is measured by callbacks."""
+        return {"restored": self(batch.blurry).float()}
+
+    test_step = validation_step
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """One optimiser over all trained parameters and one LambdaLR that steps once an epoch."""
+        optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
+        schedule, rate = self.objective.schedule, self._scheduler
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate(epoch) * schedule.at(epoch).lr_scale)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what rebuilding the module takes, as plain types: nothing in a checkpoint needs unpickling of code."""
+        plan = self.objective.schedule
+        checkpoint[CHECKPOINT_KEY] = {"config": self.config, "version": __version__, "schedule": plan.plain()}
+
+
+def _step_seed(seed: int, epoch: int, batch_idx: int, rank: int) -> int:
+    """Distinct for all steps and ranks of a run: a prime for each argument, modulo the range of torch's seeds."""
+    return (seed * 1_000_003 + epoch * 7_368_787 + batch_idx * 104_729 + rank * 15_485_863) % (2**63)

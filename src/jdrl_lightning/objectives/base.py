@@ -1,0 +1,54 @@
+"""What every objective is: restored images and a pair in, named losses out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.objectives.schedule import Schedule, Stage
+from jdrl_lightning.types import Losses, Pair, Restored
+
+__all__ = ["Objective"]
+
+
+class Objective(nn.Module):
+    """A training objective; it owns the networks that only training needs.
+
+    Args:
+        schedule: its stages.
+        output_weights: factor of each output of a network with several (final output first); a network with more
+            outputs than weights gives the rest the last one.
+    """
+
+    def __init__(self, schedule: Schedule, output_weights: Sequence[float] = (1.0,)) -> None:
+        super().__init__()
+        unknown = schedule.terms - set(self.known_terms)
+        if unknown:
+            raise UserError(f"{type(self).__name__} has no loss term {sorted(unknown)}; it has {list(self.known_terms)}")
+        if not output_weights:
+            raise UserError("output_weights is empty: give at least the final output's weight")
+        self.schedule = schedule
+        self.output_weights = tuple(float(w) for w in output_weights)
+
+    known_terms: tuple[str, ...] = ()
+
+    @property
+    def find_unused_parameters(self) -> bool:
+        """Whether some stage leaves a trained part without a gradient; DDP has to be told."""
+        return any(stage.frozen for stage in self.schedule.stages)
+
+    def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
+        """The losses of a batch; ``restored`` and ``pair`` are float RGB in [0, 1], ``restored`` not clamped."""
+        raise NotImplementedError
+
+    def per_output(self, images: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
+        """Every output with its weight."""
+        last = len(self.output_weights) - 1
+        return [(self.output_weights[min(i, last)], image) for i, image in enumerate(images)]
+
+    @staticmethod
+    def weigh(terms: Mapping[str, Tensor], stage: Stage) -> Tensor:
+        """``Σ stage.weights[k] · terms[k]``."""
+        return sum((weight * terms[name] for name, weight in stage.weights.items()), start=next(iter(terms.values())) * 0)

@@ -1,0 +1,177 @@
+"""Joint deblurring and reblurring learning (Li et al., AAAI 2023): warp, mask, reverse, reblur."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.flow import create as create_flow
+from jdrl_lightning.flow.affine import affine_fit
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.masks import calibration_mask
+from jdrl_lightning.flow.warp import in_frame, invert, warp
+from jdrl_lightning.losses.charbonnier import charbonnier_loss
+from jdrl_lightning.losses.edge import edge_loss
+from jdrl_lightning.objectives.base import Objective
+from jdrl_lightning.objectives.schedule import Schedule, Stage
+from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.types import Losses, Pair, Restored
+
+__all__ = ["JDRL"]
+
+MASKS = ("none", "magnitude", "colorwheel", "residual", "consistency")
+
+
+class JDRL(Objective):
+    """The losses of the paper (Eq. 1-5, 10); every place where its published code differs is a setting.
+
+    Terms: ``align``, the output against the sharp image warped onto it; ``align_back``, the output warped onto the
+    sharp image against that; ``reblur``, the output reblurred with predicted isotropic kernels against the input.
+    The objective owns the reblurring network, which is trained; the flow estimator is frozen and outside the module
+    tree. No gradient passes through flow or masks. Gradient reaches the output as the image compared in ``align``, as
+    the image sampled in ``align_back``, as the image reblurred, and as the input of the reblurring network.
+
+    Args:
+        flow: estimator, ``flow(first, second)`` with ``warp(second, flow) ≈ first``, or its name and settings.
+        reblur: the reblurring network, its settings, or None if no stage has the term.
+        schedule: ``paper``, ``official``, a list of stages, or a :class:`Schedule`.
+        lam: λ of the calibration mask, Eq. 4, in (0, 1).
+        alpha: α of Eq. 1, weight of ``reblur`` in the two named schedules.
+        warmup_epochs: N, first epoch of the joint stage in the two named schedules.
+        warmup_reblur: ``attached``, ``detached`` or ``off``; see :meth:`Schedule.paper`.
+        mask: ``magnitude`` (Eq. 4), ``colorwheel`` (published code), ``residual``, ``consistency`` or ``none``.
+        min_px: pixels within this distance of the mean flow are kept whatever λ says.
+        mask_warmup: whether the warm-up masks too (the published code does not).
+        in_frame: reject pixels whose partner lies outside the picture.
+        anchor: ``none``, or ``affine``: the affine part of the flow is taken from the blurry image, whose place is
+            right by definition, so that a bias of the estimator cannot integrate over the steps.
+        reduction: ``mean`` over all elements, or ``masked_mean`` over the kept ones.
+        warp: ``exact``, or ``legacy`` for the published half-pixel grid.
+        eps: ε of Eq. 5 and 10.
+        edge_weight: weight, inside the align term, of the masked edge loss (MPRNet's recipe: 0.05).
+        output_weights: see :class:`Objective`.
+    """
+
+    known_terms = ("align", "align_back", "reblur")
+
+    def __init__(
+        self,
+        flow: FlowEstimator | Mapping[str, Any],
+        reblur: ReblurNet | Mapping[str, Any] | None = None,
+        schedule: Schedule | str | Sequence[Mapping[str, Any]] = "paper",
+        *,
+        lam: float = 0.35,
+        alpha: float = 0.5,
+        warmup_epochs: int = 15,
+        warmup_reblur: str = "attached",
+        mask: str = "magnitude",
+        min_px: float = 0.0,
+        mask_warmup: bool = True,
+        in_frame: bool = True,
+        anchor: str = "none",
+        reduction: str = "mean",
+        warp: str = "exact",
+        eps: float = 1e-3,
+        edge_weight: float = 0.0,
+        output_weights: Sequence[float] = (1.0,),
+    ) -> None:
+        settings = {"alpha": alpha, "warmup_epochs": warmup_epochs, "warmup_reblur": warmup_reblur}
+        super().__init__(Schedule.build(schedule, **settings), output_weights)
+        for key, value, known in (
+            ("mask", mask, MASKS),
+            ("anchor", anchor, ("none", "affine")),
+            ("reduction", reduction, ("mean", "masked_mean")),
+            ("warp", warp, ("exact", "legacy")),
+        ):
+            if value not in known:
+                raise UserError(f"objective.{key}={value!r} is none of {', '.join(known)}")
+        if not 0 < lam < 1:
+            raise UserError(f"objective.lam={lam} is not between 0 and 1")
+        if "reblur" in self.schedule.terms and reblur is None:
+            raise UserError("the schedule has a reblur term but objective.reblur is null: give the network's settings")
+        self.flow: FlowEstimator = create_flow(**flow) if isinstance(flow, Mapping) else flow
+        self.reblur = ReblurNet(**reblur) if isinstance(reblur, Mapping) else reblur
+        if "reblur" not in self.schedule.terms:
+            self.reblur = None  # never trained, so neither built into checkpoints nor shown to DDP
+        self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
+        self.anchor, self.reduction, self.grid, self.eps = anchor, reduction, warp, eps
+        self.edge_weight = edge_weight
+
+    @property
+    def find_unused_parameters(self) -> bool:
+        """True if a stage freezes the backbone or leaves the reblurring network idle."""
+        idle = self.reblur is not None and any("reblur" not in stage.weights for stage in self.schedule.stages)
+        return idle or super().find_unused_parameters
+
+    def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
+        """Compute the stage's terms; ``maps`` holds what was computed on the way."""
+        images = tuple(image.detach() for image in restored.images) if stage.frozen else restored.images
+        terms: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
+        if "align" in stage.weights or "align_back" in stage.weights:
+            there, back = self.flows(images[0], pair, stage)
+            mask, mask_back = self.masks(there, back, stage)
+            aligned = warp(pair.sharp, there, grid=self.grid)
+            maps |= {"flow": there, "aligned": aligned, "mask": torch.ones_like(there[:, :1]) if mask is None else mask}
+            if "align" in stage.weights:
+                terms["align"] = self._sum([w * self._difference(x, aligned, mask) for w, x in self.per_output(images)])
+            if "align_back" in stage.weights:
+                moved = warp(images[0], back, grid=self.grid)
+                terms["align_back"] = charbonnier_loss(moved, pair.sharp, mask_back, self.eps, self.reduction)
+        if "reblur" in stage.weights:
+            assert self.reblur is not None
+            sources = [image.detach() for image in images] if stage.detach_reblur else images
+            reblurred = [self.reblur(image, pair.blurry) for image in sources]
+            maps["reblurred"] = reblurred[0]
+            losses = [w * charbonnier_loss(x, pair.blurry, eps=self.eps) for w, x in self.per_output(reblurred)]
+            terms["reblur"] = self._sum(losses)
+        return Losses(self.weigh(terms, stage), terms, {name: value.detach() for name, value in maps.items()})
+
+    def flows(self, restored: Tensor, pair: Pair, stage: Stage) -> tuple[Tensor, Tensor]:
+        """Flow from the output's grid to the sharp image (what Eq. 2 calls S→Î) and the reverse, both ``(B, 2, H, W)``."""
+        if stage.flow_source == "none":
+            zero = torch.zeros_like(pair.sharp[:, :2])
+            return zero, zero
+        if self.flow.uses_truth:
+            if "flow" not in pair.extras:
+                raise UserError("flow=oracle needs pairs that carry their true flow; use data=photos or data=leaves")
+            truth = pair.extras["flow"].to(pair.sharp.dtype)
+            return truth, invert(truth)
+        if stage.flow_source == "blurry":
+            return self._both_ways(pair.blurry, pair.sharp)
+        output = restored.detach().clamp(0, 1).to(pair.sharp.dtype)
+        if self.anchor == "none":
+            return self._both_ways(output, pair.sharp)
+        batch = len(output)
+        two = self._both_ways(torch.cat([output, pair.blurry]), torch.cat([pair.sharp, pair.sharp]))
+        there, back = (flow[:batch] - affine_fit(flow[:batch] - flow[batch:]) for flow in two)
+        return there, back
+
+    def _both_ways(self, placed: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor]:
+        there, back = self.flow(torch.cat([placed, sharp]), torch.cat([sharp, placed])).chunk(2)
+        return there, back
+
+    def masks(self, there: Tensor, back: Tensor, stage: Stage) -> tuple[Tensor | None, Tensor | None]:
+        """Calibration masks of both flows, ``(B, 1, H, W)`` of 0 and 1; None where nothing is to be rejected."""
+        if stage.flow_source == "none" or (stage.flow_source == "blurry" and not self.mask_warmup):
+            return None, None
+        return self._mask(there, back), self._mask(back, there)
+
+    def _mask(self, flow: Tensor, backward: Tensor) -> Tensor | None:
+        inside = in_frame(flow) if self.in_frame else None
+        if self.mask == "none":
+            return inside
+        kept = calibration_mask(flow, self.lam, self.mask, backward, self.min_px)
+        return kept if inside is None else kept * inside
+
+    def _difference(self, image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+        loss = charbonnier_loss(image, target, mask, self.eps, self.reduction)
+        return loss + self.edge_weight * edge_loss(image, target, mask) if self.edge_weight else loss
+
+    @staticmethod
+    def _sum(losses: Sequence[Tensor]) -> Tensor:
+        return sum(losses[1:], start=losses[0])

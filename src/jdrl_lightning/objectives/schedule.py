@@ -1,0 +1,125 @@
+"""Training stages as data: which loss terms count from which epoch on, and where the flow is measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from jdrl_lightning.errors import UserError
+
+__all__ = ["Schedule", "Stage"]
+
+FLOW_SOURCES = ("blurry", "restored", "none")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training.
+
+    Attributes:
+        name: what logs and checkpoints call it (``warmup``, ``joint``).
+        start: first epoch, counted from 0.
+        flow_source: the image whose place the sharp image is warped to: ``blurry`` (the network's input), ``restored``
+            (its output, Eq. 2) or ``none`` (no warp at all).
+        weights: factor of each loss term; a term without a weight is not computed.
+        lr_scale: factor on the learning rate.
+        frozen: parts that hold still; only ``backbone`` is meaningful. Its output is detached and it runs in eval
+            mode. ``requires_grad`` is left alone: changing it after DDP has wrapped lets ranks drift apart silently.
+        detach_reblur: the reblurring term trains the reblurring network only, its gradient stops at the output.
+    """
+
+    name: str
+    start: int
+    flow_source: str = "restored"
+    weights: Mapping[str, float] = field(default_factory=lambda: {"align": 1.0})
+    lr_scale: float = 1.0
+    frozen: tuple[str, ...] = ()
+    detach_reblur: bool = False
+
+    def __post_init__(self) -> None:
+        if self.flow_source not in FLOW_SOURCES:
+            raise UserError(f"stage {self.name!r}: flow_source={self.flow_source!r} is none of {', '.join(FLOW_SOURCES)}")
+        if set(self.frozen) - {"backbone"}:
+            raise UserError(f"stage {self.name!r}: frozen={list(self.frozen)}, but only 'backbone' can be frozen")
+        object.__setattr__(self, "weights", {k: float(v) for k, v in self.weights.items() if v})
+        object.__setattr__(self, "frozen", tuple(self.frozen))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Stages in the order of their first epochs; the first starts at epoch 0."""
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        starts = [stage.start for stage in self.stages]
+        if not starts or starts[0] != 0 or any(a >= b for a, b in zip(starts, starts[1:], strict=False)):
+            raise UserError(f"a schedule's stages must start at epoch 0 and then ever later, not at {starts}")
+
+    def at(self, epoch: int) -> Stage:
+        """The last stage with ``start <= epoch``: a pure function, so that a resumed run and every rank agree."""
+        return [stage for stage in self.stages if stage.start <= epoch][-1]
+
+    @property
+    def terms(self) -> set[str]:
+        """Every loss term that some stage uses."""
+        return {term for stage in self.stages for term in stage.weights}
+
+    def plain(self) -> list[dict[str, Any]]:
+        """The stages as dicts, lists, strings and numbers, for a checkpoint."""
+        return [asdict(stage) | {"frozen": list(stage.frozen)} for stage in self.stages]
+
+    def fingerprint(self) -> str:
+        """A short hash of all stages: two schedules with the same one train alike."""
+        return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:16]
+
+    @classmethod
+    def constant(cls, term: str) -> Schedule:
+        """One stage, one term, no flow: ordinary supervised training."""
+        return cls((Stage("supervised", 0, "none", {term: 1.0}),))
+
+    @classmethod
+    def paper(cls, alpha: float = 0.5, warmup_epochs: int = 15, warmup_reblur: str = "attached") -> Schedule:
+        """The paper's two stages: flow of the blurry image before epoch ``warmup_epochs`` (N), of the output from then on.
+
+        All terms count in both (Eq. 1 with ``alpha``); the paper does not say so of the first, we infer it.
+        ``warmup_reblur="detached"`` trains the reblurring network alone during the warm-up, so that an untrained one
+        does not push the deblurrer; ``"off"`` leaves its term out.
+        """
+        if warmup_reblur not in ("attached", "detached", "off"):
+            raise UserError(f"warmup_reblur={warmup_reblur!r} is none of attached, detached, off")
+        full = {"align": 1.0, "align_back": 1.0, "reblur": alpha}
+        first = {"align": 1.0, "align_back": 1.0, "reblur": 0.0 if warmup_reblur == "off" else alpha}
+        warmup = Stage("warmup", 0, "blurry", first, detach_reblur=warmup_reblur == "detached")
+        return cls._staged(warmup, Stage("joint", warmup_epochs, "restored", full))
+
+    @classmethod
+    def official(cls, alpha: float = 0.5, warmup_epochs: int = 15) -> Schedule:
+        """The published code's two stages: its warm-up has the align term only, without mask (see ``JDRL``)."""
+        full = {"align": 1.0, "align_back": 1.0, "reblur": alpha}
+        return cls._staged(Stage("warmup", 0, "blurry", {"align": 1.0}), Stage("joint", warmup_epochs, "restored", full))
+
+    @classmethod
+    def _staged(cls, warmup: Stage, joint: Stage) -> Schedule:
+        if joint.start < 0:
+            raise UserError(f"warmup_epochs={joint.start}: an epoch count cannot be negative")
+        return cls((warmup, joint) if joint.start > 0 else (joint,))
+
+    @classmethod
+    def build(cls, spec: str | Sequence[Mapping[str, Any]] | Schedule, **settings: Any) -> Schedule:
+        """A schedule from its name (``paper``, ``official``; ``settings`` are theirs), a list of stages, or itself."""
+        if isinstance(spec, Schedule):
+            return spec
+        if isinstance(spec, str):
+            if spec not in ("paper", "official"):
+                raise UserError(f"objective.schedule={spec!r} is neither paper nor official nor a list of stages")
+            if spec == "official" and settings.pop("warmup_reblur", "attached") != "attached":
+                raise UserError("warmup_reblur belongs to schedule=paper: the official warm-up does not reblur")
+            return getattr(cls, spec)(**settings)
+        try:
+            return cls(tuple(Stage(**stage) for stage in spec))
+        except TypeError as error:
+            raise UserError(f"objective.schedule: {error}") from error

@@ -1,0 +1,80 @@
+"""Restore photographs: ``python -m jdrl_lightning.predict ckpt_path=run/checkpoints/best.ckpt input=photos output=restored``."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.launch import command
+
+__all__ = ["main", "predict"]
+
+log = logging.getLogger(__name__)
+
+
+def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Path]]:
+    """Which file becomes which, all checked before the first is read.
+
+    Raises:
+        UserError: nothing to restore, two inputs with one result, or a result that exists.
+    """
+    from jdrl_lightning.data.images import image_files
+
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder; give input=<image or folder>")
+    files = image_files(source) if source.is_dir() else [source]
+    if not files:
+        raise UserError(f"{source}: holds no images (PNG, JPEG, TIFF)")
+    jobs: dict[Path, Path] = {}
+    for file in files:
+        target = output / file.name
+        if target.suffix.lower() not in (".png", ".jpg", ".jpeg", ".tif", ".tiff"):
+            target = target.with_suffix(".png")
+        if target in jobs:
+            raise UserError(f"{file} and {jobs[target]} would both be written to {target}; restore them one by one")
+        if target.exists() and not overwrite:
+            raise UserError(f"{target}: exists; give another output=… or overwrite=true")
+        jobs[target] = file
+    return [(file, target) for target, file in jobs.items()]
+
+
+def predict(module: Any, jobs: list[tuple[Path, Path]], tile: int, overlap: int) -> None:
+    """Restore every file and write it in its own bit depth, with its alpha channel, grey tone and colour profile."""
+    import torch
+    from rich.progress import track
+
+    from jdrl_lightning.data.images import read_picture, to_float, to_uint, write_image
+    from jdrl_lightning.inference.tiles import restore
+
+    for file, target in track(jobs, description="restoring"):
+        picture = read_picture(file)
+        blurry = to_float(picture.image)[None].to(module.device)
+        with torch.inference_mode():
+            restored = restore(module, blurry, tile=tile, overlap=overlap, divisor=module.backbone.divisor)
+        pixels = to_uint(restored[0].cpu(), picture.depth)
+        write_image(target, pixels, alpha=picture.alpha, grey=picture.grey, icc=picture.icc)
+
+
+@command("predict")
+def main(cfg: DictConfig) -> None:
+    """Compose, check, restore."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if cfg.ckpt_path is None or cfg.input is None:
+        raise UserError("give ckpt_path=<checkpoint> and input=<image or folder>; see --help")
+    output = Path(cfg.output or Path(HydraConfig.get().runtime.output_dir) / "restored")
+    jobs = planned(Path(cfg.input), output, cfg.overwrite)
+
+    from jdrl_lightning import build
+
+    module = build.from_checkpoint(cfg.ckpt_path).to(build.device(cfg.device))
+    predict(module, jobs, cfg.tile, cfg.overlap)
+    log.info("%d restored: %s", len(jobs), output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The reblurring network: one small net predicts kernels, another says where each applies (Eq. 6-9)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.reblur.operator import reblur, reblur_free
+
+__all__ = ["PredictionNet", "ReblurNet", "ResidualBlock"]
+
+
+class ResidualBlock(nn.Module):
+    """``x + conv(relu(conv(x)))``, 3×3, no norm."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features + self.conv2(F.relu(self.conv1(features)))
+
+
+class PredictionNet(nn.Module):
+    """Convolution, three residual blocks, convolution; no activation around the blocks. Both networks of Fig. 3.
+
+    Args:
+        out_channels: kernel seeds (KPN) or weight maps (WPN) a pixel.
+        width: feature channels.
+    """
+
+    def __init__(self, out_channels: int, width: int = 64) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(6, width, 3, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(3)))
+        self.tail = nn.Conv2d(width, out_channels, 3, padding=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.tail(self.blocks(self.head(images)))
+
+
+class ReblurNet(nn.Module):
+    """Blur the restored image back to the blurry one, with kernels that cannot displace it.
+
+    Owns ``kpn`` and, with weight maps, ``wpn``; both are trained, by the reblurring loss alone.
+
+    Args:
+        levels: ``m`` of the paper: kernels of sizes 3, 5, …, ``2 levels - 1``, and the unblurred image.
+        width: feature channels of both networks.
+        kernel: ``isotropic`` (Eq. 7), or ``free``: every element predicted (Table 4, #5).
+        weight_maps: False averages the levels, and there is no ``wpn`` (Table 4, #6).
+        support: ``square`` or ``disk``, for isotropic kernels; see :func:`.operator.reblur`.
+        padding: ``zeros`` or ``reflect``, what lies beyond the image.
+        init: ``he`` (the paper) or ``xavier`` (the published code), normal, with zero bias.
+
+    Raises:
+        UserError: a setting is not one of those above.
+
+    Source: Li et al., AAAI 2023, Fig. 3, Eq. 6-9.
+    """
+
+    def __init__(
+        self,
+        levels: int = 8,
+        width: int = 64,
+        kernel: str = "isotropic",
+        weight_maps: bool = True,
+        support: str = "square",
+        padding: str = "zeros",
+        init: str = "he",
+    ) -> None:
+        super().__init__()
+        choices = {
+            "kernel": (kernel, ("isotropic", "free")),
+            "support": (support, ("square", "disk")),
+            "padding": (padding, ("zeros", "reflect")),
+            "init": (init, ("he", "xavier")),
+        }
+        for setting, (value, known) in choices.items():
+            if value not in known:
+                raise UserError(f"reblur.{setting}={value!r} is none of {', '.join(known)}")
+        if levels < 2 or width < 1:
+            raise UserError(f"reblur.levels={levels} must be at least 2, reblur.width={width} at least 1")
+        self.levels, self.kernel, self.support, self.padding = levels, kernel, support, padding
+        sizes = [level if kernel == "isotropic" else (2 * level - 1) ** 2 for level in range(2, levels + 1)]
+        self.kpn = PredictionNet(sum(sizes), width)
+        self.wpn = PredictionNet(levels, width) if weight_maps else None
+        self.apply(_he if init == "he" else _xavier)
+
+    def forward(self, restored: Tensor, blurry: Tensor) -> Tensor:
+        """Reblur ``restored``; the gradient reaches it as the image that is blurred and as the networks' input.
+
+        Args:
+            restored: the deblurring network's output, ``(B, 3, H, W)``.
+            blurry: the photograph to be met, ``(B, 3, H, W)``, [0, 1].
+
+        Returns:
+            ``(B, 3, H, W)``, not clamped; each pixel a weighted mean of ``restored`` around it.
+
+        Raises:
+            ValueError: the two shapes differ.
+        """
+        kernels, weights = self.seeds_and_weights(restored, blurry)
+        if self.kernel == "free":
+            return reblur_free(restored, kernels, weights, self.levels, self.padding)
+        return reblur(restored, kernels, weights, self.levels, self.support, self.padding)
+
+    def seeds_and_weights(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """What the operator is given: KPN's raw output and the softmaxed weight maps.
+
+        Returns:
+            Kernel seeds ``(B, Σ_{i=2..levels} i, H, W)`` (free kernels: logits, ``Σ (2 i - 1)²`` channels), and weight
+            maps ``(B, levels, H, W)``, sum 1 over dim 1.
+
+        Raises:
+            ValueError: the two shapes differ.
+        """
+        if restored.shape != blurry.shape:
+            raise ValueError(f"restored {tuple(restored.shape)} and blurry {tuple(blurry.shape)} differ in shape")
+        images = torch.cat([restored, blurry], dim=1)
+        kernels = self.kpn(images)
+        if self.wpn is not None:
+            return kernels, self.wpn(images).softmax(dim=1)
+        batch, _, height, width = kernels.shape
+        return kernels, kernels.new_full((1, 1, 1, 1), 1 / self.levels).expand(batch, self.levels, height, width)
+
+
+def _he(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        _zero_bias(module)
+
+
+def _xavier(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.xavier_normal_(module.weight)
+        _zero_bias(module)
+
+
+def _zero_bias(module: nn.Conv2d) -> None:
+    assert module.bias is not None
+    nn.init.zeros_(module.bias)

@@ -1,0 +1,95 @@
+"""Train a deblurring network: ``python -m jdrl_lightning.train backbone=unet data=folder data.root=my_pairs``."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from jdrl_lightning.launch import command
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+
+def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
+    """Train what the plain ``config`` describes and leave everything under ``run_dir``; returns the final metrics."""
+    import lightning as L
+
+    from jdrl_lightning import build
+    from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
+    from jdrl_lightning.callbacks.resume import latest_checkpoint
+    from jdrl_lightning.callbacks.summary import SummaryCallback
+    from jdrl_lightning.config import config_hash
+
+    L.seed_everything(int(config["seed"]), workers=True, verbose=False)
+    identity = config_hash(config)
+    checkpoint = config["ckpt_path"]
+    if checkpoint == "auto":
+        checkpoint = latest_checkpoint(run_dir, identity)
+        if checkpoint is None:
+            log.info("ckpt_path=auto: nothing to go on from, starting anew")
+        elif run_dir not in checkpoint.parents:
+            config, run_dir = _move_into(config, run_dir, checkpoint.parents[1])
+    data = build.datamodule(config)
+    data.setup("fit")
+    module = build.module(config)
+    if checkpoint:
+        build.check_fit(module, checkpoint)
+        log.info("going on from %s", checkpoint)
+    callbacks = [*build.parts(config["callbacks"]), SummaryCallback(run_dir / "summary.json", identity)]
+    settings = dict(config["trainer"])
+    settings["strategy"] = build.strategy(settings, module)
+    trainer = L.Trainer(
+        **settings,
+        callbacks=callbacks,
+        logger=build.parts(config["logger"]),
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=str(run_dir),
+        use_distributed_sampler=False,  # the data module shares pairs out by rank itself
+    )
+    trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+    if trainer.interrupted:
+        raise SystemExit(130)
+    log.info("results: %s", run_dir)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _move_into(config: dict[str, Any], fresh: Path, earlier: Path) -> tuple[dict[str, Any], Path]:
+    """Go on in the earlier run's folder; the one just made for this start goes."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
+        moved = logging.FileHandler(earlier / Path(handler.baseFilename).name)
+        moved.setFormatter(handler.formatter)
+        root.removeHandler(handler)
+        root.addHandler(moved)
+        handler.close()
+    shutil.rmtree(fresh)
+    return _replace(config, str(fresh), str(earlier)), earlier
+
+
+def _replace(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _replace(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replace(item, old, new) for item in value]
+    return value.replace(old, new) if isinstance(value, str) else value
+
+
+@command("train")
+def main(cfg: DictConfig) -> float | None:
+    """Compose, build, run; returns the value of ``monitor`` for sweepers."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from jdrl_lightning.config import plain
+
+    metrics = fit(plain(cfg), Path(HydraConfig.get().runtime.output_dir))
+    return metrics.get(cfg.monitor)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from jdrl_lightning.data.sampler import BatchPlan, RankShare
+
+
+def test_every_crop_once_an_epoch_and_another_order_the_next() -> None:
+    epoch = 0
+    plan = BatchPlan(5, 2, seed=1, repeat=4, position=lambda: (epoch, 0))
+    first = [key for batch in plan for key in batch]
+    assert sorted(first) == [(0, item) for item in range(20)]
+    epoch = 1
+    second = [key for batch in plan for key in batch]
+    assert sorted(second) == [(1, item) for item in range(20)]
+    assert [i for _, i in first] != [i for _, i in second]
+
+
+def test_it_goes_on_in_the_middle() -> None:
+    whole = list(BatchPlan(7, 2, seed=3, repeat=2, position=lambda: (4, 0)))
+    rest = list(BatchPlan(7, 2, seed=3, repeat=2, position=lambda: (4, 5)))
+    assert rest == whole[5:]
+    assert len(whole) == 7
+
+
+def test_two_ranks_with_half_the_batch_see_what_one_sees() -> None:
+    one = list(BatchPlan(12, 4, seed=0))
+    ranks = [list(BatchPlan(12, 2, seed=0, rank=rank, world_size=2)) for rank in (0, 1)]
+    assert [a + b for a, b in zip(*ranks, strict=True)] == one
+
+
+def test_validation_is_neither_padded_nor_cut() -> None:
+    shares = [list(RankShare(5, rank, 2)) for rank in (0, 1)]
+    assert shares == [[0, 2, 4], [1, 3]]
+    assert [len(RankShare(5, rank, 2)) for rank in (0, 1)] == [3, 2]

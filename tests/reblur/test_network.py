@@ -1,0 +1,116 @@
+"""The reblurring network: published size, what is built, what is trained."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.reblur.kernels import mean_radius
+from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.reblur.operator import reblur
+
+
+def images(size: int = 12) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(2, 3, size, size, generator=generator), torch.rand(2, 3, size, size, generator=generator)
+
+
+def test_published_size() -> None:
+    network = ReblurNet()
+    assert sum(p.numel() for p in network.parameters()) == 474_987
+    assert network.kpn.tail.weight.shape == (35, 64, 3, 3)
+    assert {name.split(".")[0] for name in network.state_dict()} == {"kpn", "wpn"}
+    assert "kpn.blocks.0.conv1.weight" in network.state_dict()
+
+
+@pytest.mark.parametrize("kernel", ["isotropic", "free"])
+@pytest.mark.parametrize("weight_maps", [True, False])
+def test_every_parameter_is_trained(kernel: str, weight_maps: bool) -> None:
+    network = ReblurNet(levels=3, width=4, kernel=kernel, weight_maps=weight_maps)
+    assert (network.wpn is not None) == weight_maps
+    restored, blurry = images()
+    reblurred = network(restored.requires_grad_(), blurry)
+    assert reblurred.shape == restored.shape
+    (reblurred - blurry).square().sum().backward()
+    assert restored.grad is not None
+    assert restored.grad.abs().sum() > 0
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_gradient_reaches_restored_as_network_input_too() -> None:
+    network = ReblurNet(levels=3, width=4)
+    restored, blurry = images()
+    restored.requires_grad_()
+    (whole,) = torch.autograd.grad(network(restored, blurry).square().sum(), restored)
+    seeds, weights = network.seeds_and_weights(restored.detach(), blurry)
+    as_image = reblur(restored, seeds, weights, levels=3)
+    (part,) = torch.autograd.grad(as_image.square().sum(), restored)
+    torch.testing.assert_close(as_image, network(restored, blurry))
+    assert (whole - part).abs().max() > 1e-4
+
+
+def test_seeds_and_weights() -> None:
+    restored, blurry = images()
+    seeds, weights = ReblurNet(levels=4, width=4).seeds_and_weights(restored, blurry)
+    assert seeds.shape == (2, 9, 12, 12)
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2, 12, 12))
+    radius = mean_radius(seeds, weights, levels=4)
+    assert radius.shape == (2, 1, 12, 12)
+    assert 0 < radius.min() < radius.max() < 3 * 2**0.5
+    average = ReblurNet(levels=4, width=4, weight_maps=False)
+    torch.testing.assert_close(average.seeds_and_weights(restored, blurry)[1], torch.full((2, 4, 12, 12), 0.25))
+    free = ReblurNet(levels=4, width=4, kernel="free")
+    assert free.seeds_and_weights(restored, blurry)[0].shape == (2, 9 + 25 + 49, 12, 12)
+
+
+def test_settings_reach_the_operator() -> None:
+    restored, blurry = images()
+    outputs = []
+    for settings in ({}, {"support": "disk"}, {"padding": "reflect"}):
+        torch.manual_seed(0)
+        outputs.append(ReblurNet(levels=3, width=4, **settings)(restored, blurry))  # type: ignore[arg-type]
+    assert (outputs[0] - outputs[1]).abs().max() > 1e-4
+    assert (outputs[0] - outputs[2])[..., 2:-2, 2:-2].abs().max() == 0
+    assert (outputs[0] - outputs[2]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(("init", "variance"), [("he", 2 / (9 * 64)), ("xavier", 2 / (9 * 64 + 9 * 64))])
+def test_initialisation(init: str, variance: float) -> None:
+    network = ReblurNet(init=init)
+    block = network.kpn.blocks[0]
+    assert isinstance(block.conv1, nn.Conv2d)
+    assert block.conv1.weight.var().item() == pytest.approx(variance, rel=0.05)
+    assert all(not p.any() for name, p in network.named_parameters() if name.endswith("bias"))
+
+
+def test_learns_to_blur() -> None:
+    torch.manual_seed(0)
+    sharp = torch.rand(1, 3, 16, 16)
+    blurry = nn.functional.avg_pool2d(sharp, 3, stride=1, padding=1)
+    network = ReblurNet(levels=3, width=8)
+    optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
+    losses = []
+    for _ in range(40):
+        loss = (network(sharp, blurry) - blurry).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"kernel": "gaussian"}, {"init": "zeros"}, {"support": "x"}, {"padding": "x"}, {"levels": 1}]
+)
+def test_unknown_settings_name_themselves(settings: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=f"reblur.{next(iter(settings))}"):
+        ReblurNet(**settings)  # type: ignore[arg-type]
+
+
+def test_refuses_different_shapes() -> None:
+    with pytest.raises(ValueError, match="differ in shape"):
+        ReblurNet(width=4)(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 15))

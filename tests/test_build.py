@@ -1,0 +1,109 @@
+"""What comes from a disk is untrusted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from jdrl_lightning import UserError, build
+
+
+@pytest.fixture
+def checkpoint(train: Callable[..., Path], tmp_path: Path) -> Path:
+    train(tmp_path / "run", "trainer.max_epochs=1", "trainer.limit_train_batches=1", "callbacks.best=null")
+    return tmp_path / "run" / "checkpoints" / "last.ckpt"
+
+
+def altered(checkpoint: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    content = build.read_checkpoint(checkpoint)
+    change(content)
+    path = checkpoint.with_name("altered.ckpt")
+    torch.save(content, path)
+    return path
+
+
+def test_a_checkpoint_alone_gives_back_the_network(checkpoint: Path) -> None:
+    module = build.from_checkpoint(checkpoint)
+    blurry = torch.rand(1, 3, 33, 45)
+    restored = module(blurry)
+    assert restored.shape == blurry.shape
+    assert not module.training
+    again = build.from_checkpoint(checkpoint)
+    torch.testing.assert_close(again(blurry), restored)
+
+
+@pytest.mark.parametrize(
+    "target", ["pathlib.Path.unlink", "urllib.request.urlretrieve", "os.remove", "lightning.pytorch.Trainer", "torch.load"]
+)
+def test_a_hostile_target_is_refused(target: str, checkpoint: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("here")
+
+    def change(content: dict[str, Any]) -> None:
+        content["jdrl_lightning"]["config"]["optim"]["scheduler"] = {"_target_": target, "_args_": [str(victim)]}
+
+    path = altered(checkpoint, change)
+    with pytest.raises(UserError, match="refused") as error:
+        build.from_checkpoint(path)
+    assert str(path) in str(error.value)
+    assert victim.exists()
+
+
+def test_pickled_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "exploded",))
+
+    path = tmp_path / "bomb.ckpt"
+    torch.save({"state_dict": {}, "jdrl_lightning": Bomb()}, path)
+    with pytest.raises(UserError, match="refused"):
+        build.from_checkpoint(path)
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_each_broken_checkpoint_says_what_it_is(checkpoint: Path, tmp_path: Path) -> None:
+    whole = checkpoint.read_bytes()
+    for name, content, word in (
+        ("cut.ckpt", whole[: len(whole) // 2], "damaged"),
+        ("empty.ckpt", b"", "damaged"),
+        ("text.ckpt", b"hello", "plain checkpoint"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=word) as error:
+            build.from_checkpoint(tmp_path / name)
+        assert name in str(error.value)
+        assert "\n" not in str(error.value)
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    with pytest.raises(UserError, match="not a checkpoint of jdrl_lightning"):
+        build.from_checkpoint(tmp_path / "foreign.ckpt")
+    with pytest.raises(UserError, match="no such checkpoint"):
+        build.from_checkpoint(tmp_path / "absent.ckpt")
+
+
+def test_weights_that_do_not_fit_the_stored_config_are_named(checkpoint: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["jdrl_lightning"]["config"]["backbone"]["width"] = 8
+
+    with pytest.raises(UserError, match="do not fit"):
+        build.from_checkpoint(altered(checkpoint, change))
+
+
+def test_the_strategy_knows_what_stays_idle(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    small = ["backbone.width=4", "objective.reblur.width=4"]
+    official = build.module(composed(tmp_path, "objective=jdrl_official", *small))
+    paper = build.module(composed(tmp_path, *small))
+    assert build.strategy({"devices": 4}, official) == "ddp_find_unused_parameters_true"
+    assert build.strategy({"devices": 4}, paper) == "ddp"
+    assert build.strategy({"devices": [0, 1]}, paper) == "ddp"
+    assert build.strategy({"devices": 1}, official) == "auto"
+    assert build.strategy({"devices": 2, "strategy": "fsdp"}, official) == "fsdp"
+
+
+def test_an_unknown_device_is_a_users_mistake() -> None:
+    assert build.device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(UserError, match="device=banana"):
+        build.device("banana")

@@ -1,0 +1,104 @@
+"""A run that is interrupted and goes on is, bit by bit, the run that was not."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from jdrl_lightning import UserError
+from jdrl_lightning.build import read_checkpoint
+
+RUN = (
+    "backbone.dropout=0.4",
+    "optim.optimizer.lr=1e-3",
+    "trainer.max_epochs=4",
+    "objective.warmup_epochs=2",
+    "callbacks.best=null",
+    "monitor=val/gt/psnr",
+)
+STEPS_AN_EPOCH = 8
+
+
+def every_step(folder: Path) -> list[str]:
+    """Settings that keep a checkpoint of each step and of each epoch's end."""
+    settings = f"{{_target_: lightning.pytorch.callbacks.ModelCheckpoint, dirpath: {folder}, save_top_k: -1, "
+    step = settings + "filename: '{step}', every_n_train_steps: 1, save_on_train_epoch_end: false}"
+    return [f"+callbacks.every={step}"]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"root": tmp_path_factory.mktemp("whole")}
+
+
+@pytest.fixture
+def uninterrupted(whole: dict[str, Path], train: Callable[..., Path]) -> Path:
+    """One whole run for all tests of this file, with a checkpoint of each step."""
+    if "run" not in whole:
+        folder = whole["root"] / "run"
+        whole["run"] = train(folder, *RUN, *every_step(whole["root"] / "steps"))
+    return whole["run"]
+
+
+@pytest.mark.parametrize(
+    ("step", "workers"), [(11, 0), (16, 0), (19, 0), (24, 2), (29, 2)], ids=["before", "at", "mid", "past", "mid-workers"]
+)
+def test_it_goes_on_bit_by_bit(
+    step: int, workers: int, uninterrupted: Path, whole: dict[str, Path], train: Callable[..., Path], tmp_path: Path
+) -> None:
+    checkpoint = whole["root"] / "steps" / f"step={step}.ckpt"
+    resumed = train(tmp_path / "run", *RUN, f"ckpt_path={str(checkpoint).replace('=', chr(92) + '=')}", f"data.num_workers={workers}")
+    expected, found = weights(uninterrupted), weights(resumed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    first = read_checkpoint(checkpoint)["state_dict"]
+    assert any(not torch.equal(first[key], found[key]) for key in first)
+
+
+def test_auto_goes_on_in_its_own_folder_and_keeps_the_table(
+    uninterrupted: Path, train: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train(run, *RUN, "trainer.max_epochs=2")
+    train(run, *RUN, "ckpt_path=auto")
+    expected, found = rows(uninterrupted), rows(run)
+    assert [r["step"] for r in found] == [r["step"] for r in expected]
+    assert [r["train/loss"] for r in found] == [r["train/loss"] for r in expected]
+    assert [r["val/gt/psnr"] for r in found] == [r["val/gt/psnr"] for r in expected]
+    kept, again = weights(uninterrupted), weights(run)
+    assert all(torch.equal(kept[key], again[key]) for key in kept)
+
+
+def test_auto_skips_a_truncated_checkpoint(train: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run = train(tmp_path / "run", *RUN, "trainer.max_epochs=1")
+    good = run / "checkpoints" / "last.ckpt"
+    (run / "checkpoints" / "newer.ckpt").write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    from jdrl_lightning.callbacks.resume import latest_checkpoint
+
+    stored = read_checkpoint(good)["jdrl_lightning"]["config"]["hash"]
+    assert latest_checkpoint(run, stored) == good
+    assert "newer.ckpt" in caplog.text
+    assert latest_checkpoint(tmp_path / "another", stored) == good
+    assert latest_checkpoint(tmp_path / "another", "0" * 12) is None
+
+
+def test_a_schedule_edited_behind_the_epoch_reached_is_refused(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(tmp_path / "run", *RUN, "trainer.max_epochs=3")
+    last = run / "checkpoints" / "last.ckpt"
+    with pytest.raises(UserError, match="stages"):
+        train(tmp_path / "b", *RUN, f"ckpt_path={last}", "objective.warmup_epochs=1")
+    with pytest.raises(UserError, match="another architecture"):
+        train(tmp_path / "c", *RUN, f"ckpt_path={last}", "backbone.width=8")
