@@ -1,8 +1,8 @@
-"""Does the restored image stay in place? python benchmarks/placement.py [--seeds 3] [--output docs/results/placement.md]
+"""Does the restored image stay in place? ``python benchmarks/placement.py --output docs/results/placement.md``
 
-Two disturbances of JDRL's joint stage, whose flow is measured from the output itself, so that the output's position is a
-neutral mode: (a) the network starts displaced by one pixel; (b) the flow estimator is off by a quarter of a pixel in each
-direction of measurement. For each weight of the reblurring term and each anchor: where the output is at the end.
+Two disturbances of JDRL's joint stage, whose flow is measured from the output itself, so that the output's position is
+a neutral mode: (a) the network starts displaced by one pixel; (b) the flow estimator is off by a quarter of a pixel in
+each direction of measurement. For each weight of the reblurring term and each anchor: where the output is at the end.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 
 import torch
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.warp import warp
 from rich.progress import Progress
 from torch import Tensor
 
 from jdrl_lightning import Pair, Restored, backbones, data, flow, metrics
 from jdrl_lightning.data.augment import augment, collate
 from jdrl_lightning.data.images import to_float
-from jdrl_lightning.flow.base import FlowEstimator
-from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.objectives import JDRL, Schedule, Stage
 from jdrl_lightning.reblur.network import ReblurNet
@@ -140,7 +140,9 @@ def main() -> None:
         for alpha in ALPHAS:
             cells = (ends[case, alpha, anchor] for anchor in ANCHORS)
             shown = [f"{statistics.mean(v):.3f} ({', '.join(f'{x:.2f}' for x in v)})" for v in cells]
-            lines.append(f"| {case} {what}; at the start {start}; {STEPS[case]} steps | {alpha:g} | {' | '.join(shown)} |")
+            lines.append(
+                f"| {case} {what}; at the start {start}; {STEPS[case]} steps | {alpha:g} | {' | '.join(shown)} |"
+            )
     table = "\n".join(lines)
     print(table)
     print(f"{time.monotonic() - started:.0f} s, torch {torch.__version__}, {torch.get_num_threads()} threads")

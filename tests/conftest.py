@@ -63,7 +63,7 @@ def pairs_folder(photo: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) 
             blurry = avg_pool2d(region[None].float(), 5, 1, 2)[0].round().byte()
             for kind, image, shift in (("blur", blurry, 0), ("gt", region, 1)):
                 (root / split / kind).mkdir(parents=True, exist_ok=True)
-                crop = image[:, 5 + shift : 53 + shift, 5 : 45].contiguous()
+                crop = image[:, 5 + shift : 53 + shift, 5:45].contiguous()
                 write_image(root / split / kind / f"{number:02d}.png", crop)
             number += 1
     return root

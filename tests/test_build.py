@@ -37,7 +37,8 @@ def test_a_checkpoint_alone_gives_back_the_network(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["pathlib.Path.unlink", "urllib.request.urlretrieve", "os.remove", "lightning.pytorch.Trainer", "torch.load"]
+    "target",
+    ["pathlib.Path.unlink", "urllib.request.urlretrieve", "os.remove", "lightning.pytorch.Trainer", "torch.load"],
 )
 def test_a_hostile_target_is_refused(target: str, checkpoint: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"

@@ -67,7 +67,18 @@ def test_the_yaml_says_what_the_python_preset_says(name: str, composed: Compose,
     from_python = objectives.create(name, flow={"name": "gauss_newton"})
     assert from_yaml.schedule == from_python.schedule
     assert from_yaml.state_dict().keys() == from_python.state_dict().keys()
-    for setting in ("lam", "mask", "min_px", "mask_warmup", "in_frame", "anchor", "reduction", "grid", "eps", "edge_weight"):
+    for setting in (
+        "lam",
+        "mask",
+        "min_px",
+        "mask_warmup",
+        "in_frame",
+        "anchor",
+        "reduction",
+        "grid",
+        "eps",
+        "edge_weight",
+    ):
         assert getattr(from_yaml, setting) == getattr(from_python, setting), setting
     assert hasattr(presets, name)
 

@@ -54,13 +54,20 @@ def uninterrupted(whole: dict[str, Path], train: Callable[..., Path]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("step", "workers"), [(11, 0), (16, 0), (19, 0), (24, 2), (29, 2)], ids=["before", "at", "mid", "past", "mid-workers"]
+    ("step", "workers"),
+    [(11, 0), (16, 0), (19, 0), (24, 2), (29, 2)],
+    ids=["before", "at", "mid", "past", "mid-workers"],
 )
 def test_it_goes_on_bit_by_bit(
     step: int, workers: int, uninterrupted: Path, whole: dict[str, Path], train: Callable[..., Path], tmp_path: Path
 ) -> None:
     checkpoint = whole["root"] / "steps" / f"step={step}.ckpt"
-    resumed = train(tmp_path / "run", *RUN, f"ckpt_path={str(checkpoint).replace('=', chr(92) + '=')}", f"data.num_workers={workers}")
+    resumed = train(
+        tmp_path / "run",
+        *RUN,
+        f"ckpt_path={str(checkpoint).replace('=', chr(92) + '=')}",
+        f"data.num_workers={workers}",
+    )
     expected, found = weights(uninterrupted), weights(resumed)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
@@ -82,7 +89,9 @@ def test_auto_goes_on_in_its_own_folder_and_keeps_the_table(
     assert all(torch.equal(kept[key], again[key]) for key in kept)
 
 
-def test_auto_skips_a_truncated_checkpoint(train: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_skips_a_truncated_checkpoint(
+    train: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=1")
     good = run / "checkpoints" / "last.ckpt"
     (run / "checkpoints" / "newer.ckpt").write_bytes(good.read_bytes()[: good.stat().st_size // 2])

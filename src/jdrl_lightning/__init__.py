@@ -8,10 +8,35 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
-    submodules=["backbones", "build", "callbacks", "data", "flow", "inference", "losses", "metrics", "objectives", "reblur"],
+    submodules=[
+        "backbones",
+        "build",
+        "callbacks",
+        "data",
+        "flow",
+        "inference",
+        "losses",
+        "metrics",
+        "objectives",
+        "reblur",
+    ],
     submod_attrs={"module": ["DeblurringModule"], "types": ["Losses", "Pair", "Restored"], "errors": ["UserError"]},
 )
 __all__ = [
-    "DeblurringModule", "Losses", "Pair", "Restored", "UserError", "__version__", "backbones", "build", "callbacks",
-    "data", "flow", "inference", "losses", "metrics", "objectives", "reblur",
+    "DeblurringModule",
+    "Losses",
+    "Pair",
+    "Restored",
+    "UserError",
+    "__version__",
+    "backbones",
+    "build",
+    "callbacks",
+    "data",
+    "flow",
+    "inference",
+    "losses",
+    "metrics",
+    "objectives",
+    "reblur",
 ]

@@ -30,7 +30,9 @@ def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED, **kwargs: Any
     """``hydra.utils.instantiate`` for targets that begin with one of ``allowed``."""
     for target in _targets(config):
         if not isinstance(target, str) or not target.startswith(allowed) or ".." in target:
-            raise UserError(f"the config's _target_ {target!r} is refused; allowed: {', '.join(p + '*' for p in allowed)}")
+            raise UserError(
+                f"the config's _target_ {target!r} is refused; allowed: {', '.join(p + '*' for p in allowed)}"
+            )
     return instantiate(config, **kwargs)
 
 
@@ -90,7 +92,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: cannot be read, it is damaged or no checkpoint ({reason})") from error
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint or "state_dict" not in checkpoint:
-        raise UserError(f"{path}: not a checkpoint of jdrl_lightning; load official weights with backbone.weights=<file>")
+        raise UserError(
+            f"{path}: not a checkpoint of jdrl_lightning; load official weights with backbone.weights=<file>"
+        )
     return checkpoint
 
 
@@ -118,7 +122,9 @@ def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:
         UserError: names the first weights that do not fit.
     """
     theirs, ours = read_checkpoint(path)["state_dict"], built.state_dict()
-    wrong = sorted(k for k in theirs.keys() | ours.keys() if k not in theirs or k not in ours or theirs[k].shape != ours[k].shape)
+    wrong = sorted(
+        k for k in theirs.keys() | ours.keys() if k not in theirs or k not in ours or theirs[k].shape != ours[k].shape
+    )
     if wrong:
         shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         raise UserError(f"{path}: a checkpoint of another architecture; these weights do not fit: {shown}")

@@ -1,4 +1,4 @@
-"""Where the configuration lies, and what it may refer to. Imports neither torch nor lightning: ``--help`` is instant."""
+"""Where the configuration lies, and what it may refer to. Imports neither torch nor lightning: --help is instant."""
 
 from __future__ import annotations
 

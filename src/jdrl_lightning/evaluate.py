@@ -1,4 +1,4 @@
-"""Measure a checkpoint on a split: ``python -m jdrl_lightning.evaluate ckpt_path=run/checkpoints/best.ckpt split=test``."""
+"""Measure a checkpoint: ``python -m jdrl_lightning.evaluate ckpt_path=run/checkpoints/best.ckpt split=test``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["evaluate", "main"]
 log = logging.getLogger(__name__)
 
 
-def evaluate(module: Any, pairs: Any, flow: Any, lpips_weights: str | None, tile: int, overlap: int) -> Any:
+def evaluate(module: Any, pairs: Any, flow: Any, lpips_weights: Path | None, tile: int, overlap: int) -> Any:
     """Rows of measures, one for the blurry input and one for the restored image of each pair, and the images shown.
 
     Returns:
@@ -58,7 +58,7 @@ def write_report(rows: list[dict[str, Any]], pictures: list[Any], output: Path, 
     from jdrl_lightning.metrics import report
 
     report.write_csv(output / "per_image.csv", rows)
-    summary = {m: report.summarise([r for r in rows if r["method"] == m]) for m in ("input", "restored")}
+    summary = {m: report.summary([r for r in rows if r["method"] == m]) for m in ("input", "restored")}
     with atomic_write(output / "summary.json", "w") as file:
         json.dump({"title": title, "images": len(rows) // 2, **summary, "notes": notes}, file, indent=2)
     table = report.markdown_table([{"method": method, **means} for method, means in summary.items()])
@@ -97,13 +97,13 @@ def main(cfg: DictConfig) -> None:
     weights = lpips_weights(cfg.lpips_weights)
     notes = [
         f"Checkpoint: {cfg.ckpt_path}; {len(pairs)} images of the {cfg.split} split; means of per-image values.",
-        f"deformed_gt: the sharp image warped onto the output, flow from {config['flow']['name']}, bicubic. It can reward "
-        "displacement: read it with the placement error.",
+        f"deformed_gt: the sharp image warped onto the output, flow from {config['flow']['name']}, bicubic. It can "
+        "reward displacement: read it with the placement error.",
     ]
     if weights is None:
         notes.append("LPIPS is left out: no AlexNet trunk on this machine (lpips_weights=<alexnet-owt-7be5be79.pth>).")
     estimator = flow.create(**config["flow"])
-    rows, pictures = evaluate(module, pairs, estimator, weights and str(weights), cfg.tile, cfg.overlap)
+    rows, pictures = evaluate(module, pairs, estimator, weights, cfg.tile, cfg.overlap)
     output = Path(cfg.output or HydraConfig.get().runtime.output_dir)
     if (output / "per_image.csv").exists() and not cfg.overwrite:
         raise UserError(f"{output}: holds an evaluation already; give another output=… or overwrite=true")

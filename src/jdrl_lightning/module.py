@@ -89,11 +89,13 @@ class DeblurringModule(L.LightningModule):
 
     test_step = validation_step
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """One optimiser over all trained parameters and one LambdaLR that steps once an epoch."""
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
         schedule, rate = self.objective.schedule, self._scheduler
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate(epoch) * schedule.at(epoch).lr_scale)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda epoch: rate(epoch) * schedule.at(epoch).lr_scale
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

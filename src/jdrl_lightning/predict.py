@@ -1,4 +1,4 @@
-"""Restore photographs: ``python -m jdrl_lightning.predict ckpt_path=run/checkpoints/best.ckpt input=photos output=restored``."""
+"""Restore photographs: ``python -m jdrl_lightning.predict ckpt_path=best.ckpt input=photos output=restored``."""
 
 from __future__ import annotations
 

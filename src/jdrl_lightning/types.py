@@ -32,7 +32,7 @@ class Pair(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """What a backbone returns: ``images`` final output first, each ``(B, 3, H, W)``; ``aux`` whatever else it predicts."""
+    """What a backbone returns: ``images`` ``(B, 3, H, W)``, final output first; ``aux`` whatever else it predicts."""
 
     images: tuple[Tensor, ...]
     aux: dict[str, Tensor]

@@ -1,4 +1,4 @@
-"""JDRL's losses against the paper's equations, written out anew with loops and scikit-image's and kornia's own sampling."""
+"""JDRL's losses against the paper's equations, written out anew with loops and kornia's sampling."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from jdrl_lightning.flow.base import FlowEstimator
 from kornia.geometry.transform import remap
 from torch import Tensor
 
 from jdrl_lightning import Pair, Restored, UserError, objectives
-from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.objectives import JDRL, Schedule, Stage
 
 EPS = 1e-3
@@ -122,7 +122,9 @@ def test_gradients_go_where_the_published_code_lets_them(batch: Any) -> None:
 
     def reaches(term: str, **settings: Any) -> tuple[bool, bool]:
         stage = Stage("one", 0, "restored", {term: 1.0})
-        objective = JDRL(Fixed(there, back), SMALL, Schedule((stage, Stage("x", 1, weights={"reblur": 1.0}))), **settings)
+        objective = JDRL(
+            Fixed(there, back), SMALL, Schedule((stage, Stage("x", 1, weights={"reblur": 1.0}))), **settings
+        )
         out = restored.detach().requires_grad_()
         objective(Restored((out,), {}), pair, stage).total.backward()
         assert objective.reblur is not None
@@ -185,7 +187,7 @@ def test_an_affine_anchor_takes_the_affine_part_from_the_blurry_image(batch: Any
     pair, restored, there, _ = batch
 
     class Drifted(FlowEstimator):
-        """One pixel off for the outputs, right for the blurry images (the second half of the batch of each direction)."""
+        """One pixel off for the outputs, right for the blurry images (the second half of each direction)."""
 
         def estimate(self, first: Tensor, second: Tensor) -> Tensor:
             flow = there.repeat(len(first) // 2, 1, 1, 1)

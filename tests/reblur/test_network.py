@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.reblur.kernels import mean_radius
-from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.reblur.network import PredictionNet, ReblurNet
 from jdrl_lightning.reblur.operator import reblur
 
 
@@ -23,6 +23,21 @@ def test_published_size() -> None:
     assert network.kpn.tail.weight.shape == (35, 64, 3, 3)
     assert {name.split(".")[0] for name in network.state_dict()} == {"kpn", "wpn"}
     assert "kpn.blocks.0.conv1.weight" in network.state_dict()
+
+
+def test_layers_of_the_prediction_net() -> None:
+    torch.manual_seed(0)
+    network = PredictionNet(5, width=4)
+    inputs = torch.rand(1, 6, 7, 8)
+    state = network.state_dict()
+
+    def conv(features: Tensor, name: str) -> Tensor:
+        return nn.functional.conv2d(features, state[f"{name}.weight"], state[f"{name}.bias"], padding=1)
+
+    features = conv(inputs, "head")
+    for block in ("blocks.0", "blocks.1", "blocks.2"):
+        features = features + conv(conv(features, f"{block}.conv1").clamp(min=0), f"{block}.conv2")
+    torch.testing.assert_close(network(inputs), conv(features, "tail"))
 
 
 @pytest.mark.parametrize("kernel", ["isotropic", "free"])
@@ -83,7 +98,9 @@ def test_initialisation(init: str, variance: float) -> None:
     network = ReblurNet(init=init)
     block = network.kpn.blocks[0]
     assert isinstance(block.conv1, nn.Conv2d)
-    assert block.conv1.weight.var().item() == pytest.approx(variance, rel=0.05)
+    weight = block.conv1.weight
+    assert weight.var().item() == pytest.approx(variance, rel=0.05)
+    assert weight.abs().max() > 3 * variance**0.5  # normal, not uniform
     assert all(not p.any() for name, p in network.named_parameters() if name.endswith("bias"))
 
 

@@ -59,8 +59,8 @@ class PanelCallback(Callback):
         if trainer.sanity_checking or not due or batch_idx >= self.images or not trainer.is_global_zero:
             return
         restored = outputs["restored"]
-        stage = pl_module.objective.schedule.at(trainer.current_epoch)
-        maps = pl_module.objective(Restored((restored,), {}), batch, stage).maps
+        objective: Any = pl_module.objective
+        maps = objective(Restored((restored,), {}), batch, objective.schedule.at(trainer.current_epoch)).maps
         pictures = {"blurry": batch.blurry, "restored": restored, "sharp": batch.sharp}
         for name in ("aligned", "flow", "mask", "reblurred"):
             if name in maps:

@@ -20,7 +20,8 @@ class QualityCallback(Callback):
     output) and, where it is known, ``aligned`` (the truth), and the placement error. Logged as means over images.
 
     Args:
-        flow: estimator of ``deformed_gt``, or its name and settings; it is a choice of its own, the training's need not be fair to itself.
+        flow: estimator of ``deformed_gt``, or its name and settings; a choice of its own, since the one that trained
+            need not judge itself fairly.
         lpips_weights: local file of the AlexNet trunk; None leaves LPIPS out.
     """
 

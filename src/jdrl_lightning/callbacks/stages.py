@@ -10,11 +10,17 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.objectives.schedule import Stage
+from jdrl_lightning.objectives.schedule import Schedule, Stage
 
-__all__ = ["StageCallback"]
+__all__ = ["StageCallback", "schedule_of"]
 
 log = logging.getLogger(__name__)
+
+
+def schedule_of(pl_module: L.LightningModule) -> Schedule:
+    """The schedule of the module's objective; any module that has one will do."""
+    objective: Any = pl_module.objective
+    return objective.schedule
 
 
 class StageCallback(Callback):
@@ -34,7 +40,7 @@ class StageCallback(Callback):
         """Check a resumed schedule against the one that trained so far."""
         if self._past is None:
             return
-        now, reached = pl_module.objective.schedule, int(self._past["epoch"])
+        now, reached = schedule_of(pl_module), int(self._past["epoch"])
         past = [stage for stage in self._past["schedule"] if stage["start"] <= reached]
         if past != [stage for stage in now.plain() if stage["start"] <= reached]:
             done = ", ".join(f"{stage['name']} from epoch {stage['start']}" for stage in past)
@@ -45,7 +51,7 @@ class StageCallback(Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Announce a change of stage, and log the stage as a series."""
-        schedule = pl_module.objective.schedule
+        schedule = schedule_of(pl_module)
         stage = schedule.at(trainer.current_epoch)
         self._state = {"stage": stage.name, "epoch": trainer.current_epoch, "schedule": schedule.plain()}
         pl_module.log("stage", float(schedule.stages.index(stage)))
@@ -54,7 +60,9 @@ class StageCallback(Callback):
         self._announced = stage
         weights = ", ".join(f"{name} × {weight:g}" for name, weight in stage.weights.items())
         if trainer.is_global_zero:
-            log.info("epoch %d: stage %s (flow from %s; %s)", trainer.current_epoch, stage.name, stage.flow_source, weights)
+            log.info(
+                "epoch %d: stage %s (flow from %s; %s)", trainer.current_epoch, stage.name, stage.flow_source, weights
+            )
         for listener in self.listeners:
             listener(stage)
 

@@ -40,7 +40,7 @@ class SummaryCallback(Callback):
         self._started = time.monotonic()
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         summary: dict[str, Any] = {
@@ -51,7 +51,7 @@ class SummaryCallback(Callback):
             "peak_memory_mib": round(_peak_memory_mib(pl_module.device)),
             "world_size": trainer.world_size,
             "device": torch.cuda.get_device_name(pl_module.device) if pl_module.device.type == "cuda" else "cpu",
-            "parameters": sum(p.numel() for p in pl_module.backbone.parameters()),
+            "parameters": _count(pl_module.backbone),
             "config_hash": self.config_hash,
             "git_revision": _git_revision(),
             "versions": {
@@ -72,6 +72,10 @@ class SummaryCallback(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._seconds_before = float(state_dict["seconds"])
+
+
+def _count(network: Any) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _peak_memory_mib(device: torch.device) -> float:

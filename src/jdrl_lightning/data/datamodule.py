@@ -17,7 +17,7 @@ __all__ = ["PairDataModule", "TrainingCrops"]
 
 
 class TrainingCrops(Dataset[Pair]):
-    """Random crops, flips and quarter turns of pairs; ``crops[(epoch, item)]`` is a pure function of its key and the seed."""
+    """Random crops, flips and quarter turns; ``crops[(epoch, item)]`` is a pure function of its key and the seed."""
 
     def __init__(self, pairs: Dataset[Pair], crop: int, seed: int, augmented: bool = True) -> None:
         self.pairs, self.crop, self.seed, self.augmented = pairs, crop, seed, augmented
@@ -75,7 +75,14 @@ class PairDataModule(L.LightningDataModule):
         size = len(pairs)  # type: ignore[arg-type]
         rank, world = self._place()
         plan = BatchPlan(
-            size, self.batch_size, self.seed, self.repeat, self.shuffle, rank, world, position=lambda: self._position(plan)
+            size,
+            self.batch_size,
+            self.seed,
+            self.repeat,
+            self.shuffle,
+            rank,
+            world,
+            position=lambda: self._position(plan),
         )
         if not len(plan):
             raise UserError(
@@ -119,4 +126,5 @@ class PairDataModule(L.LightningDataModule):
             return 0, 0
         limit = self.trainer.limit_train_batches
         epoch_length = min(len(plan), limit) if isinstance(limit, int) else int(len(plan) * limit)
-        return divmod(self.trainer.fit_loop.epoch_loop.batch_progress.total.processed, max(1, epoch_length))
+        done: Any = self.trainer.fit_loop.epoch_loop.batch_progress.total
+        return divmod(done.processed, max(1, epoch_length))

@@ -1,4 +1,4 @@
-"""Which pairs a batch holds: a pure function of (seed, epoch, rank), so that a run can go on in the middle of an epoch."""
+"""Which pairs a batch holds: a pure function of (seed, epoch, rank), so that a run can go on in mid-epoch."""
 
 from __future__ import annotations
 

@@ -45,4 +45,3 @@ def _registered(pairs: Dataset[Pair], register: str) -> Dataset[Pair]:
     from jdrl_lightning.flow.gauss_newton import GaussNewton
 
     return Registered(pairs, GaussNewton(dense=False))
-

@@ -34,7 +34,16 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     """The whole demonstration; returns what results.json holds."""
     from jdrl_lightning import build
     from jdrl_lightning.demo import report
-    from jdrl_lightning.demo.rows import METHODS, Row, as_batches, compose_row, examples, measure_crops, results, train_row
+    from jdrl_lightning.demo.rows import (
+        METHODS,
+        Row,
+        as_batches,
+        compose_row,
+        examples,
+        measure_crops,
+        results,
+        train_row,
+    )
     from jdrl_lightning.files import atomic_write
 
     started = time.monotonic()

@@ -115,7 +115,11 @@ def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dic
     ratios = {"gain_psnr": gain, "over_prealign_db": over_prealign, "recovered_psnr": recovered}
     return {
         "rows": [
-            {"method": name, **{m: round(float(row.crops[m].mean()), 5) for m in MEASURES}, "seconds": round(row.seconds, 1)}
+            {
+                "method": name,
+                **{m: round(float(row.crops[m].mean()), 5) for m in MEASURES},
+                "seconds": round(row.seconds, 1),
+            }
             for name, row in rows.items()
         ],
         **{name: round(float(ratio(means)), 4) for name, ratio in ratios.items()},
@@ -129,7 +133,9 @@ def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dic
     }
 
 
-def examples(pairs: Sequence[Pair], restored: dict[str, list[Tensor]], count: int = 4) -> list[dict[str, NDArray[np.uint8]]]:
+def examples(
+    pairs: Sequence[Pair], restored: dict[str, list[Tensor]], count: int = 4
+) -> list[dict[str, NDArray[np.uint8]]]:
     """For ``count`` images, spread over the set, the crop whose blur is strongest: a rule, not a choice."""
     shown = []
     for index in np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int):
@@ -139,7 +145,9 @@ def examples(pairs: Sequence[Pair], restored: dict[str, list[Tensor]], count: in
         pictures = {"blurry": pair.blurry[0], "sharp as given": pair.sharp[0]}
         pictures |= {name: images[index] for name, images in restored.items()}
         pictures["truth"] = pair.extras["aligned"][0]
-        shown.append({title: _pixels(image[:, top : top + CROP_PX, left : left + CROP_PX]) for title, image in pictures.items()})
+        shown.append(
+            {title: _pixels(image[:, top : top + CROP_PX, left : left + CROP_PX]) for title, image in pictures.items()}
+        )
     return shown
 
 

@@ -26,7 +26,9 @@ class Objective(nn.Module):
         super().__init__()
         unknown = schedule.terms - set(self.known_terms)
         if unknown:
-            raise UserError(f"{type(self).__name__} has no loss term {sorted(unknown)}; it has {list(self.known_terms)}")
+            raise UserError(
+                f"{type(self).__name__} has no loss term {sorted(unknown)}; it has {list(self.known_terms)}"
+            )
         if not output_weights:
             raise UserError("output_weights is empty: give at least the final output's weight")
         self.schedule = schedule
@@ -51,4 +53,6 @@ class Objective(nn.Module):
     @staticmethod
     def weigh(terms: Mapping[str, Tensor], stage: Stage) -> Tensor:
         """``Σ stage.weights[k] · terms[k]``."""
-        return sum((weight * terms[name] for name, weight in stage.weights.items()), start=next(iter(terms.values())) * 0)
+        return sum(
+            (weight * terms[name] for name, weight in stage.weights.items()), start=next(iter(terms.values())) * 0
+        )

@@ -12,7 +12,7 @@ __all__ = ["charbonnier", "jdrl", "jdrl_official", "jdrl_robust", "l1", "mse"]
 
 
 def _jdrl(defaults: dict[str, Any], **settings: Any) -> JDRL:
-    """Build JDRL; a reblurring network that is not described gets the published size and the preset's initialisation."""
+    """Build JDRL; a reblurring network not described has the published size and the preset's initialisation."""
     merged = {"reblur": {}, **defaults, **settings}
     if isinstance(merged["reblur"], dict):
         merged["reblur"] = {**defaults.get("reblur", {}), **merged["reblur"]}
@@ -25,7 +25,7 @@ def jdrl(**settings: Any) -> JDRL:
 
 
 def jdrl_official(**settings: Any) -> JDRL:
-    """The published PyTorch code: unmasked one-way warm-up, colour-wheel mask, half-pixel warp, Xavier initialisation."""
+    """The published PyTorch code: unmasked one-way warm-up, colour-wheel mask, half-pixel warp, Xavier start."""
     code = {"schedule": "official", "mask": "colorwheel", "mask_warmup": False, "in_frame": False, "warp": "legacy"}
     return _jdrl(code | {"reblur": {"init": "xavier"}}, **settings)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from jdrl_lightning.errors import UserError
@@ -41,7 +42,9 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.flow_source not in FLOW_SOURCES:
-            raise UserError(f"stage {self.name!r}: flow_source={self.flow_source!r} is none of {', '.join(FLOW_SOURCES)}")
+            raise UserError(
+                f"stage {self.name!r}: flow_source={self.flow_source!r} is none of {', '.join(FLOW_SOURCES)}"
+            )
         if set(self.frozen) - {"backbone"}:
             raise UserError(f"stage {self.name!r}: frozen={list(self.frozen)}, but only 'backbone' can be frozen")
         object.__setattr__(self, "weights", {k: float(v) for k, v in self.weights.items() if v})
@@ -56,7 +59,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         starts = [stage.start for stage in self.stages]
-        if not starts or starts[0] != 0 or any(a >= b for a, b in zip(starts, starts[1:], strict=False)):
+        if not starts or starts[0] != 0 or any(a >= b for a, b in pairwise(starts)):
             raise UserError(f"a schedule's stages must start at epoch 0 and then ever later, not at {starts}")
 
     def at(self, epoch: int) -> Stage:
@@ -83,7 +86,7 @@ class Schedule:
 
     @classmethod
     def paper(cls, alpha: float = 0.5, warmup_epochs: int = 15, warmup_reblur: str = "attached") -> Schedule:
-        """The paper's two stages: flow of the blurry image before epoch ``warmup_epochs`` (N), of the output from then on.
+        """The paper's two stages: flow of the blurry image before epoch ``warmup_epochs`` (N), then of the output.
 
         All terms count in both (Eq. 1 with ``alpha``); the paper does not say so of the first, we infer it.
         ``warmup_reblur="detached"`` trains the reblurring network alone during the warm-up, so that an untrained one
@@ -100,7 +103,9 @@ class Schedule:
     def official(cls, alpha: float = 0.5, warmup_epochs: int = 15) -> Schedule:
         """The published code's two stages: its warm-up has the align term only, without mask (see ``JDRL``)."""
         full = {"align": 1.0, "align_back": 1.0, "reblur": alpha}
-        return cls._staged(Stage("warmup", 0, "blurry", {"align": 1.0}), Stage("joint", warmup_epochs, "restored", full))
+        return cls._staged(
+            Stage("warmup", 0, "blurry", {"align": 1.0}), Stage("joint", warmup_epochs, "restored", full)
+        )
 
     @classmethod
     def _staged(cls, warmup: Stage, joint: Stage) -> Schedule:

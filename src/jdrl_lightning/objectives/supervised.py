@@ -18,7 +18,7 @@ __all__ = ["Supervised"]
 
 
 class Supervised(Objective):
-    """Pixel-wise loss. On misaligned pairs it teaches the network to distort; it is the baseline JDRL is measured against.
+    """Pixel-wise loss. On misaligned pairs it teaches the network to distort; the baseline JDRL is measured against.
 
     Args:
         loss: ``charbonnier`` (mean of ``sqrt(d² + eps²)``), ``l1`` or ``mse``.

@@ -1,0 +1,75 @@
+"""Rendered pairs as a data set: every frame a pure function of (seed, index), rendered once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from jdrl_lightning.data.synthetic.misalignment import Misalignment
+from jdrl_lightning.data.synthetic.photographs import Photograph
+from jdrl_lightning.data.synthetic.render import MASTER, Optics, render
+from jdrl_lightning.types import Pair
+
+__all__ = ["RenderedPairs"]
+
+
+class RenderedPairs(Dataset[Pair]):
+    """``frames_per_photo`` frames of each photograph; a frame's crops share its scene, blur and misalignment.
+
+    Args:
+        photographs: backgrounds, and what cut-outs are made of; of one split only.
+        seed: of everything drawn.
+        frames_per_photo: frames of each photograph: other regions, cut-outs, focus and misalignment.
+        frame: longest side of a frame, px; a photograph with less than twice that gives a frame of half its size.
+        optics: the camera.
+        misalignment: ranges of the displacement between the shots.
+    """
+
+    def __init__(
+        self,
+        photographs: Sequence[Photograph],
+        seed: int,
+        frames_per_photo: int = 1,
+        frame: int = 256,
+        optics: Optics = Optics(),  # noqa: B008  (frozen)
+        misalignment: Misalignment = Misalignment(),  # noqa: B008  (frozen)
+    ) -> None:
+        self.photographs, self.seed, self.frames_per_photo = list(photographs), seed, frames_per_photo
+        self.frame, self.optics, self.misalignment = frame, optics, misalignment
+        self._pixels: dict[int, Tensor] = {}
+        self._pairs: dict[int, Pair] = {}
+
+    def __len__(self) -> int:
+        return len(self.photographs) * self.frames_per_photo
+
+    def __getitem__(self, index: int) -> Pair:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index not in self._pairs:
+            self._pairs[index] = self.render(index)
+        return self._pairs[index]
+
+    def render(self, index: int) -> Pair:
+        """Render frame ``index`` anew."""
+        variant, which = divmod(index, len(self.photographs))
+        photograph = self.photographs[which]
+        pixels = self._photo(which)
+        size = tuple(min(self.frame, side // MASTER) for side in pixels.shape[-2:])
+        others = [self._photo(i) for i in range(len(self.photographs))]
+        key = (self.seed, photograph.key, variant)
+        return render(key, pixels, others, (size[0], size[1]), self.optics, self.misalignment, f"{photograph.name}_{variant}")
+
+    def prerender(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Render all frames now, before loading processes are forked that would each do it for themselves."""
+        for index in range(len(self)):
+            self[index]
+            if progress is not None:
+                progress(index + 1, len(self))
+        self._pixels.clear()
+
+    def _photo(self, which: int) -> Tensor:
+        if which not in self._pixels:
+            self._pixels[which] = self.photographs[which].load()
+        return self._pixels[which]

@@ -1,0 +1,112 @@
+"""How the sharp shot is displaced against the blurry one: zoom and shift (the paper's Fig. 5), parallax, and a smooth part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jdrl_lightning.errors import UserError
+
+__all__ = ["PRESETS", "Displacement", "Misalignment", "invert_at"]
+
+
+@dataclass(frozen=True)
+class Misalignment:
+    """Ranges from which one frame's displacement is drawn; all crops of the frame share it.
+
+    Attributes:
+        zoom: largest change of scale. Focusing changes the focal length a little ("breathing"), by a percent or two on
+            consumer lenses; it is tied to how far the focus moved.
+        shift_px: largest shift, pixels: a lens that is moved by a motor, or a tripod that is touched.
+        biased: the lens always moves the same way, so that the displacement has a mean over photographs; otherwise it
+            has none, and averages out for a pixel-wise loss at the price of blur.
+        parallax_px: difference in shift between the nearest and the farthest surface, pixels: a lens that moves
+            sideways sees depth. No global registration undoes it.
+        smooth_px: amplitude of a slowly varying part, pixels: distortion that changes with focus.
+    """
+
+    zoom: float = 0.0
+    shift_px: float = 0.0
+    biased: bool = False
+    parallax_px: float = 0.0
+    smooth_px: float = 0.0
+
+    def draw(self, rng: np.random.Generator, focus: float, size: tuple[int, int]) -> Displacement:
+        """One frame's displacement; ``focus`` in [0, 1] is where the blurry shot was focused, far to near."""
+        amount, angle, direction = rng.uniform(0.4, 1), rng.uniform(0, 2 * math.pi), rng.uniform(0, 2 * math.pi)
+        waves = rng.uniform(-1, 1, size=(2, 3, 2)), rng.uniform(0, 2 * math.pi, size=(2, 3))
+        axis = rng.uniform(-0.1, 0.1, size=2) * np.asarray(size[::-1])
+        if self.biased:
+            angle, zoom = math.radians(25) + 0.2 * (angle - math.pi) / math.pi, self.zoom * (0.4 + 0.6 * focus)
+        else:
+            zoom = self.zoom * (2 * focus - 1)
+        return Displacement(
+            zoom=zoom,
+            axis=(float(axis[0]), float(axis[1])),
+            shift=(self.shift_px * amount * math.cos(angle), self.shift_px * amount * math.sin(angle)),
+            parallax=(self.parallax_px * math.cos(direction), self.parallax_px * math.sin(direction)),
+            waves=waves[0] * 2 * math.pi * 0.75 / max(size),
+            phases=waves[1],
+            smooth=self.smooth_px,
+        )
+
+    def scaled(self, amplitude: float) -> Misalignment:
+        """All lengths and the zoom times ``amplitude``."""
+        lengths = (amplitude * value for value in (self.zoom, self.shift_px, self.parallax_px, self.smooth_px))
+        zoom, shift, parallax, smooth = lengths
+        return Misalignment(zoom, shift, self.biased, parallax, smooth)
+
+
+PRESETS = {
+    "none": Misalignment(),
+    "random": Misalignment(zoom=0.015, shift_px=5.0),
+    "biased": Misalignment(zoom=0.015, shift_px=5.0, biased=True),
+    "nonrigid": Misalignment(zoom=0.015, shift_px=5.0, parallax_px=3.0, smooth_px=1.0),
+}
+
+
+def preset(name: str, amplitude: float = 1.0) -> Misalignment:
+    """A named misalignment.
+
+    Raises:
+        UserError: unknown name.
+    """
+    if name not in PRESETS:
+        raise UserError(f"data.misalignment={name!r} is none of {', '.join(PRESETS)}")
+    return PRESETS[name].scaled(amplitude)
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """Where each point of the blurry shot lies in the sharp one: ``p -> p + displacement(p)``, pixels of the frame."""
+
+    zoom: float
+    axis: tuple[float, float]
+    shift: tuple[float, float]
+    parallax: tuple[float, float]
+    waves: np.ndarray  # (2, 3, 2): for dx and dy, three plane waves' frequencies, radians a pixel
+    phases: np.ndarray  # (2, 3)
+    smooth: float
+
+    def __call__(self, x: Tensor, y: Tensor, nearness: Tensor) -> Tensor:
+        """``(2, H, W)`` at frame-centred coordinates, for surfaces of ``nearness`` in [0, 1] (inverse depth)."""
+        parts = []
+        for i, (position, axis) in enumerate(((x, self.axis[0]), (y, self.axis[1]))):
+            part = self.zoom * (position - axis) + self.shift[i] + self.parallax[i] * (nearness - 0.5)
+            for (fx, fy), phase in zip(self.waves[i], self.phases[i], strict=True):
+                part = part + self.smooth / math.sqrt(3) * torch.sin(fx * x + fy * y + phase)
+            parts.append(part)
+        return torch.stack(parts)
+
+
+def invert_at(forward: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, steps: int = 10) -> Tensor:
+    """The pull ``e`` with ``e(q) = −forward(q + e(q))``, by fixed-point iteration: ``(2, H, W)``."""
+    pull = -forward(x, y)
+    for _ in range(steps):
+        pull = -forward(x + pull[0], y + pull[1])
+    return pull

@@ -1,0 +1,117 @@
+"""Where the photographs come from: those that scikit-image ships, a folder of the user's own, or dead leaves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jdrl_lightning.data.images import header, image_files, read_image, to_float
+from jdrl_lightning.errors import UserError
+
+__all__ = ["Photograph", "dead_leaves", "from_folder", "from_scikit_image"]
+
+# Public domain or CC0, and inside the wheel (docs/photographs.md credits each). Scenes are for testing, where one looks;
+# textures and single subjects are for training.
+SHIPPED = {
+    "train": ("astronaut", "brick", "cell", "coins", "gravel", "hubble_deep_field", "immunohistochemistry", "retina"),
+    "val": ("grass", "rocket"),
+    "test": ("camera", "chelsea", "coffee"),
+}
+LARGEST_PX = 1600  # longer photographs are reduced: at full resolution a crop of a camera's picture shows no structure
+LEAVES = {"train": 16, "val": 4, "test": 6}
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A name, a number that seeds what is drawn for it, and how to get its pixels: ``(3, H, W)`` sRGB in [0, 1]."""
+
+    name: str
+    key: int
+    load: Callable[[], Tensor]
+
+
+def from_scikit_image(split: str) -> list[Photograph]:
+    """The shipped photographs of a split; no photograph is in two."""
+
+    def loader(name: str) -> Callable[[], Tensor]:
+        def load() -> Tensor:
+            import skimage.data
+
+            pixels = np.asarray(getattr(skimage.data, name)())
+            grey = pixels.ndim == 2
+            image = torch.from_numpy(pixels[None].repeat(3, 0) if grey else pixels.transpose(2, 0, 1)[:3].copy())
+            return _reduced(to_float(image))
+
+        return load
+
+    return [Photograph(name, _key(name), loader(name)) for name in SHIPPED[split]]
+
+
+def from_folder(root: str | Path, split: str, smallest_px: int) -> list[Photograph]:
+    """The user's own sharp photographs, shared out by the hash of their names: about 80, 10 and 10 %, at least one each.
+
+    Raises:
+        UserError: no such folder, fewer than three photographs, or one smaller than ``smallest_px`` a side.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; give data.root=<folder of sharp photographs>")
+    files = sorted(image_files(folder), key=lambda path: _key(path.name))
+    if len(files) < 3:
+        raise UserError(f"{folder}: holds {len(files)} photographs; one each for training, validation and test is the least")
+    for file in files:
+        head = header(file)
+        if min(head.height, head.width) < smallest_px:
+            size = f"{head.width}x{head.height}"
+            raise UserError(f"{file}: {size} pixels, but data.frame needs {smallest_px} a side; remove it or lower data.frame")
+    each = max(1, round(0.1 * len(files)))
+    shares = {"test": files[:each], "val": files[each : 2 * each], "train": files[2 * each :]}
+    return [Photograph(f.stem, _key(f.name), lambda f=f: _reduced(to_float(read_image(f)))) for f in shares[split]]  # type: ignore[misc]
+
+
+def dead_leaves(split: str, seed: int, size: int = 640) -> list[Photograph]:
+    """Textures that need no file: opaque discs with radii of density r⁻³ (Lee, Mumford and Huang 2001), lightly shaded."""
+    first = {"train": 0, "val": 10_000, "test": 20_000}[split]
+    keys = range(first, first + LEAVES[split])
+    return [Photograph(f"leaves_{key}", key, lambda key=key: _leaves((seed, key), size)) for key in keys]  # type: ignore[misc]
+
+
+def _leaves(key: tuple[int, int], size: int) -> Tensor:
+    rng = np.random.default_rng(key)
+    palette = rng.uniform(0.1, 0.9, size=(12, 3)) * 0.7 + rng.uniform(0.05, 0.25)
+    image = np.zeros((size, size, 3), np.float32)
+    count, smallest, largest = 2500, 3.0, size / 5
+    spread = rng.uniform(size=count)
+    radii = 1 / np.sqrt(spread / largest**2 + (1 - spread) / smallest**2)
+    for radius in radii:  # later leaves lie on earlier ones
+        cx, cy = rng.uniform(-radius, size + radius, size=2)
+        x0, x1 = max(0, int(cx - radius - 1)), min(size, int(cx + radius + 2))
+        y0, y1 = max(0, int(cy - radius - 1)), min(size, int(cy + radius + 2))
+        if x0 >= x1 or y0 >= y1:
+            continue
+        x, y = np.arange(x0, x1)[None], np.arange(y0, y1)[:, None]
+        cover = np.clip(radius + 0.5 - np.hypot(x - cx, y - cy), 0, 1)[..., None]
+        shade = 1 + rng.uniform(-0.25, 0.25) * (x - cx)[..., None] / radius + rng.uniform(-0.2, 0.2) * (y - cy)[..., None] / radius
+        colour = np.clip(palette[rng.integers(len(palette))] * shade, 0, 1)
+        image[y0:y1, x0:x1] = cover * colour + (1 - cover) * image[y0:y1, x0:x1]
+    grain = rng.standard_normal((size, size, 1)).astype(np.float32) * 0.02
+    return torch.from_numpy(np.clip(image + grain, 0, 1)).permute(2, 0, 1).float().contiguous()
+
+
+def _reduced(image: Tensor) -> Tensor:
+    longest = max(image.shape[-2:])
+    if longest <= LARGEST_PX:
+        return image
+    sides = [round(side * LARGEST_PX / longest) for side in image.shape[-2:]]
+    return F.interpolate(image[None], sides, mode="bilinear", antialias=True)[0].clamp(0, 1)
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")

@@ -1,0 +1,114 @@
+"""A layered scene: a photograph behind, cut-outs of photographs before it, each a plane of affine inverse depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Layer", "Plane", "canvas", "draw_scene", "linear", "srgb"]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Inverse depth ``level + slope · (x, y)``, x and y in frame-centred pixels; 0 is far, 1 near."""
+
+    level: float
+    slope: tuple[float, float]
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.level + self.slope[0] * x + self.slope[1] * y
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Premultiplied linear RGB and coverage, ``(4, H, W)`` on the master canvas, and where it lies."""
+
+    rgba: Tensor
+    plane: Plane
+
+
+def linear(image: Tensor) -> Tensor:
+    """sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
+    return torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055).clamp_min(0) ** 2.4)
+
+
+def srgb(light: Tensor) -> Tensor:
+    """Linear light to sRGB, clamped to [0, 1]."""
+    light = light.clamp(0, 1)
+    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
+
+
+def canvas(photo: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
+    """A part of ``photo`` ``(3, H, W)`` that may reach beyond it: the photograph goes on mirrored."""
+    rows, columns = (
+        _mirror(torch.arange(start, start + length), size)
+        for start, length, size in ((top, height, photo.shape[1]), (left, width, photo.shape[2]))
+    )
+    return photo[:, rows][:, :, columns]
+
+
+def _mirror(index: Tensor, size: int) -> Tensor:
+    index = index % (2 * size)
+    return torch.where(index < size, index, 2 * size - 1 - index)
+
+
+def draw_scene(
+    rng: np.random.Generator, photo: Tensor, others: Sequence[Tensor], x: Tensor, y: Tensor, scale: int
+) -> list[Layer]:
+    """Background and one to three nearer cut-outs, far to near.
+
+    Args:
+        rng: every choice comes from it.
+        photo: the background, ``(3, H, W)`` sRGB in [0, 1], at the master's resolution.
+        others: photographs that the cut-outs are made of.
+        x, y: frame-centred coordinates of the master canvas, ``(H, W)``, frame pixels.
+        scale: master pixels a frame pixel.
+    """
+    height, width = x.shape
+    reach_x, reach_y = float(x.max()), float(y.max())
+    top = int(rng.integers(-height // 8, max(1, photo.shape[1] - height * 7 // 8)))
+    left = int(rng.integers(-width // 8, max(1, photo.shape[2] - width * 7 // 8)))
+    ones = torch.ones(1, height, width)
+    tilt = rng.uniform(-0.15, 0.15, size=2)
+    background = Plane(float(rng.uniform(0.05, 0.35)), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
+    layers = [Layer(torch.cat([linear(canvas(photo, top, left, height, width)), ones]), background)]
+    levels = np.sort(rng.uniform(0.4, 1.0, size=int(rng.integers(1, 4))))
+    for level in levels:
+        texture = others[int(rng.integers(len(others)))]
+        if rng.random() < 0.5:
+            texture = texture.flip(2)
+        top, left = int(rng.integers(0, 4 * texture.shape[1])), int(rng.integers(0, 4 * texture.shape[2]))
+        colour = linear(canvas(texture, top, left, height, width))
+        coverage = cut_out(rng, x, y, reach_x, reach_y, scale)[None]
+        tilt = rng.uniform(-0.08, 0.08, size=2)
+        plane = Plane(float(level), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
+        layers.append(Layer(torch.cat([colour * coverage, coverage]), plane))
+    return layers
+
+
+def cut_out(rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reach_y: float, scale: int) -> Tensor:
+    """Coverage ``(H, W)`` of a blob, a polygon or a bar, its edge one master pixel soft."""
+    reach = min(reach_x, reach_y)
+    kind = rng.choice(["blob", "polygon", "bar"], p=[0.5, 0.3, 0.2])
+    dx, dy = x - float(rng.uniform(-0.8, 0.8)) * reach_x, y - float(rng.uniform(-0.8, 0.8)) * reach_y
+    turn = float(rng.uniform(0, 2 * math.pi))
+    along, across = math.cos(turn) * dx + math.sin(turn) * dy, -math.sin(turn) * dx + math.cos(turn) * dy
+    if kind == "bar":
+        inside = float(rng.uniform(0.06, 0.15)) * reach - across.abs()
+    elif kind == "polygon":
+        sides, radius = int(rng.integers(3, 7)), float(rng.uniform(0.25, 0.5)) * reach
+        angles = 2 * math.pi * np.arange(sides) / sides
+        edges = [math.cos(a) * along + math.sin(a) * across for a in angles]
+        inside = radius - torch.stack(edges).amax(0)
+    else:
+        distance, angle = torch.hypot(along, 1.4 * across), torch.atan2(across, along)
+        edge = torch.full_like(distance, float(rng.uniform(0.25, 0.55)) * reach)
+        for order in (2, 3, 5):
+            edge = edge * (1 + float(rng.uniform(0, 0.18)) * torch.cos(order * angle + float(rng.uniform(0, 6.3))))
+        inside = edge - distance
+    return (inside * scale + 0.5).clamp(0, 1)

@@ -1,0 +1,63 @@
+"""The affine part of a flow field."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Similarity", "affine_fit", "affine_parameters", "similarity"]
+
+
+class Similarity(NamedTuple):
+    """An affine displacement in plain terms, ``(B,)`` each.
+
+    Attributes:
+        zoom: factor minus one, ``> 0`` when the flow points outwards.
+        rotation: radians, from x towards y.
+        dx, dy: displacement of the picture's centre, pixels.
+    """
+
+    zoom: Tensor
+    rotation: Tensor
+    dx: Tensor
+    dy: Tensor
+
+
+def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Least squares ``flow[p] ≈ A (x, y, 1)`` with x, y running from −1 to 1 over the picture.
+
+    Args:
+        flow: ``(B, 2, H, W)``, pixels.
+        weight: ``(B, 1, H, W)``, not negative; None weighs all pixels alike.
+
+    Returns:
+        ``A`` ``(B, 2, 3)`` and the basis ``(3, H, W)``.
+    """
+    height, width = flow.shape[-2:]
+    y = torch.linspace(-1, 1, height, dtype=flow.dtype, device=flow.device)[:, None].expand(height, width)
+    x = torch.linspace(-1, 1, width, dtype=flow.dtype, device=flow.device).expand(height, width)
+    basis = torch.stack([x, y, torch.ones_like(x)])
+    terms, values = basis.flatten(1), flow.flatten(2)
+    share = torch.ones_like(values[:, :1]) if weight is None else weight.flatten(2).to(flow.dtype)
+    normal = torch.einsum("in,bn,jn->bij", terms, share[:, 0], terms)
+    right = torch.einsum("in,bn,bcn->bic", terms, share[:, 0], values)
+    # A whisper of damping: a picture one pixel wide, or with no weight anywhere, has no slope to find.
+    damping = 1e-6 * normal.diagonal(dim1=1, dim2=2).mean(1).clamp_min(torch.finfo(flow.dtype).tiny ** 0.5)
+    normal = normal + damping[:, None, None] * torch.eye(3, dtype=flow.dtype, device=flow.device)
+    return torch.linalg.solve(normal, right).transpose(1, 2), basis
+
+
+def affine_fit(flow: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The affine field nearest to ``flow``, ``(B, 2, H, W)``; see :func:`affine_parameters`."""
+    parameters, basis = affine_parameters(flow, weight)
+    return torch.einsum("bci,ihw->bchw", parameters, basis)
+
+
+def similarity(flow: Tensor, weight: Tensor | None = None) -> Similarity:
+    """Zoom, rotation and shift of the affine part of ``(B, 2, H, W)``."""
+    (a, _) = affine_parameters(flow, weight)
+    half_width, half_height = (flow.shape[3] - 1) / 2, (flow.shape[2] - 1) / 2
+    xx, xy, yx, yy = a[:, 0, 0] / half_width, a[:, 0, 1] / half_height, a[:, 1, 0] / half_width, a[:, 1, 1] / half_height
+    return Similarity((xx + yy) / 2, (yx - xy) / 2, a[:, 0, 2], a[:, 1, 2])

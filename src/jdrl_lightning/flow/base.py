@@ -1,0 +1,48 @@
+"""What every flow estimator is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["FlowEstimator"]
+
+
+class FlowEstimator:
+    """Frozen and without gradient: ``estimator(first, second) -> flow`` with ``warp(second, flow) ≈ first``.
+
+    A plain object on purpose, not an ``nn.Module``: what holds it has it neither in its checkpoint nor in DDP's buckets,
+    the optimiser or an averaged copy. A subclass implements :meth:`estimate`, and moves a network that it holds to the
+    device of its input there.
+
+    Attributes:
+        uses_truth: the flow is not estimated but taken from the pair's truth; calling it is a mistake.
+        licence: terms of code and weights, for people to read.
+    """
+
+    uses_truth = False
+    licence = "Apache-2.0"
+
+    def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+        """Flow ``(B, 2, H, W)``, float32 pixels (dx, dy), of float32 RGB images ``(B, 3, H, W)`` in [0, 1]."""
+        raise NotImplementedError
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Flow on the grid of ``first``; images of any float type are clamped to [0, 1] first.
+
+        Raises:
+            ValueError: the images differ in shape.
+        """
+        if first.shape != second.shape or first.ndim != 4:
+            raise ValueError(f"first {tuple(first.shape)} and second {tuple(second.shape)} must be the same (B, 3, H, W)")
+        with torch.autocast(first.device.type, enabled=False):
+            flow = self.estimate(first.detach().float().clamp(0, 1), second.detach().float().clamp(0, 1))
+        return flow.to(torch.promote_types(first.dtype, torch.float32))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FlowEstimator:
+        """Itself: a frozen thing needs no second copy in a model average."""
+        return self

@@ -1,0 +1,49 @@
+"""Flow as a picture: hue says where to, saturation how far."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["flow_to_rgb", "wheel"]
+
+# Lengths of the six arcs of the Middlebury colour wheel: red to yellow, to green, to cyan, to blue, to magenta, to red.
+ARCS = (15, 6, 4, 11, 13, 6)
+
+
+def wheel() -> Tensor:
+    """The 55 colours of the Middlebury wheel, ``(55, 3)`` in [0, 1] (Baker et al., IJCV 2011)."""
+    corners = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]]).float()
+    arcs = []
+    for arc, (start, end) in zip(ARCS, zip(corners[:-1], corners[1:], strict=True), strict=True):
+        step = torch.floor(255 * torch.arange(arc) / arc)[:, None] / 255
+        arcs.append(start + (end - start) * step)
+    return torch.cat(arcs)
+
+
+def flow_to_rgb(flow: Tensor, largest: Tensor | float | None = None) -> Tensor:
+    """Middlebury's colour coding of a flow.
+
+    Args:
+        flow: ``(B, 2, H, W)``, pixels.
+        largest: magnitude shown at full saturation, ``(B,)`` or a number; None: each image's own largest.
+
+    Returns:
+        ``(B, 3, H, W)`` in [0, 1]; no motion is white.
+    """
+    magnitude = flow.norm(dim=1)
+    if largest is None:
+        largest = magnitude.flatten(1).amax(1)
+    scale = torch.as_tensor(largest, dtype=flow.dtype, device=flow.device).clamp_min(torch.finfo(flow.dtype).eps)
+    radius = magnitude / scale.reshape(-1, 1, 1)
+    colours = wheel().to(flow)
+    angle = torch.atan2(-flow[:, 1], -flow[:, 0]) / math.pi
+    place = (angle + 1) / 2 * (len(colours) - 1)
+    below = place.floor().long()
+    share = (place - below)[..., None]
+    colour = (1 - share) * colours[below] + share * colours[(below + 1) % len(colours)]
+    radius = radius[..., None]
+    shown = torch.where(radius <= 1, 1 - radius * (1 - colour), 0.75 * colour)
+    return shown.permute(0, 3, 1, 2)

@@ -1,0 +1,187 @@
+"""The embedded estimator: a global affine map by Gauss-Newton, then dense Lucas-Kanade around it. Nothing to train."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.warp import in_frame, warp
+
+__all__ = ["GaussNewton", "affine_motion", "dense_motion", "pyramid"]
+
+LEVELS = 4
+SMALLEST_PX = 12  # of the coarsest level's shorter side
+AFFINE_STEPS, DENSE_STEPS, DENSE_LEVELS = 6, 3, 2
+WINDOW_PX = 18.0  # σ of Lucas-Kanade's window
+POOL = 4  # the window is so wide that its sums are smoothed at a quarter of the resolution
+PRESMOOTH_PX = 1.5
+PULL = 0.02  # towards the global motion, as a share of the mean texture
+LARGEST_STEP_PX = 2.0
+LARGEST_SHARE = 0.25  # of the shorter side: longer flow is nonsense
+
+
+class GaussNewton(FlowEstimator):
+    """Smooth flow between two views of a scene that may differ in blur and brightness.
+
+    Args:
+        dense: False stops after the global affine map: registration.
+    """
+
+    def __init__(self, dense: bool = True) -> None:
+        self.dense = dense
+
+    def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+        """Flow with ``warp(second, flow) ≈ first``; every sample for itself, in fixed numbers of steps."""
+        ours, theirs = (pyramid(grey(image)) for image in (first, second))
+        parameters = affine_motion(ours, theirs)
+        flow = affine_field(parameters, ours[0])
+        if self.dense:
+            flow = dense_motion(ours, theirs, parameters)
+        limit = LARGEST_SHARE * min(first.shape[-2:])
+        return flow.clamp(-limit, limit)
+
+
+def grey(image: Tensor) -> Tensor:
+    """BT.601 luminance of ``(B, 3, H, W)`` RGB, smoothed with σ = 1: ``(B, 1, H, W)``."""
+    luminance = (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return smooth(luminance, PRESMOOTH_PX)
+
+
+def pyramid(image: Tensor) -> list[Tensor]:
+    """``image`` and up to three halvings of it, fine to coarse."""
+    levels = [image]
+    while len(levels) < LEVELS and min(levels[-1].shape[-2:]) >= 2 * SMALLEST_PX:
+        levels.append(F.avg_pool2d(smooth(levels[-1], 0.8), 2, ceil_mode=True))
+    return levels
+
+
+def affine_motion(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
+    """Affine displacement ``(B, 2, 3)``, in full-resolution pixels over coordinates from −1 to 1.
+
+    Coarse to half resolution. The mean difference in brightness does not count, outliers count little; a result that
+    fits worse than no motion at all is dropped.
+    """
+    batch = len(ours[0])
+    parameters = ours[0].new_zeros(batch, 2, 3)
+    finest = min(1, len(ours) - 1)
+    for level in range(len(ours) - 1, finest - 1, -1):
+        first, second = ours[level], theirs[level]
+        terms = _basis(first).flatten(1)
+        for _ in range(AFFINE_STEPS):
+            flow = affine_field(parameters / 2**level, first)
+            warped, valid = warp(second, flow), in_frame(flow)
+            residual = _centred(first, valid) - _centred(warped, valid)
+            scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
+            weight = valid / (1 + (residual / (2 * scale)).square()).square()
+            gradient = (_gradient(first) + _gradient(warped)) / 2
+            columns = (gradient.flatten(2)[:, :, None] * terms).flatten(1, 2)  # (B, 6, H·W): all of dx, then all of dy
+            weighted = columns * weight.flatten(2)
+            normal = weighted @ columns.transpose(1, 2)
+            right = weighted @ residual.flatten(2).transpose(1, 2)
+            step = _solve(normal, right)
+            parameters = parameters + step.view(batch, 2, 3) * 2**level
+    flow = affine_field(parameters / 2**finest, ours[finest])
+    better = _misfit(ours[finest], theirs[finest], flow) < _misfit(ours[finest], theirs[finest], torch.zeros_like(flow))
+    return parameters * better.view(-1, 1, 1)
+
+
+def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
+    """The displacement ``(B, 2, H, W)`` that affine ``parameters`` ``(B, 2, 3)`` mean on the grid of ``like``."""
+    return torch.einsum("bci,ihw->bchw", parameters, _basis(like))
+
+
+def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -> Tensor:
+    """Lucas-Kanade around the affine motion at half and full resolution: ``(B, 2, H, W)``.
+
+    Each step solves, in a Gaussian window around each pixel, ``Σ w (J δ − r)² + μ |u + δ − u_affine|²`` with the
+    residual's local mean removed, ``μ = 0.02 ×`` the mean texture.
+    """
+    flow: Tensor | None = None
+    for level in range(min(DENSE_LEVELS, len(ours)) - 1, -1, -1):
+        first, second = ours[level], theirs[level]
+        prior = affine_field(parameters / 2**level, first)
+        flow = prior if flow is None else 2 * F.interpolate(flow, first.shape[-2:], mode="bilinear")
+        own_gradient = _gradient(first)
+        for _ in range(DENSE_STEPS):
+            warped, valid = warp(second, flow), in_frame(flow)
+            difference = first - warped
+            residual = difference - _window(difference * valid, first) / _window(valid, first).clamp_min(1e-3)
+            scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
+            weight = valid / (1 + (residual / (3 * scale)).square())
+            gx, gy = ((own_gradient + _gradient(warped)) / 2).split(1, dim=1)
+            sums = _pooled_window(torch.cat([gx * gx, gx * gy, gy * gy, gx * residual, gy * residual], 1) * weight)
+            xx, xy, yy, xr, yr = sums.split(1, dim=1)
+            pull = PULL * (xx + yy).mean(dim=(2, 3), keepdim=True) + 1e-9
+            away = F.interpolate(prior - flow, sums.shape[-2:], mode="area")
+            bx, by = xr + pull * away[:, :1], yr + pull * away[:, 1:]
+            axx, ayy = xx + pull, yy + pull
+            determinant = axx * ayy - xy * xy
+            step = torch.cat([ayy * bx - xy * by, axx * by - xy * bx], dim=1) / determinant
+            step = step.clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
+            flow = flow + F.interpolate(step, first.shape[-2:], mode="bilinear")
+        flow = smooth(flow, 1.0)
+    assert flow is not None
+    return flow
+
+
+def smooth(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian of ``sigma`` pixels on every channel, edges replicated."""
+    radius = max(1, math.ceil(3 * sigma))
+    offset = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
+    taps = torch.exp(-0.5 * (offset / sigma).square())
+    taps = taps / taps.sum()
+    batch, channels, height, width = image.shape
+    flat = image.reshape(batch * channels, 1, height, width)
+    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), mode="replicate"), taps.view(1, 1, 1, -1))
+    flat = F.conv2d(F.pad(flat, (0, 0, radius, radius), mode="replicate"), taps.view(1, 1, -1, 1))
+    return flat.view(batch, channels, height, width)
+
+
+def _pooled_window(maps: Tensor) -> Tensor:
+    """Means over the Gaussian window, at a quarter of the resolution."""
+    pooled = F.avg_pool2d(maps, POOL, ceil_mode=True, count_include_pad=False)
+    return smooth(pooled, math.sqrt(WINDOW_PX**2 - (POOL**2 - 1) / 12) / POOL)
+
+
+def _window(maps: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(_pooled_window(maps), like.shape[-2:], mode="bilinear")
+
+
+def _basis(like: Tensor) -> Tensor:
+    """(x, y, 1) with x, y from −1 to 1: ``(3, H, W)``."""
+    height, width = like.shape[-2:]
+    y = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)[:, None].expand(height, width)
+    x = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device).expand(height, width)
+    return torch.stack([x, y, torch.ones_like(x)])
+
+
+def _gradient(image: Tensor) -> Tensor:
+    """Central differences ``(B, 2, H, W)`` of ``(B, 1, H, W)``."""
+    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    return torch.cat([padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2], padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]], 1) / 2
+
+
+def _mean(image: Tensor, weight: Tensor) -> Tensor:
+    return (image * weight).sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+
+
+def _centred(image: Tensor, valid: Tensor) -> Tensor:
+    return image - _mean(image, valid)
+
+
+def _misfit(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
+    """Mean absolute residual over the pixels that have a partner, ``(B,)``; infinite if fewer than a quarter have."""
+    valid = in_frame(flow)
+    residual = (_centred(first, valid) - _centred(warp(second, flow), valid)).abs()
+    return torch.where(valid.mean(dim=(1, 2, 3)) >= 0.25, _mean(residual, valid).flatten(), math.inf)
+
+
+def _solve(normal: Tensor, right: Tensor) -> Tensor:
+    """``(normal + damping) x = right`` for a batch; the damping is relative, and keeps textureless images solvable."""
+    size = normal.diagonal(dim1=1, dim2=2)
+    damping = 1e-4 * size + 1e-6 * size.mean(dim=1, keepdim=True) + 1e-9
+    return torch.linalg.solve(normal + torch.diag_embed(damping), right)

@@ -1,0 +1,85 @@
+"""Which pixels' flow to believe (the paper's calibration mask, Eq. 4, and three others)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from jdrl_lightning.flow.affine import affine_fit
+from jdrl_lightning.flow.color import flow_to_rgb
+from jdrl_lightning.flow.warp import warp
+
+__all__ = ["calibration_mask"]
+
+
+@torch.no_grad()
+def calibration_mask(
+    flow: Tensor, lam: float = 0.35, kind: str = "magnitude", backward: Tensor | None = None, min_px: float = 0.0
+) -> Tensor:
+    """1 where the flow is to be believed, else 0.
+
+    - ``magnitude`` (Eq. 4): ``(1 − λ) m < |Φ| < (1 + λ) m`` with ``m`` the image's mean of ``|Φ|``. Read literally it
+      rejects every pixel of a perfectly aligned pair and half of a pure zoom: ``min_px > 0`` keeps what is within
+      ``max(λ m, min_px)`` of the mean.
+    - ``colorwheel``: the published code's rule, ``(1 − λ) m ≤ g ≤ (1 + λ) m`` on the grey value ``g`` of the flow's
+      colour picture. That is mostly hue: it keeps nearly everything. Here too ``min_px`` is a floor, in pixels of flow.
+    - ``residual``: the distance from the image's robust affine motion is below ``max(3 MAD, min_px)``. For flows with
+      outliers; a flow that is nearly affine by construction shows none.
+    - ``consistency``: forward and backward flow cancel,
+      ``|Φ + Φ'(p + Φ)|² ≤ 0.01 (|Φ|² + |Φ'(p + Φ)|²) + max(½, min_px²)``.
+
+    Args:
+        flow: ``(B, 2, H, W)``, pixels.
+        lam: λ, relative tolerance of the first two kinds, in (0, 1).
+        kind: as above.
+        backward: the reverse flow, ``(B, 2, H, W)``; needed for ``consistency``.
+        min_px: floor of the tolerance, pixels.
+
+    Returns:
+        ``(B, 1, H, W)`` of the flow's dtype, without gradient.
+
+    Raises:
+        ValueError: unknown kind, or ``consistency`` without ``backward``.
+
+    Source: Li et al., AAAI 2023, Eq. 4; ``consistency`` after Sundaram et al., ECCV 2010.
+    """
+    if kind == "consistency":
+        if backward is None:
+            raise ValueError("mask=consistency needs the backward flow")
+        return _consistency(flow, backward, min_px)
+    if kind not in ("magnitude", "colorwheel", "residual"):
+        raise ValueError(f"mask kind {kind!r} is none of magnitude, colorwheel, residual, consistency")
+    if kind == "residual":
+        return _residual(flow, min_px)
+    magnitude = flow.norm(dim=1, keepdim=True)
+    mean = magnitude.mean(dim=(2, 3), keepdim=True)
+    near = (magnitude - mean).abs() < min_px
+    if kind == "magnitude":
+        kept = ((1 - lam) * mean < magnitude) & (magnitude < (1 + lam) * mean)
+    else:
+        shade = _grey(flow)
+        middle = shade.mean(dim=(2, 3), keepdim=True)
+        kept = ((1 - lam) * middle <= shade) & (shade <= (1 + lam) * middle)
+    return (kept | near).to(flow.dtype)
+
+
+def _grey(flow: Tensor) -> Tensor:
+    """8-bit BT.601 grey of the colour picture, as the published code makes it on the host."""
+    picture = (flow_to_rgb(flow) * 255).floor()
+    return (picture * picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True).round()
+
+
+def _residual(flow: Tensor, min_px: float) -> Tensor:
+    weight: Tensor | None = None
+    for _ in range(3):  # iteratively reweighted: outliers must not bend the motion that they are judged by
+        distance = (flow - affine_fit(flow, weight)).norm(dim=1, keepdim=True)
+        spread = distance.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
+        weight = 1 / (1 + (distance / (2 * spread + 1e-3)).square()).square()
+    return (distance <= (3 * 1.4826 * spread).clamp_min(max(min_px, 1e-3))).to(flow.dtype)
+
+
+def _consistency(flow: Tensor, backward: Tensor, min_px: float) -> Tensor:
+    returned = warp(backward, flow)
+    error = (flow + returned).square().sum(1, keepdim=True)
+    size = (flow.square() + returned.square()).sum(1, keepdim=True)
+    return (error <= 0.01 * size + max(0.5, min_px**2)).to(flow.dtype)

@@ -1,0 +1,78 @@
+"""Backward warping by optical flow, and what belongs to it: which pixels have a partner, and the reverse flow."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["in_frame", "invert", "warp"]
+
+
+def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bilinear", grid: str = "exact") -> Tensor:
+    """Sample ``image`` where the flow points: ``warped[p] = image[p + flow[p]]``.
+
+    A zero flow gives back the image, an integer flow its shifted interior, to float rounding.
+
+    Args:
+        image: ``(B, C, H, W)``.
+        flow: ``(B, 2, H, W)``, pixels, (dx, dy).
+        padding: what lies outside: ``border`` (the nearest edge pixel) or ``zeros``.
+        mode: ``bilinear`` or ``bicubic``.
+        grid: ``exact``, or ``legacy`` for the published code's, where coordinate ``i`` samples ``i·w/(w−1) − 0.5``: half a
+            pixel off at the edges, and the flow stretched by ``w/(w−1)``.
+
+    Returns:
+        ``(B, C, H, W)`` in the image's dtype; gradient flows to ``image`` (and to ``flow``, if it asks for it).
+
+    Raises:
+        ValueError: unknown option, or shapes that do not belong together.
+
+    Source: Eq. 3 of the paper.
+    """
+    if mode not in ("bilinear", "bicubic") or padding not in ("border", "zeros") or grid not in ("exact", "legacy"):
+        raise ValueError(f"warp knows no mode={mode!r}, padding={padding!r}, grid={grid!r}")
+    if flow.ndim != 4 or flow.shape[1] != 2 or flow.shape[0] != image.shape[0] or flow.shape[2:] != image.shape[2:]:
+        raise ValueError(f"flow {tuple(flow.shape)} does not fit image {tuple(image.shape)}")
+    exact_type = torch.promote_types(image.dtype, torch.float32)
+    places = _pixels(flow, exact_type) + flow.to(exact_type)
+    size = places.new_tensor([flow.shape[3], flow.shape[2]]).view(1, 2, 1, 1)
+    if grid == "exact":
+        # Pixel i to the coordinate 2(i + ½)/n − 1 of align_corners=False: defined for a side of one pixel too.
+        coordinates = (2 * places + 1) / size - 1
+    else:
+        coordinates = 2 * places / (size - 1).clamp_min(1) - 1
+    sampled = F.grid_sample(
+        image.to(exact_type), coordinates.permute(0, 2, 3, 1), mode, padding, align_corners=False
+    )
+    return sampled.to(image.dtype)
+
+
+def in_frame(flow: Tensor) -> Tensor:
+    """1 where ``p + flow[p]`` lies within the picture, else 0: ``(B, 1, H, W)`` of the flow's dtype, without gradient."""
+    places = (_pixels(flow, flow.dtype) + flow).detach()
+    limit = flow.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1]).view(1, 2, 1, 1)
+    return ((places >= 0) & (places <= limit)).all(dim=1, keepdim=True).to(flow.dtype)
+
+
+def invert(flow: Tensor, iterations: int = 12) -> Tensor:
+    """The flow the other way round: ``inverse[q] = −flow[q + inverse[q]]``, by fixed-point iteration.
+
+    Converges where the flow changes by less than a pixel a pixel; beyond the frame the nearest value counts.
+
+    Args:
+        flow: ``(B, 2, H, W)``, pixels.
+        iterations: each multiplies the error by the flow's largest gradient.
+    """
+    inverse = -flow
+    for _ in range(iterations):
+        inverse = -warp(flow, inverse)
+    return inverse
+
+
+def _pixels(like: Tensor, dtype: torch.dtype) -> Tensor:
+    """``(1, 2, H, W)``: every pixel's own (x, y)."""
+    height, width = like.shape[-2:]
+    y = torch.arange(height, dtype=dtype, device=like.device)
+    x = torch.arange(width, dtype=dtype, device=like.device)
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
