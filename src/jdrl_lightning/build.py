@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
 
 from jdrl_lightning import backbones, data, objectives
+from jdrl_lightning.backbones.checkpoints import read_weights
 from jdrl_lightning.config import IDENTITY, config_hash
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
@@ -83,14 +83,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; give ckpt_path=<run folder>/checkpoints/last.ckpt")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: refused, it is not a plain checkpoint of tensors and numbers ({reason})") from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be read, it is damaged or no checkpoint ({reason})") from error
+    checkpoint = read_weights(Path(path))
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint or "state_dict" not in checkpoint:
         raise UserError(
             f"{path}: not a checkpoint of jdrl_lightning; load official weights with backbone.weights=<file>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     from jdrl_lightning.callbacks.summary import SummaryCallback
     from jdrl_lightning.config import config_hash
 
+    _quieten()
     L.seed_everything(int(config["seed"]), workers=True, verbose=False)
     identity = config_hash(config)
     checkpoint = config["ckpt_path"]
@@ -57,6 +59,17 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         raise SystemExit(130)
     log.info("results: %s", run_dir)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _quieten() -> None:
+    """Leave out Lightning's advertisements and two warnings that are not about the user's run."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Ours converts integers for any data module on purpose.
+    warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")  # inside Lightning, with torch >= 2.11
+    warnings.filterwarnings("ignore", message=".*does not have many workers")  # rendered pairs lie in memory
+    # The batch plan knows where to go on; Lightning only looks for a loader with a state.
+    warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
 
 
 def _move_into(config: dict[str, Any], fresh: Path, earlier: Path) -> tuple[dict[str, Any], Path]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.progress import Progress
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.pairs import FolderPairs
+from jdrl_lightning.data.synthetic.dataset import RenderedPairs
+from jdrl_lightning.data.synthetic.misalignment import Misalignment, preset
+from jdrl_lightning.data.synthetic.photographs import Photograph, dead_leaves, from_folder, from_scikit_image
+from jdrl_lightning.data.synthetic.render import MASTER, Optics
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
-__all__ = ["folder"]
+__all__ = ["folder", "leaves", "photos"]
 
 
 def folder(
@@ -32,6 +37,68 @@ def folder(
 
         cropped = crop if split == "train" else None
         pairs = FolderPairs(root, split, pair_by, val_fraction, cropped, progress=show)  # type: ignore[arg-type]
+    return _registered(pairs, register)
+
+
+def photos(
+    split: str,
+    seed: int,
+    crop: int | None,
+    root: str | Path | None = None,
+    frames_per_photo: dict[str, int] | None = None,
+    frame: int = 256,
+    misalignment: str = "nonrigid",
+    amplitude: float = 1.0,
+    blur_px: float = 7.0,
+    gain: float = 0.03,
+    white_balance: float = 0.01,
+    read_noise: float = 0.0005,
+    shot_noise: float = 0.0001,
+    register: str = "none",
+) -> Dataset[Pair]:
+    """Pairs rendered on real photographs: scikit-image's, or those in ``root``; see :func:`render` and conf/data/photos."""
+    smallest = MASTER * (crop or 1)
+    photographs = from_scikit_image(split) if root is None else from_folder(root, split, smallest)
+    optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
+    return _rendered(photographs, split, seed, frames_per_photo, frame, optics, preset(misalignment, amplitude), register)
+
+
+def leaves(
+    split: str,
+    seed: int,
+    crop: int | None,
+    frames_per_photo: dict[str, int] | None = None,
+    frame: int = 256,
+    misalignment: str = "nonrigid",
+    amplitude: float = 1.0,
+    blur_px: float = 7.0,
+    gain: float = 0.03,
+    white_balance: float = 0.01,
+    read_noise: float = 0.0005,
+    shot_noise: float = 0.0001,
+    register: str = "none",
+) -> Dataset[Pair]:
+    """The same on dead-leaves textures, which need no file."""
+    optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
+    textures = dead_leaves(split, seed)
+    return _rendered(textures, split, seed, frames_per_photo, frame, optics, preset(misalignment, amplitude), register)
+
+
+def _rendered(
+    photographs: Sequence[Photograph],
+    split: str,
+    seed: int,
+    frames_per_photo: dict[str, int] | None,
+    frame: int,
+    optics: Optics,
+    misalignment: Misalignment,
+    register: str,
+) -> Dataset[Pair]:
+    count = (frames_per_photo or {}).get(split, 1)
+    pairs = RenderedPairs(photographs, seed, count, frame, optics, misalignment)
+    with Progress(transient=True) as progress:
+        task = progress.add_task(f"rendering the {split} pairs")
+        pairs.prerender(lambda done, total: progress.update(task, completed=done, total=total))
     return _registered(pairs, register)
 
 

@@ -36,7 +36,7 @@ METHODS = {
         "Trained with a pixel-wise (Charbonnier) loss on the misaligned pairs as they are.",
     ),
     "prealign": Method(
-        "Registered, then pixel-wise",
+        "Registered first",
         "registered",
         "Every pair first registered by one global motion of the whole frame, then trained pixel-wise. The obvious "
         "remedy, and so the baseline that counts.",
@@ -54,6 +54,7 @@ METHODS = {
     ),
 }
 CEILING = "aligned_ceiling"
+BASES = {"input": "the blurry images", "charbonnier": "pixel-wise training"}
 PICTURES = {"blurry": "Blurry image", "truth": "Truth", "sharp": "Sharp, as given", "sharp as given": "Sharp, as given"}
 COLUMNS = (("psnr", "PSNR", "dB, ↑", 2), ("ssim", "SSIM", "↑", 4), ("mae", "MAE", "↓", 4))
 PLACEMENT, TRAINING = ("placement_px", "Placement", "px, ↓", 3), ("seconds", "Training", "s", 0)
@@ -126,10 +127,8 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     return [
         _against_registering(results),
         _pixel_wise(psnr),
-        _share(results, "gain_psnr", psnr["input"], psnr, "the blurry images", "that the ceiling gains over them"),
-        _share(
-            results, "recovered_psnr", psnr["charbonnier"], psnr, "pixel-wise training", "between that and the ceiling"
-        ),
+        _share(results, "gain_psnr", "input", psnr, "that the ceiling gains over them"),
+        _share(results, "recovered_psnr", "charbonnier", psnr, "between that and the ceiling"),
         _placements(results),
         *_above_ceiling(psnr),
         _scope(results),
@@ -161,11 +160,9 @@ def _pixel_wise(psnr: Mapping[str, float]) -> str:
     return f"Pixel-wise training on the misaligned pairs ends {difference:.2f} dB above the blurry images it was given."
 
 
-def _share(
-    results: Mapping[str, Any], key: str, start: float, psnr: Mapping[str, float], base: str, of_what: str
-) -> str:
+def _share(results: Mapping[str, Any], key: str, start: str, psnr: Mapping[str, float], of_what: str) -> str:
     """JDRL against ``start``, in dB and as the share ``results[key]`` of the way from there to the ceiling."""
-    room, difference = psnr[CEILING] - start, psnr["jdrl"] - start
+    room, difference, base = psnr[CEILING] - psnr[start], psnr["jdrl"] - psnr[start], BASES[start]
     if room <= 0:
         return (
             f"JDRL stands {_signed(difference)} dB against {base}; the ceiling is not above {base} "
@@ -232,8 +229,8 @@ def _lead(results: Mapping[str, Any]) -> str:
     return (
         f"The same small UNet was trained {_count(len(trained))} ways{steps}, on pairs of a blurry and a sharp image "
         f"rendered{on}. {_misaligned(settings)} JDRL (settings {settings['preset']}) is compared with training pixel "
-        "by pixel, with registering the pairs first, and with a ceiling that trained on pairs without misalignment. All "
-        f"figures are taken on {held_out} against the truth, the sharp image exactly in the blurry one's place."
+        "by pixel, with registering the pairs first, and with a ceiling that trained on pairs without misalignment. "
+        f"All figures are taken on {held_out} against the truth, the sharp image exactly in the blurry one's place."
     )
 
 
@@ -273,14 +270,15 @@ def _cards(results: Mapping[str, Any]) -> Iterable[str]:
     ):
         low, high = results["intervals"][key]
         verdict = "excludes zero" if low > 0 or high < 0 else "includes zero"
-        if start is None:
-            value, note = f"{_signed(results[key])} dB", f"{_signed(low)} to {_signed(high)} dB, {verdict}"
+        if not all(map(math.isfinite, (results[key], low, high))):
+            value, note = "–", "not a finite number"
+        elif start is None:
+            value = f"{_signed(results[key])} dB"
+            note = f"{_level(results)} {_signed(low)} to {_signed(high)} dB, {verdict}"
         elif psnr[CEILING] > psnr[start]:
-            value, note = _percent(results[key]), f"{_percent(low)} to {_percent(high)}, {verdict}"
+            value, note = _percent(results[key]), f"{_level(results)} {_percent(low)} to {_percent(high)}, {verdict}"
         else:
-            value, note = "–", f"means nothing: the ceiling is not above {METHODS[start].label.lower()}"
-        if value != "–":
-            note = f"{_level(results)} {note}"
+            value, note = "–", f"means nothing: the ceiling is not above {BASES[start]}"
         yield (
             f'<div class="card"><p class="value">{escape(value)}</p><p>{escape(name)}</p>'
             f'<p class="note">{escape(note)}</p></div>'
@@ -302,7 +300,7 @@ def _table(results: Mapping[str, Any]) -> str:
         kind = "best" if name == best else "ceiling" if name == CEILING else ""
         tag = ' <span class="tag">best</span>' if name == best else ""
         body.append(
-            f'<tr class="{_css(name)} {kind}">'
+            f'<tr class="{f"{_css(name)} {kind}".strip()}">'
             f'<th scope="row">{escape(_label(name))}{tag}<code>{escape(name)}</code></th>'
             + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
             + "</tr>"
@@ -401,10 +399,7 @@ def _curve_chart(curves: Curves) -> str:
             f'x1="{end_x + 4:.1f}" y1="{end_y:.1f}" x2="{right + 10}" y2="{named[name]:.1f}"/>'
             f'<text class="name" x="{right + 13}" y="{named[name] + 4:.1f}">{escape(short)}</text></g>'
         )
-    caption = (
-        "On photographs used neither for training nor for the table, against the truth, which no training but the "
-    )
-    caption += "ceiling's looks at."
+    caption = "On the validation photographs, against the truth. The table has the weights of the last step."
     alternative = "; ".join(f"{_label(name)} ends at {curve[-1][1]:.2f} dB" for name, curve in kept.items())
     return _chart(heading, "".join(marks), caption, alternative, bottom + 46)
 
@@ -428,7 +423,7 @@ def _one_line_rule(examples: Examples) -> str:
     width = max(_tile_px(crops) * len(crops) + CROP_GAP_PX * (len(crops) - 1) for crops in examples)
     return (
         f"@media (min-width: {width + 64}px) {{ "
-        f".crops {{ width: {width}px; max-width: none; margin-left: calc(50% - {width / 2}px); }} }}"
+        f".example {{ width: {width}px; margin-left: calc(50% - {width / 2}px); }} .crops {{ max-width: none; }} }}"
     )
 
 
@@ -444,9 +439,9 @@ def _example(number: int, crops: Mapping[str, NDArray[np.uint8]]) -> str:
             "</figure>"
         )
     return (
-        f'<h3>Example {number}</h3>\n<div class="crops" style="--tile: {_tile_px(crops)}px">\n'
+        f'<div class="example"><h3>Example {number}</h3>\n<div class="crops" style="--tile: {_tile_px(crops)}px">\n'
         + "\n".join(figures)
-        + "\n</div>"
+        + "\n</div></div>"
     )
 
 
@@ -521,7 +516,7 @@ def _signed(value: float) -> str:
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %".replace("-", "−") if math.isfinite(value) else "–"
+    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def _listed(parts: Sequence[str]) -> str:

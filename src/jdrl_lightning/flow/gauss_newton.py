@@ -11,7 +11,7 @@ from torch import Tensor
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import in_frame, warp
 
-__all__ = ["GaussNewton", "affine_motion", "dense_motion", "pyramid"]
+__all__ = ["GaussNewton", "affine_field", "affine_motion", "affine_step", "dense_motion", "grey", "pyramid"]
 
 LEVELS = 4
 SMALLEST_PX = 12  # of the coarsest level's shorter side
@@ -65,28 +65,31 @@ def affine_motion(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
     Coarse to half resolution. The mean difference in brightness does not count, outliers count little; a result that
     fits worse than no motion at all is dropped.
     """
-    batch = len(ours[0])
-    parameters = ours[0].new_zeros(batch, 2, 3)
+    parameters = ours[0].new_zeros(len(ours[0]), 2, 3)
     finest = min(1, len(ours) - 1)
     for level in range(len(ours) - 1, finest - 1, -1):
         first, second = ours[level], theirs[level]
-        terms = _basis(first).flatten(1)
         for _ in range(AFFINE_STEPS):
             flow = affine_field(parameters / 2**level, first)
-            warped, valid = warp(second, flow), in_frame(flow)
-            residual = _centred(first, valid) - _centred(warped, valid)
-            scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
-            weight = valid / (1 + (residual / (2 * scale)).square()).square()
-            gradient = (_gradient(first) + _gradient(warped)) / 2
-            columns = (gradient.flatten(2)[:, :, None] * terms).flatten(1, 2)  # (B, 6, H·W): all of dx, then all of dy
-            weighted = columns * weight.flatten(2)
-            normal = weighted @ columns.transpose(1, 2)
-            right = weighted @ residual.flatten(2).transpose(1, 2)
-            step = _solve(normal, right)
-            parameters = parameters + step.view(batch, 2, 3) * 2**level
+            parameters = parameters + 2**level * affine_step(first, warp(second, flow), in_frame(flow))
     flow = affine_field(parameters / 2**finest, ours[finest])
     better = _misfit(ours[finest], theirs[finest], flow) < _misfit(ours[finest], theirs[finest], torch.zeros_like(flow))
     return parameters * better.view(-1, 1, 1)
+
+
+def affine_step(first: Tensor, warped: Tensor, valid: Tensor) -> Tensor:
+    """One robust Gauss-Newton step ``(B, 2, 3)``, in pixels of these images, towards ``warped ≈ first``.
+
+    The residual has its mean over the ``valid`` pixels removed; the gradient is the mean of both images'.
+    """
+    residual = _centred(first, valid) - _centred(warped, valid)
+    scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
+    weight = valid / (1 + (residual / (2 * scale)).square()).square()
+    gradient = (_gradient(first) + _gradient(warped)) / 2
+    columns = (gradient.flatten(2)[:, :, None] * _basis(first).flatten(1)).flatten(1, 2)  # all of dx, then all of dy
+    weighted = columns * weight.flatten(2)
+    step = _solve(weighted @ columns.transpose(1, 2), weighted @ residual.flatten(2).transpose(1, 2))
+    return step.view(-1, 2, 3)
 
 
 def affine_field(parameters: Tensor, like: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
         image: ``(B, C, H, W)``.
         flow: ``(B, 2, H, W)``, pixels, (dx, dy).
         padding: what lies outside: ``border`` (the nearest edge pixel) or ``zeros``.
-        mode: ``bilinear`` or ``bicubic``.
+        mode: ``bilinear`` or ``bicubic`` (Catmull-Rom).
         grid: ``exact``, or ``legacy`` for the published code's, where coordinate ``i`` samples ``i·w/(w−1) − 0.5``: half a
             pixel off at the edges, and the flow stretched by ``w/(w−1)``.
 
@@ -36,16 +36,50 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
         raise ValueError(f"flow {tuple(flow.shape)} does not fit image {tuple(image.shape)}")
     exact_type = torch.promote_types(image.dtype, torch.float32)
     places = _pixels(flow, exact_type) + flow.to(exact_type)
-    size = places.new_tensor([flow.shape[3], flow.shape[2]]).view(1, 2, 1, 1)
-    if grid == "exact":
-        # Pixel i to the coordinate 2(i + ½)/n − 1 of align_corners=False: defined for a side of one pixel too.
-        coordinates = (2 * places + 1) / size - 1
-    else:
-        coordinates = 2 * places / (size - 1).clamp_min(1) - 1
-    sampled = F.grid_sample(
-        image.to(exact_type), coordinates.permute(0, 2, 3, 1), mode, padding, align_corners=False
+    height, width = flow.shape[2:]
+    size = places.new_tensor([width, height]).view(1, 2, 1, 1)
+    if grid == "legacy":
+        places = places * size / (size - 1).clamp_min(1) - 0.5
+    if mode == "bicubic":
+        return _catmull_rom(image.to(exact_type), places, padding).to(image.dtype)
+    # Pixel i is the coordinate 2(i + ½)/n − 1 of align_corners=False, which is defined for a side of one pixel too.
+    coordinates = ((2 * places + 1) / size - 1).permute(0, 2, 3, 1)
+    return F.grid_sample(image.to(exact_type), coordinates, "bilinear", padding, align_corners=False).to(image.dtype)
+
+
+def _catmull_rom(image: Tensor, places: Tensor, padding: str) -> Tensor:
+    """Sample at pixel coordinates with the cubic that reproduces parabolas (a = −½).
+
+    PyTorch's own bicubic has a = −¾, which sharpens, and misplaces smooth detail by up to 0.06 px.
+    """
+    batch, channels, height, width = image.shape
+    pixels = image.flatten(2)
+    below = places.floor()
+    columns, rows = (_cubic_weights(places[:, i] - below[:, i]) for i in range(2))
+    left, top = below.long().unbind(1)
+    sampled = torch.zeros_like(image)
+    for j, row_weight in enumerate(rows):
+        y = top + (j - 1)
+        for i, column_weight in enumerate(columns):
+            x = left + (i - 1)
+            weight = row_weight * column_weight
+            if padding == "zeros":
+                weight = weight * ((x >= 0) & (x < width) & (y >= 0) & (y < height))
+            index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).flatten(1)
+            values = pixels.gather(2, index[:, None].expand(batch, channels, -1)).view_as(image)
+            sampled = sampled + weight[:, None] * values
+    return sampled
+
+
+def _cubic_weights(share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Catmull-Rom weights of the pixels at −1, 0, 1 and 2 for a point at ``share`` in [0, 1)."""
+    square, cube = share.square(), share**3
+    return (
+        (-share + 2 * square - cube) / 2,
+        (2 - 5 * square + 3 * cube) / 2,
+        (share + 4 * square - 3 * cube) / 2,
+        (cube - square) / 2,
     )
-    return sampled.to(image.dtype)
 
 
 def in_frame(flow: Tensor) -> Tensor:

@@ -10,9 +10,12 @@ from torch.utils.data import Dataset
 from jdrl_lightning.data.synthetic.misalignment import Misalignment
 from jdrl_lightning.data.synthetic.photographs import Photograph
 from jdrl_lightning.data.synthetic.render import MASTER, Optics, render
+from jdrl_lightning.flow.gauss_newton import smooth
 from jdrl_lightning.types import Pair
 
 __all__ = ["RenderedPairs"]
+
+SOFTNESS_PX = 0.6  # σ, master pixels: a third of a pixel of the frame
 
 
 class RenderedPairs(Dataset[Pair]):
@@ -71,5 +74,6 @@ class RenderedPairs(Dataset[Pair]):
 
     def _photo(self, which: int) -> Tensor:
         if which not in self._pixels:
-            self._pixels[which] = self.photographs[which].load()
+            # Interpolation dims detail near the master's limit, which only the displaced shot would suffer: take it out.
+            self._pixels[which] = smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0]
         return self._pixels[which]
