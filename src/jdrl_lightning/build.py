@@ -23,7 +23,7 @@ __all__ = ["datamodule", "from_checkpoint", "module", "parts", "read_checkpoint"
 _TRUSTED = ("jdrl_lightning.", "torch.optim.")
 _TRUSTED_TRAINING = (*_TRUSTED, "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
 
-_LOADING = ("crop", "batch_size", "repeat", "augment", "shuffle", "num_workers")
+_LOADING = ("crop", "crop_rule", "batch_size", "repeat", "augment", "shuffle", "num_workers")
 
 
 def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED, **kwargs: Any) -> Any:

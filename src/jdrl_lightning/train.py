@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     """Train what the plain ``config`` describes and leave everything under ``run_dir``; returns the final metrics."""
     import lightning as L
+    from lightning.pytorch.loggers import WandbLogger
 
     from jdrl_lightning import build
     from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
@@ -54,7 +55,12 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         default_root_dir=str(run_dir),
         use_distributed_sampler=False,  # the data module shares pairs out by rank itself
     )
-    trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+    finally:
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()  # the next job of a sweep is another run
     if trainer.interrupted:
         raise SystemExit(130)
     log.info("results: %s", run_dir)

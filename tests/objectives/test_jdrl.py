@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from jdrl_lightning.flow.base import FlowEstimator
 from kornia.geometry.transform import remap
 from torch import Tensor
 
 from jdrl_lightning import Pair, Restored, UserError, objectives
+from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.objectives import JDRL, Schedule, Stage
 
 EPS = 1e-3

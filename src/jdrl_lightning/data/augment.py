@@ -54,7 +54,9 @@ def quarter_turn(pair: Pair, k: int) -> Pair:
     return _swapped(turned) if k == 2 else turned
 
 
-def augment(pair: Pair, crop_size: int, seed: int, epoch: int, index: int, turn: bool = True) -> Pair:
+def augment(
+    pair: Pair, crop_size: int, seed: int, epoch: int, index: int, turn: bool = True, rule: str = "uniform"
+) -> Pair:
     """A random square crop and, with ``turn``, one of the square's eight flips and turns.
 
     Args:
@@ -62,6 +64,8 @@ def augment(pair: Pair, crop_size: int, seed: int, epoch: int, index: int, turn:
         crop_size: side of the square, px.
         seed, epoch, index: the draw depends on these three alone.
         turn: False crops only; the crop is the same.
+        rule: ``uniform``: anywhere; ``official``: the published code's draw, whose offsets reach only half as far as they
+            could, so that of a 512 px patch the last rows and columns are never seen by a 256 px crop.
 
     Raises:
         UserError: the picture is smaller than the crop.
@@ -70,7 +74,11 @@ def augment(pair: Pair, crop_size: int, seed: int, epoch: int, index: int, turn:
     if min(height, width) < crop_size:
         raise UserError(f"{pair.name}: {width}x{height} pixels are smaller than data.crop={crop_size}; lower data.crop")
     rng = np.random.default_rng((seed, epoch, index))
-    top, left = int(rng.integers(height - crop_size + 1)), int(rng.integers(width - crop_size + 1))
+    rows, columns = height - crop_size, width - crop_size
+    if rule == "official":
+        top, left = int(rng.integers(max(1, rows))) // 2, int(rng.integers(max(1, columns))) // 2
+    else:
+        top, left = int(rng.integers(rows + 1)), int(rng.integers(columns + 1))
     pair = crop(pair, top, left, crop_size, crop_size)
     if not turn:
         return pair

@@ -19,13 +19,15 @@ __all__ = ["PairDataModule", "TrainingCrops"]
 class TrainingCrops(Dataset[Pair]):
     """Random crops, flips and quarter turns; ``crops[(epoch, item)]`` is a pure function of its key and the seed."""
 
-    def __init__(self, pairs: Dataset[Pair], crop: int, seed: int, augmented: bool = True) -> None:
-        self.pairs, self.crop, self.seed, self.augmented = pairs, crop, seed, augmented
+    def __init__(
+        self, pairs: Dataset[Pair], crop: int, seed: int, augmented: bool = True, rule: str = "uniform"
+    ) -> None:
+        self.pairs, self.crop, self.seed, self.augmented, self.rule = pairs, crop, seed, augmented, rule
 
     def __getitem__(self, key: tuple[int, int]) -> Pair:
         epoch, item = key
         pair = self.pairs[item % len(self.pairs)]  # type: ignore[arg-type]
-        return augment(pair, self.crop, self.seed, epoch if self.augmented else 0, item, turn=self.augmented)
+        return augment(pair, self.crop, self.seed, epoch if self.augmented else 0, item, self.augmented, self.rule)
 
 
 class PairDataModule(L.LightningDataModule):
@@ -34,6 +36,7 @@ class PairDataModule(L.LightningDataModule):
     Args:
         pairs: ``pairs(split)`` gives the map-style data set of ``train``, ``val`` or ``test``.
         crop: side of the square training crops, px.
+        crop_rule: ``uniform``, or ``official`` for the published code's; see :func:`augment`.
         batch_size: crops a step and device.
         repeat: crops of each training pair an epoch.
         augment: flips, quarter turns and fresh crops each epoch; off, every epoch sees the same crops.
@@ -46,6 +49,7 @@ class PairDataModule(L.LightningDataModule):
         self,
         pairs: Callable[[str], Dataset[Pair]],
         crop: int = 256,
+        crop_rule: str = "uniform",
         batch_size: int = 1,
         repeat: int = 1,
         augment: bool = True,
@@ -56,7 +60,9 @@ class PairDataModule(L.LightningDataModule):
         super().__init__()
         self._pairs = pairs
         self._sets: dict[str, Dataset[Pair]] = {}
-        self.crop, self.batch_size, self.repeat = crop, batch_size, repeat
+        if crop_rule not in ("uniform", "official"):
+            raise UserError(f"data.crop_rule={crop_rule!r} is neither uniform nor official")
+        self.crop, self.crop_rule, self.batch_size, self.repeat = crop, crop_rule, batch_size, repeat
         self.augment, self.shuffle, self.num_workers, self.seed = augment, shuffle, num_workers, seed
 
     def pairs(self, split: str) -> Dataset[Pair]:
@@ -89,7 +95,7 @@ class PairDataModule(L.LightningDataModule):
                 f"{size} training pairs × data.repeat={self.repeat} do not fill one batch of data.batch_size="
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
-        crops = TrainingCrops(pairs, self.crop, self.seed, self.augment)
+        crops = TrainingCrops(pairs, self.crop, self.seed, self.augment, self.crop_rule)
         return DataLoader(crops, batch_sampler=plan, **self._loading())
 
     def val_dataloader(self) -> DataLoader[Any]:

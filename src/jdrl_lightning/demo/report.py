@@ -45,7 +45,7 @@ METHODS = {
         "JDRL",
         "JDRL",
         "Trained on the misaligned pairs as they are; the sharp image is warped onto the restored one by optical flow, "
-        "and reblurring the restored image must give back the blurry one, which keeps it in place.",
+        "and reblurring the restored image must give back the blurry one, which is meant to keep it in place.",
     ),
     "aligned_ceiling": Method(
         "Aligned ceiling",
@@ -119,7 +119,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
 
 
 def findings(results: Mapping[str, Any]) -> list[str]:
-    """What the numbers say and no more: a difference is only called one where its interval excludes zero."""
+    """What the numbers say and no more: of two rows, one is above only if the interval of their difference says so."""
     psnr = {row["method"]: float(row["psnr"]) for row in results["rows"]}
     broken = [_label(name) for name, value in psnr.items() if not math.isfinite(value)]
     if broken:
@@ -150,14 +150,12 @@ def _against_registering(results: Mapping[str, Any]) -> str:
 
 def _pixel_wise(psnr: Mapping[str, float]) -> str:
     difference = psnr["charbonnier"] - psnr["input"]
+    start, end = "Pixel-wise training on the misaligned pairs ends", "(a difference given without an interval)."
     if abs(difference) < 0.005:
-        return "Pixel-wise training on the misaligned pairs ends level with the blurry images it was given."
+        return f"{start} level with the blurry images it was given {end}"
     if difference < 0:
-        return (
-            "Pixel-wise training on the misaligned pairs made the images worse: "
-            f"it ends {-difference:.2f} dB below the blurry images it was given."
-        )
-    return f"Pixel-wise training on the misaligned pairs ends {difference:.2f} dB above the blurry images it was given."
+        return f"{start} {-difference:.2f} dB below the blurry images it was given: worse than leaving them alone {end}"
+    return f"{start} {difference:.2f} dB above the blurry images it was given {end}"
 
 
 def _share(results: Mapping[str, Any], key: str, start: str, psnr: Mapping[str, float], of_what: str) -> str:
@@ -384,7 +382,7 @@ def _curve_chart(curves: Curves) -> str:
         f'<text class="axis" transform="translate(11 {(top + bottom) / 2}) rotate(-90)" text-anchor="middle">'
         "PSNR, dB</text>"
     )
-    named = _spread({name: y(curve[-1][1]) for name, curve in kept.items()}, 17)
+    named = _spread({name: y(curve[-1][1]) for name, curve in kept.items()}, 17, top)
     for name, curve in kept.items():
         line = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in curve)
         dots = "".join(
@@ -480,13 +478,13 @@ def _tick(value: float, ticks: Sequence[float]) -> str:
     return f"{value:,.{max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))}f}"
 
 
-def _spread(places: Mapping[str, float], gap: float) -> dict[str, float]:
-    """Move places apart until neighbours are ``gap`` away from each other, keeping their order and their middle."""
+def _spread(places: Mapping[str, float], gap: float, least: float) -> dict[str, float]:
+    """Move places until neighbours are ``gap`` apart: in the same order, about the same middle, from ``least`` on."""
     order = sorted(places, key=places.__getitem__)
     moved = [places[name] for name in order]
     for i in range(1, len(moved)):
         moved[i] = max(moved[i], moved[i - 1] + gap)
-    shift = (sum(moved) - sum(places.values())) / len(moved)
+    shift = min((sum(moved) - sum(places.values())) / len(moved), moved[0] - least)
     return {name: place - shift for name, place in zip(order, moved, strict=True)}
 
 

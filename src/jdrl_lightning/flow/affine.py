@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Similarity", "affine_fit", "affine_parameters", "similarity"]
+__all__ = ["Similarity", "affine_basis", "affine_fit", "affine_parameters", "similarity"]
 
 
 class Similarity(NamedTuple):
@@ -25,6 +25,16 @@ class Similarity(NamedTuple):
     dy: Tensor
 
 
+def affine_basis(like: Tensor) -> Tensor:
+    """``(x, y, 1)`` with x, y from −1 to 1 over the picture, 0 along a side of one pixel: ``(3, H, W)``."""
+    height, width = like.shape[-2:]
+    x, y = (
+        torch.linspace(-1, 1, n, dtype=like.dtype, device=like.device) if n > 1 else like.new_zeros(1)
+        for n in (width, height)
+    )
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width), like.new_ones(height, width)])
+
+
 def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Least squares ``flow[p] ≈ A (x, y, 1)`` with x, y running from −1 to 1 over the picture.
 
@@ -35,10 +45,7 @@ def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tenso
     Returns:
         ``A`` ``(B, 2, 3)`` and the basis ``(3, H, W)``.
     """
-    height, width = flow.shape[-2:]
-    y = torch.linspace(-1, 1, height, dtype=flow.dtype, device=flow.device)[:, None].expand(height, width)
-    x = torch.linspace(-1, 1, width, dtype=flow.dtype, device=flow.device).expand(height, width)
-    basis = torch.stack([x, y, torch.ones_like(x)])
+    basis = affine_basis(flow)
     terms, values = basis.flatten(1), flow.flatten(2)
     share = torch.ones_like(values[:, :1]) if weight is None else weight.flatten(2).to(flow.dtype)
     normal = torch.einsum("in,bn,jn->bij", terms, share[:, 0], terms)
@@ -57,7 +64,7 @@ def affine_fit(flow: Tensor, weight: Tensor | None = None) -> Tensor:
 
 def similarity(flow: Tensor, weight: Tensor | None = None) -> Similarity:
     """Zoom, rotation and shift of the affine part of ``(B, 2, H, W)``."""
-    (a, _) = affine_parameters(flow, weight)
-    half_width, half_height = (flow.shape[3] - 1) / 2, (flow.shape[2] - 1) / 2
+    a, _ = affine_parameters(flow, weight)
+    half_width, half_height = (max(n - 1, 1) / 2 for n in (flow.shape[3], flow.shape[2]))
     xx, xy, yx, yy = a[:, 0, 0] / half_width, a[:, 0, 1] / half_height, a[:, 1, 0] / half_width, a[:, 1, 1] / half_height
     return Similarity((xx + yy) / 2, (yx - xy) / 2, a[:, 0, 2], a[:, 1, 2])

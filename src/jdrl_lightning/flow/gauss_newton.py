@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.flow.affine import affine_basis
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import in_frame, warp
 
@@ -46,7 +47,7 @@ class GaussNewton(FlowEstimator):
 
 
 def grey(image: Tensor) -> Tensor:
-    """BT.601 luminance of ``(B, 3, H, W)`` RGB, smoothed with σ = 1: ``(B, 1, H, W)``."""
+    """BT.601 luminance of ``(B, 3, H, W)`` RGB, smoothed with σ = 1.5: ``(B, 1, H, W)``."""
     luminance = (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     return smooth(luminance, PRESMOOTH_PX)
 
@@ -62,8 +63,9 @@ def pyramid(image: Tensor) -> list[Tensor]:
 def affine_motion(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
     """Affine displacement ``(B, 2, 3)``, in full-resolution pixels over coordinates from −1 to 1.
 
-    Coarse to half resolution. The mean difference in brightness does not count, outliers count little; a result that
-    fits worse than no motion at all is dropped.
+    Coarse to half resolution. The mean difference in brightness does not count, and outliers count little, but at the
+    coarsest level: before the images are roughly in place, every edge looks like an outlier. A result that fits worse
+    than no motion at all is dropped.
     """
     parameters = ours[0].new_zeros(len(ours[0]), 2, 3)
     finest = min(1, len(ours) - 1)
@@ -71,22 +73,26 @@ def affine_motion(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
         first, second = ours[level], theirs[level]
         for _ in range(AFFINE_STEPS):
             flow = affine_field(parameters / 2**level, first)
-            parameters = parameters + 2**level * affine_step(first, warp(second, flow), in_frame(flow))
+            step = affine_step(first, warp(second, flow), in_frame(flow), robust=level < len(ours) - 1)
+            parameters = parameters + 2**level * step
     flow = affine_field(parameters / 2**finest, ours[finest])
     better = _misfit(ours[finest], theirs[finest], flow) < _misfit(ours[finest], theirs[finest], torch.zeros_like(flow))
     return parameters * better.view(-1, 1, 1)
 
 
-def affine_step(first: Tensor, warped: Tensor, valid: Tensor) -> Tensor:
-    """One robust Gauss-Newton step ``(B, 2, 3)``, in pixels of these images, towards ``warped ≈ first``.
+def affine_step(first: Tensor, warped: Tensor, valid: Tensor, robust: bool) -> Tensor:
+    """One Gauss-Newton step ``(B, 2, 3)``, in pixels of these images, towards ``warped ≈ first``.
 
-    The residual has its mean over the ``valid`` pixels removed; the gradient is the mean of both images'.
+    The residual has its mean over the ``valid`` pixels removed; the gradient is the mean of both images'. ``robust``:
+    pixels with a large residual count little.
     """
     residual = _centred(first, valid) - _centred(warped, valid)
-    scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
-    weight = valid / (1 + (residual / (2 * scale)).square()).square()
+    weight = valid
+    if robust:
+        scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
+        weight = valid / (1 + (residual / (2 * scale)).square()).square()
     gradient = (_gradient(first) + _gradient(warped)) / 2
-    columns = (gradient.flatten(2)[:, :, None] * _basis(first).flatten(1)).flatten(1, 2)  # all of dx, then all of dy
+    columns = (gradient.flatten(2)[:, :, None] * affine_basis(first).flatten(1)).flatten(1, 2)  # all of dx, then all of dy
     weighted = columns * weight.flatten(2)
     step = _solve(weighted @ columns.transpose(1, 2), weighted @ residual.flatten(2).transpose(1, 2))
     return step.view(-1, 2, 3)
@@ -94,7 +100,7 @@ def affine_step(first: Tensor, warped: Tensor, valid: Tensor) -> Tensor:
 
 def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
     """The displacement ``(B, 2, H, W)`` that affine ``parameters`` ``(B, 2, 3)`` mean on the grid of ``like``."""
-    return torch.einsum("bci,ihw->bchw", parameters, _basis(like))
+    return torch.einsum("bci,ihw->bchw", parameters, affine_basis(like))
 
 
 def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -> Tensor:
@@ -152,14 +158,6 @@ def _pooled_window(maps: Tensor) -> Tensor:
 
 def _window(maps: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(_pooled_window(maps), like.shape[-2:], mode="bilinear")
-
-
-def _basis(like: Tensor) -> Tensor:
-    """(x, y, 1) with x, y from −1 to 1: ``(3, H, W)``."""
-    height, width = like.shape[-2:]
-    y = torch.linspace(-1, 1, height, dtype=like.dtype, device=like.device)[:, None].expand(height, width)
-    x = torch.linspace(-1, 1, width, dtype=like.dtype, device=like.device).expand(height, width)
-    return torch.stack([x, y, torch.ones_like(x)])
 
 
 def _gradient(image: Tensor) -> Tensor:

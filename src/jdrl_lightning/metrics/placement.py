@@ -53,7 +53,7 @@ def placement_error(restored: Tensor, reference: Tensor) -> Placement:
     parameters = affine_motion(pyramid(first), pyramid(second))
     for _ in range(STEPS):
         flow = affine_field(parameters, first)
-        parameters = parameters + affine_step(first, warp(second, flow, mode="bicubic"), in_frame(flow))
+        parameters = parameters + affine_step(first, warp(second, flow, mode="bicubic"), in_frame(flow), robust=True)
     flow = affine_field(parameters, first)
     length = flow.norm(dim=1).flatten(1)
     return Placement(flow.mean(dim=(2, 3)), length.square().mean(1).sqrt(), length.quantile(0.95, dim=1))

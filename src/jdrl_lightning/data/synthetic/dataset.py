@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["RenderedPairs"]
 
+KEPT = 12  # photographs in memory at a time; a large one takes 20 MB
 SOFTNESS_PX = 0.6  # σ, master pixels: a third of a pixel of the frame
 
 
@@ -41,7 +43,7 @@ class RenderedPairs(Dataset[Pair]):
     ) -> None:
         self.photographs, self.seed, self.frames_per_photo = list(photographs), seed, frames_per_photo
         self.frame, self.optics, self.misalignment = frame, optics, misalignment
-        self._pixels: dict[int, Tensor] = {}
+        self._pixels = _Pixels(self.photographs)
         self._pairs: dict[int, Pair] = {}
 
     def __len__(self) -> int:
@@ -58,11 +60,11 @@ class RenderedPairs(Dataset[Pair]):
         """Render frame ``index`` anew."""
         variant, which = divmod(index, len(self.photographs))
         photograph = self.photographs[which]
-        pixels = self._photo(which)
+        pixels = self._pixels[which]
         size = tuple(min(self.frame, side // MASTER) for side in pixels.shape[-2:])
-        others = [self._photo(i) for i in range(len(self.photographs))]
         key = (self.seed, photograph.key, variant)
-        return render(key, pixels, others, (size[0], size[1]), self.optics, self.misalignment, f"{photograph.name}_{variant}")
+        name = f"{photograph.name}_{variant}"
+        return render(key, pixels, self._pixels, (size[0], size[1]), self.optics, self.misalignment, name)
 
     def prerender(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Render all frames now, before loading processes are forked that would each do it for themselves."""
@@ -70,10 +72,24 @@ class RenderedPairs(Dataset[Pair]):
             self[index]
             if progress is not None:
                 progress(index + 1, len(self))
-        self._pixels.clear()
+        self._pixels.kept.clear()
 
-    def _photo(self, which: int) -> Tensor:
-        if which not in self._pixels:
-            # Interpolation dims detail near the master's limit, which only the displaced shot would suffer: take it out.
-            self._pixels[which] = smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0]
-        return self._pixels[which]
+
+class _Pixels(Sequence[Tensor]):
+    """The photographs' pixels, loaded when they are asked for; the last few are kept."""
+
+    def __init__(self, photographs: Sequence[Photograph]) -> None:
+        self.photographs = photographs
+        self.kept: OrderedDict[int, Tensor] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.photographs)
+
+    def __getitem__(self, which: int) -> Tensor:  # type: ignore[override]
+        if which not in self.kept:
+            # Interpolation dims detail near the master's limit, which only the displaced shot would show: take it out.
+            self.kept[which] = smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0]
+        self.kept.move_to_end(which)
+        if len(self.kept) > KEPT:
+            self.kept.popitem(last=False)
+        return self.kept[which]

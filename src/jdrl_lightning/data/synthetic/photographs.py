@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +18,17 @@ from jdrl_lightning.errors import UserError
 
 __all__ = ["Photograph", "dead_leaves", "from_folder", "from_scikit_image"]
 
-# Public domain or CC0, and inside the wheel (docs/photographs.md credits each). Scenes are for testing, where one looks;
-# textures and single subjects are for training.
+# Public domain or CC0 by scikit-image's own notes, and inside its wheel; docs/photographs.md credits each. Scenes are
+# for testing, where one looks; textures and single subjects are for training.
 SHIPPED = {
-    "train": ("astronaut", "brick", "cell", "coins", "gravel", "hubble_deep_field", "immunohistochemistry", "retina"),
+    "train": ("astronaut", "brick", "cell", "gravel", "hubble_deep_field", "retina"),
     "val": ("grass", "rocket"),
     "test": ("camera", "chelsea", "coffee"),
 }
 LARGEST_PX = 1600  # longer photographs are reduced: at full resolution a crop of a camera's picture shows no structure
 LEAVES = {"train": 16, "val": 4, "test": 6}
+LEAF_PX = 6.0  # smallest radius
+DEPTH = 5.0  # leaves over each point, on average: less than 1 % of the ground shows
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def from_scikit_image(split: str) -> list[Photograph]:
 
 
 def from_folder(root: str | Path, split: str, smallest_px: int) -> list[Photograph]:
-    """The user's own sharp photographs, shared out by the hash of their names: about 80, 10 and 10 %, at least one each.
+    """The user's own sharp photographs, shared out by the hash of their names: about 80, 10, 10 %, at least one each.
 
     Raises:
         UserError: no such folder, fewer than three photographs, or one smaller than ``smallest_px`` a side.
@@ -65,19 +68,19 @@ def from_folder(root: str | Path, split: str, smallest_px: int) -> list[Photogra
         raise UserError(f"{folder}: no such folder; give data.root=<folder of sharp photographs>")
     files = sorted(image_files(folder), key=lambda path: _key(path.name))
     if len(files) < 3:
-        raise UserError(f"{folder}: holds {len(files)} photographs; one each for training, validation and test is the least")
+        raise UserError(f"{folder}: holds {len(files)} photographs; three is the least, one for each split")
     for file in files:
         head = header(file)
         if min(head.height, head.width) < smallest_px:
-            size = f"{head.width}x{head.height}"
-            raise UserError(f"{file}: {size} pixels, but data.frame needs {smallest_px} a side; remove it or lower data.frame")
+            size, remedy = f"{head.width}x{head.height}", "remove it or lower data.crop"
+            raise UserError(f"{file}: {size} pixels, but data.crop needs {smallest_px} a side; {remedy}")
     each = max(1, round(0.1 * len(files)))
     shares = {"test": files[:each], "val": files[each : 2 * each], "train": files[2 * each :]}
     return [Photograph(f.stem, _key(f.name), lambda f=f: _reduced(to_float(read_image(f)))) for f in shares[split]]  # type: ignore[misc]
 
 
 def dead_leaves(split: str, seed: int, size: int = 640) -> list[Photograph]:
-    """Textures that need no file: opaque discs with radii of density r⁻³ (Lee, Mumford and Huang 2001), lightly shaded."""
+    """Textures that need no file: opaque discs, radii of density r⁻³ (Lee, Mumford and Huang 2001), lightly shaded."""
     first = {"train": 0, "val": 10_000, "test": 20_000}[split]
     keys = range(first, first + LEAVES[split])
     return [Photograph(f"leaves_{key}", key, lambda key=key: _leaves((seed, key), size)) for key in keys]  # type: ignore[misc]
@@ -86,23 +89,28 @@ def dead_leaves(split: str, seed: int, size: int = 640) -> list[Photograph]:
 def _leaves(key: tuple[int, int], size: int) -> Tensor:
     rng = np.random.default_rng(key)
     palette = rng.uniform(0.1, 0.9, size=(12, 3)) * 0.7 + rng.uniform(0.05, 0.25)
-    image = np.zeros((size, size, 3), np.float32)
-    count, smallest, largest = 2500, 3.0, size / 5
-    spread = rng.uniform(size=count)
-    radii = 1 / np.sqrt(spread / largest**2 + (1 - spread) / smallest**2)
-    for radius in radii:  # later leaves lie on earlier ones
+    image = np.full((size, size, 3), palette[0], np.float32)
+    largest, depth = size / 4, 0.0
+    while depth < DEPTH:  # later leaves lie on earlier ones
+        radius = leaf_radius(rng.uniform(), LEAF_PX, largest)
+        depth += math.pi * radius**2 / (size + 2 * radius) ** 2
         cx, cy = rng.uniform(-radius, size + radius, size=2)
         x0, x1 = max(0, int(cx - radius - 1)), min(size, int(cx + radius + 2))
         y0, y1 = max(0, int(cy - radius - 1)), min(size, int(cy + radius + 2))
         if x0 >= x1 or y0 >= y1:
             continue
-        x, y = np.arange(x0, x1)[None], np.arange(y0, y1)[:, None]
-        cover = np.clip(radius + 0.5 - np.hypot(x - cx, y - cy), 0, 1)[..., None]
-        shade = 1 + rng.uniform(-0.25, 0.25) * (x - cx)[..., None] / radius + rng.uniform(-0.2, 0.2) * (y - cy)[..., None] / radius
+        x, y = np.arange(x0, x1)[None] - cx, np.arange(y0, y1)[:, None] - cy
+        cover = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)[..., None]
+        shade = 1 + (rng.uniform(-0.25, 0.25) * x + rng.uniform(-0.2, 0.2) * y)[..., None] / radius
         colour = np.clip(palette[rng.integers(len(palette))] * shade, 0, 1)
         image[y0:y1, x0:x1] = cover * colour + (1 - cover) * image[y0:y1, x0:x1]
     grain = rng.standard_normal((size, size, 1)).astype(np.float32) * 0.02
     return torch.from_numpy(np.clip(image + grain, 0, 1)).permute(2, 0, 1).float().contiguous()
+
+
+def leaf_radius(share: float, smallest: float, largest: float) -> float:
+    """The radius below which ``share`` of all lie, for a density proportional to r⁻³ between the two."""
+    return 1 / math.sqrt(share / largest**2 + (1 - share) / smallest**2)
 
 
 def _reduced(image: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.data.synthetic.box import Box, coordinates, cut, smooth_size
 from jdrl_lightning.data.synthetic.disc import blur_by_discs
 from jdrl_lightning.data.synthetic.misalignment import Displacement, Misalignment, invert_at
-from jdrl_lightning.data.synthetic.scene import Layer, draw_scene, srgb
+from jdrl_lightning.data.synthetic.scene import Layer, Plane, draw_scene, srgb
+from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.types import Pair
 
@@ -42,6 +45,10 @@ class Optics:
     white_balance: float = 0.01
     read_noise: float = 0.0005
     shot_noise: float = 0.0001
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blur_px < MARGIN_PX:
+            raise UserError(f"data.blur_px={self.blur_px} lies outside 0 to {MARGIN_PX - 1} px, the scene's margin")
 
 
 def render(
@@ -76,68 +83,85 @@ def render(
     def stream(which: int) -> np.random.Generator:
         return np.random.default_rng((*key, which))
 
-    height, width = ((side + 2 * MARGIN_PX) * MASTER for side in size)
-    y = ((torch.arange(height) + 0.5 - height / 2) / MASTER)[:, None].expand(height, width)
-    x = ((torch.arange(width) + 0.5 - width / 2) / MASTER).expand(height, width)
-    layers = draw_scene(stream(SCENE), photo, others, x, y, MASTER)
+    frame = Box.centred(size[0] * MASTER, size[1] * MASTER)
+    layers = draw_scene(stream(SCENE), photo, others, frame.grown(MARGIN_PX * MASTER), MASTER)
 
     focusing = stream(FOCUS)
     focus, strength = float(focusing.uniform(0, 1)), float(focusing.uniform(0.5, 1))
     # κ of the thin lens, such that the frame's farthest or nearest possible surface gets strength × blur_px.
     kappa = strength * optics.blur_px / max(focus, 1 - focus)
 
-    def radius(layer: Layer) -> Tensor:
-        return (kappa * (layer.plane(x, y) - focus)).abs().clamp_max(optics.blur_px)
+    def radius(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
+        return (kappa * (plane(x, y) - focus)).abs().clamp_max(optics.blur_px)
 
     displacement = misalignment.draw(stream(MISALIGNMENT), focus, size)
-    blurry = _blend([blur_by_discs(layer.rgba, radius(layer) * MASTER) for layer in layers])
-    aligned = _blend([layer.rgba for layer in layers])
-    sharp = aligned if misalignment == Misalignment() else _blend([_displaced(layer, displacement, x, y) for layer in layers])
+    blurry = _blend(frame, (_defocused(layer, frame, radius) for layer in layers))
+    aligned = _blend(frame, ((layer.rgba, layer.extent) for layer in layers))
+    still = misalignment == Misalignment()
+    sharp = aligned if still else _blend(frame, (_displaced(layer, frame, displacement) for layer in layers))
 
     photometry = stream(PHOTOMETRY)
     exposure = 1 + photometry.uniform(-optics.gain, optics.gain)
     balance = torch.tensor(1 + photometry.uniform(-1, 1, size=(3, 1, 1)) * optics.white_balance, dtype=torch.float32)
     noise = stream(NOISE)
-    lit = [_to_frame(light) * factor for light, factor in ((blurry, 1.0), (sharp, exposure * balance), (aligned, exposure * balance))]
-    shot, reference = _noisy(lit[0], noise, optics, 1.0), _noisy(lit[1], noise, optics, 0.25)
+    displaced, in_place = (_to_frame(light) * exposure * balance for light in (sharp, aligned))
+    shot, reference = _noisy(_to_frame(blurry), noise, optics, 1.0), _noisy(displaced, noise, optics, 0.25)
 
-    flow, coc = torch.zeros(2, height, width), torch.zeros(1, height, width)
+    x, y = (at[MASTER // 2 :: MASTER, MASTER // 2 :: MASTER] for at in coordinates(frame, MASTER))
+    flow, coc = torch.zeros(2, *size), torch.zeros(1, *size)
     for layer in layers:
-        seen = layer.rgba[3:] > 0.5
+        # Fields that must not be averaged over an edge: at the master pixel just right of and below the pixel's centre.
+        coverage = cut(layer.rgba[3:], layer.extent, frame)[:, MASTER // 2 :: MASTER, MASTER // 2 :: MASTER]
+        seen = coverage > 0.5
         flow = torch.where(seen, displacement(x, y, layer.plane(x, y)), flow)
-        coc = torch.where(seen, radius(layer)[None], coc)
-    extras = {"aligned": _eight_bit(lit[2]), "flow": _nearest(flow), "coc": _nearest(coc)}
+        coc = torch.where(seen, radius(layer.plane, x, y)[None], coc)
+    extras = {"aligned": _eight_bit(in_place), "flow": flow, "coc": coc}
     return Pair(_eight_bit(shot), _eight_bit(reference), name, extras)
 
 
-def _displaced(layer: Layer, displacement: Displacement, x: Tensor, y: Tensor) -> Tensor:
-    """The layer as the sharp shot sees it: at ``q`` what the blurry one has at ``q + e(q)``."""
-    pull = invert_at(lambda px, py: displacement(px, py, layer.plane(px, py)), x, y)
-    moved = warp(layer.rgba[None], pull[None] * MASTER, mode="bicubic")[0].clamp_min(0)
-    return torch.cat([moved[:3], moved[3:].clamp_max(1)])
+def _defocused(layer: Layer, frame: Box, radius: Callable[[Plane, Tensor, Tensor], Tensor]) -> tuple[Tensor, Box]:
+    """The layer as the blurry shot sees it, and where: what reaches the frame, in a size that the FFT likes."""
+    reach = math.ceil(float(radius(layer.plane, *coordinates(frame, MASTER)).max()) * MASTER) + 1
+    content = layer.extent.common(frame.grown(reach))
+    if content.empty:
+        return layer.rgba, layer.extent
+    top, left, bottom, right = content.grown(reach)  # zeros all round: nothing wraps into the picture
+    part = Box(top, left, top + smooth_size(bottom - top), left + smooth_size(right - left))
+    radii = radius(layer.plane, *coordinates(part, MASTER))
+    return blur_by_discs(cut(content.of(layer.rgba, layer.extent), content, part), radii * MASTER), part
 
 
-def _blend(layers: Sequence[Tensor]) -> Tensor:
-    """Premultiplied layers far to near: ``out = near + (1 − coverage) out``."""
-    light = layers[0][:3]
-    for layer in layers[1:]:
-        light = layer[:3] + (1 - layer[3:].clamp(0, 1)) * light
+def _displaced(layer: Layer, frame: Box, displacement: Displacement) -> tuple[Tensor, Box]:
+    """The layer as the sharp shot sees it, and where: at ``q`` what the blurry one has at ``q + e(q)``."""
+
+    def forward(x: Tensor, y: Tensor) -> Tensor:
+        return displacement(x, y, layer.plane(x, y))
+
+    x, y = (at[::8, ::8] for at in coordinates(frame.grown(MARGIN_PX * MASTER), MASTER))
+    reach = math.ceil((float(forward(x, y).abs().max()) + 1) * MASTER) + 2
+    part = layer.extent.grown(reach).common(frame.grown(min(reach, MARGIN_PX * MASTER)))
+    if part.empty:
+        return layer.rgba, layer.extent
+    pull = invert_at(forward, *coordinates(part, MASTER))
+    moved = warp(cut(layer.rgba, layer.extent, part)[None], pull[None] * MASTER, mode="bicubic")[0].clamp_min(0)
+    return torch.cat([moved[:3], moved[3:].clamp_max(1)]), part
+
+
+def _blend(frame: Box, layers: Iterable[tuple[Tensor, Box]]) -> Tensor:
+    """Premultiplied layers far to near, over the frame: ``out = near + (1 − coverage) out``."""
+    light = torch.zeros(3, frame.height, frame.width)
+    for rgba, extent in layers:
+        part = extent.common(frame)
+        if part.empty:
+            continue
+        near, behind = part.of(rgba, extent), part.of(light, frame)
+        behind.copy_(near[:3] + (1 - near[3:].clamp(0, 1)) * behind)
     return light
 
 
 def _to_frame(light: Tensor) -> Tensor:
-    """Area sampling of the master inside the margins."""
-    return F.avg_pool2d(_inside(light)[None], MASTER)[0]
-
-
-def _nearest(field: Tensor) -> Tensor:
-    """A field that must not be averaged over an edge, at the frame's pixels: the master pixel just right and below."""
-    return _inside(field)[:, MASTER // 2 :: MASTER, MASTER // 2 :: MASTER].contiguous()
-
-
-def _inside(image: Tensor) -> Tensor:
-    edge = MARGIN_PX * MASTER
-    return image[:, edge:-edge, edge:-edge]
+    """Area sampling of the master."""
+    return F.avg_pool2d(light[None], MASTER)[0]
 
 
 def _noisy(light: Tensor, noise: np.random.Generator, optics: Optics, share: float) -> Tensor:
@@ -148,4 +172,3 @@ def _noisy(light: Tensor, noise: np.random.Generator, optics: Optics, share: flo
 
 def _eight_bit(light: Tensor) -> Tensor:
     return (srgb(light) * 255).round().to(torch.uint8)
-

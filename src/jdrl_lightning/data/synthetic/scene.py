@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jdrl_lightning.data.synthetic.box import Box, coordinates
+
 __all__ = ["Layer", "Plane", "canvas", "draw_scene", "linear", "srgb"]
 
 
@@ -26,9 +28,10 @@ class Plane:
 
 @dataclass(frozen=True)
 class Layer:
-    """Premultiplied linear RGB and coverage, ``(4, H, W)`` on the master canvas, and where it lies."""
+    """Premultiplied linear RGB and coverage ``(4, H, W)``, the part of the master picture they cover, the plane."""
 
     rgba: Tensor
+    extent: Box
     plane: Plane
 
 
@@ -58,7 +61,7 @@ def _mirror(index: Tensor, size: int) -> Tensor:
 
 
 def draw_scene(
-    rng: np.random.Generator, photo: Tensor, others: Sequence[Tensor], x: Tensor, y: Tensor, scale: int
+    rng: np.random.Generator, photo: Tensor, others: Sequence[Tensor], extent: Box, scale: int
 ) -> list[Layer]:
     """Background and one to three nearer cut-outs, far to near.
 
@@ -66,28 +69,35 @@ def draw_scene(
         rng: every choice comes from it.
         photo: the background, ``(3, H, W)`` sRGB in [0, 1], at the master's resolution.
         others: photographs that the cut-outs are made of.
-        x, y: frame-centred coordinates of the master canvas, ``(H, W)``, frame pixels.
+        extent: of the master picture.
         scale: master pixels a frame pixel.
     """
-    height, width = x.shape
+    height, width = extent.height, extent.width
+    x, y = coordinates(extent, scale)
     reach_x, reach_y = float(x.max()), float(y.max())
     top = int(rng.integers(-height // 8, max(1, photo.shape[1] - height * 7 // 8)))
     left = int(rng.integers(-width // 8, max(1, photo.shape[2] - width * 7 // 8)))
     ones = torch.ones(1, height, width)
     tilt = rng.uniform(-0.15, 0.15, size=2)
     background = Plane(float(rng.uniform(0.05, 0.35)), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
-    layers = [Layer(torch.cat([linear(canvas(photo, top, left, height, width)), ones]), background)]
+    layers = [Layer(torch.cat([linear(canvas(photo, top, left, height, width)), ones]), extent, background)]
     levels = np.sort(rng.uniform(0.4, 1.0, size=int(rng.integers(1, 4))))
     for level in levels:
         texture = others[int(rng.integers(len(others)))]
         if rng.random() < 0.5:
             texture = texture.flip(2)
         top, left = int(rng.integers(0, 4 * texture.shape[1])), int(rng.integers(0, 4 * texture.shape[2]))
-        colour = linear(canvas(texture, top, left, height, width))
-        coverage = cut_out(rng, x, y, reach_x, reach_y, scale)[None]
+        coverage = cut_out(rng, x, y, reach_x, reach_y, scale)
         tilt = rng.uniform(-0.08, 0.08, size=2)
         plane = Plane(float(level), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
-        layers.append(Layer(torch.cat([colour * coverage, coverage]), plane))
+        rows, columns = (coverage.amax(dim).nonzero().flatten() for dim in (1, 0))
+        if len(rows) == 0:  # it lies wholly beyond the margin
+            continue
+        first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
+        part = Box(extent.top + first[0], extent.left + first[1], extent.top + last[0], extent.left + last[1])
+        colour = linear(canvas(texture, top + first[0], left + first[1], part.height, part.width))
+        coverage = part.of(coverage, extent)[None]
+        layers.append(Layer(torch.cat([colour * coverage, coverage]), part, plane))
     return layers
 
 

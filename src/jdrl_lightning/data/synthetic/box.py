@@ -1,0 +1,80 @@
+"""Rectangles of the master picture: what does not matter to a frame is not computed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["Box", "coordinates", "cut", "smooth_size"]
+
+
+class Box(NamedTuple):
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, ends excluded, counted from the frame's centre."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @classmethod
+    def centred(cls, height: int, width: int) -> Box:
+        """``height × width`` around the frame's centre."""
+        return cls(-(height // 2), -(width // 2), height - height // 2, width - width // 2)
+
+    @property
+    def height(self) -> int:
+        return max(0, self.bottom - self.top)
+
+    @property
+    def width(self) -> int:
+        return max(0, self.right - self.left)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.height and self.width)
+
+    def grown(self, reach: int) -> Box:
+        """``reach`` more on every side."""
+        return Box(self.top - reach, self.left - reach, self.bottom + reach, self.right + reach)
+
+    def common(self, other: Box) -> Box:
+        """What lies in both; ``empty`` if nothing does."""
+        return Box(*(max(a, b) for a, b in zip(self[:2], other[:2], strict=True)),
+                   *(min(a, b) for a, b in zip(self[2:], other[2:], strict=True)))  # fmt: skip
+
+    def of(self, image: Tensor, extent: Box) -> Tensor:
+        """This part, as a view, of an ``image`` ``(…, H, W)`` that covers ``extent``."""
+        top, left = self.top - extent.top, self.left - extent.left
+        return image[..., top : top + self.height, left : left + self.width]
+
+
+def cut(image: Tensor, extent: Box, wanted: Box) -> Tensor:
+    """The part ``wanted`` of an image ``(C, H, W)`` that covers ``extent``, zeros where it has none."""
+    common = wanted.common(extent)
+    if common.empty:
+        return image.new_zeros(len(image), wanted.height, wanted.width)
+    left, top = common.left - wanted.left, common.top - wanted.top
+    right, bottom = wanted.right - common.right, wanted.bottom - common.bottom
+    return F.pad(common.of(image, extent), (left, right, top, bottom))
+
+
+def coordinates(box: Box, scale: int) -> tuple[Tensor, Tensor]:
+    """x and y ``(H, W)`` of a box's pixels, in frame pixels (``scale`` master pixels each) from the frame's centre."""
+    y = ((torch.arange(box.top, box.bottom) + 0.5) / scale)[:, None].expand(box.height, box.width)
+    x = ((torch.arange(box.left, box.right) + 0.5) / scale).expand(box.height, box.width)
+    return x, y
+
+
+def smooth_size(length: int) -> int:
+    """The least number from ``length`` on without a prime factor above 5: sizes at which the FFT is fast."""
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1

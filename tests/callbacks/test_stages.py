@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jdrl_lightning import UserError
+from jdrl_lightning.callbacks.stages import StageCallback
+from jdrl_lightning.objectives import Schedule
+
+
+def follow(schedule: Schedule, epochs: range, callback: StageCallback) -> list[float]:
+    logged: list[float] = []
+    objective = SimpleNamespace(schedule=schedule)
+    module: Any = SimpleNamespace(objective=objective, log=lambda name, value: logged.append(value))
+    for epoch in epochs:
+        trainer: Any = SimpleNamespace(current_epoch=epoch, is_global_zero=True)
+        callback.on_train_epoch_start(trainer, module)
+    return logged
+
+
+def test_listeners_hear_of_each_stage_once() -> None:
+    heard: list[str] = []
+    callback = StageCallback(listeners=[lambda stage: heard.append(stage.name)])
+    assert follow(Schedule.paper(), range(12, 18), callback) == [0, 0, 0, 1, 1, 1]
+    assert heard == ["warmup", "joint"]
+
+
+def test_the_future_may_be_edited_and_the_past_may_not() -> None:
+    callback = StageCallback()
+    follow(Schedule.paper(warmup_epochs=15), range(10), callback)
+    again = StageCallback()
+    again.load_state_dict(callback.state_dict())
+    trainer: Any = None
+    for schedule, allowed in ((Schedule.paper(warmup_epochs=20), True), (Schedule.paper(warmup_epochs=5), False)):
+        module: Any = SimpleNamespace(objective=SimpleNamespace(schedule=schedule))
+        if allowed:
+            again.on_fit_start(trainer, module)
+        else:
+            with pytest.raises(UserError, match="epoch 9"):
+                again.on_fit_start(trainer, module)

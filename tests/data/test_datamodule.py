@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from jdrl_lightning import Pair, UserError
+from jdrl_lightning.data.augment import augment
+from jdrl_lightning.data.datamodule import PairDataModule, TrainingCrops
+from jdrl_lightning.data.pairs import FolderPairs
+
+
+def test_crops_are_a_pure_function_of_seed_epoch_and_item(pairs_folder: Path) -> None:
+    pairs = FolderPairs(pairs_folder, "train")
+    one, other = (TrainingCrops(pairs, 24, seed) for seed in (0, 1))
+    again = TrainingCrops(FolderPairs(pairs_folder, "train"), 24, 0)
+    for key in ((0, 0), (3, 11)):
+        assert torch.equal(one[key].blurry, again[key].blurry)
+        assert torch.equal(one[key].sharp, again[key].sharp)
+    assert any(not torch.equal(one[0, i].blurry, other[0, i].blurry) for i in range(4))
+    assert any(not torch.equal(one[0, i].blurry, one[1, i].blurry) for i in range(4))
+
+
+def test_without_augmentation_every_epoch_sees_the_same_upright_crops(pairs_folder: Path) -> None:
+    crops = TrainingCrops(FolderPairs(pairs_folder, "train"), 48 - 8, 0, augmented=False)
+    assert torch.equal(crops[0, 5].blurry, crops[7, 5].blurry)
+
+
+def test_the_official_rule_never_reaches_the_last_rows() -> None:
+    rows = torch.arange(64, dtype=torch.uint8).view(1, 64, 1).expand(3, 64, 64).contiguous()
+    pair = Pair(rows, rows, "ramp", {})
+    last = {
+        rule: max(int(augment(pair, 32, 0, 0, i, False, rule).blurry.max()) for i in range(300))
+        for rule in ("uniform", "official")
+    }
+    assert last == {"uniform": 63, "official": 32 + 15 - 1 + 0}
+
+
+def test_validation_takes_whole_images(pairs_folder: Path) -> None:
+    data = PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop=24, batch_size=2)
+    shapes = [tuple(batch.blurry.shape) for batch in data.val_dataloader()]
+    assert shapes == [(1, 3, 48, 40)] * 2
+
+
+def test_a_data_set_that_fills_no_batch_says_so(pairs_folder: Path) -> None:
+    data = PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop=24, batch_size=16)
+    with pytest.raises(UserError, match=r"data\.repeat"):
+        data.train_dataloader()
+    with pytest.raises(UserError, match="crop_rule"):
+        PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop_rule="corner")

@@ -1,0 +1,116 @@
+"""Restoring files: bit depth, alpha, grey and sizes kept, nothing overwritten, no seams."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from jdrl_lightning import UserError, backbones
+from jdrl_lightning.build import from_checkpoint
+from jdrl_lightning.data.images import read_picture, write_image
+from jdrl_lightning.inference.tiles import restore
+from jdrl_lightning.predict import planned, predict
+
+
+@pytest.fixture(scope="module")
+def checkpoint_holder() -> dict[str, Path]:
+    return {}
+
+
+@pytest.fixture
+def checkpoint(
+    checkpoint_holder: dict[str, Path], train: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    if "path" not in checkpoint_holder:
+        run = train(tmp_path_factory.mktemp("trained") / "run", "trainer.max_epochs=1", "optim.optimizer.lr=1e-3")
+        checkpoint_holder["path"] = run / "checkpoints" / "last.ckpt"
+    return checkpoint_holder["path"]
+
+
+def test_what_goes_in_comes_out_in_kind(checkpoint: Path, photo: torch.Tensor, tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    part = photo[:, 100:150, 100:163]
+    deep = (part.int() * 257 + 3).clamp_max(65535).to(torch.uint16)
+    alpha = torch.arange(50 * 63, dtype=torch.int32).reshape(1, 50, 63) % 256
+    icc = b"a colour profile"
+    write_image(source / "rgb.png", part, icc=icc)
+    write_image(source / "deep.png", deep)
+    write_image(source / "deep.tif", deep)
+    write_image(source / "alpha.png", part, alpha=alpha.byte())
+    write_image(source / "grey.png", part[:1].expand(3, -1, -1), grey=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(part.permute(1, 2, 0).numpy()).save(source / "turned.jpg", exif=exif, quality=95)
+
+    predict(from_checkpoint(checkpoint), planned(source, output, overwrite=False), tile=48, overlap=16)
+
+    for name in ("rgb.png", "deep.png", "deep.tif", "alpha.png", "grey.png", "turned.jpg"):
+        before, after = read_picture(source / name), read_picture(output / name)
+        assert after.image.shape == before.image.shape, name
+        assert after.depth == before.depth, name
+        assert after.grey == before.grey, name
+        assert not torch.equal(after.image, before.image), name
+    assert read_picture(output / "turned.jpg").image.shape == (3, 63, 50)
+    assert read_picture(output / "rgb.png").icc == icc
+    kept = read_picture(output / "alpha.png").alpha
+    assert kept is not None
+    assert torch.equal(kept, alpha.byte().reshape(kept.shape))
+
+
+def test_tiles_show_no_seam(checkpoint: Path, photo: torch.Tensor) -> None:
+    module = from_checkpoint(checkpoint)
+    blurry = photo[None, :, :320, :400].float() / 255
+    with torch.no_grad():
+        whole = module(blurry)
+    tiled = restore(module, blurry, tile=192, overlap=96, divisor=16)
+    assert (tiled - whole).abs().max() <= 1 / 255
+
+
+def test_a_randomly_drawn_unet_shows_no_seam_with_the_command_s_tiles(photo: torch.Tensor) -> None:
+    """The published form, width apart: a sigmoid after weights that see as far as they can."""
+    torch.manual_seed(0)
+    backbone = backbones.create("unet", width=8, init="official").eval()
+    blurry = photo[None, :, :, :].float() / 255
+    with torch.no_grad():
+        whole = backbone(blurry).images[0]
+        tiled = restore(lambda x: backbone(x).images[0], blurry, tile=256, overlap=96, divisor=16)
+    assert (tiled - whole).abs().max() <= 1 / 255
+
+
+def test_nothing_is_overwritten_unless_told(tmp_path: Path, photo: torch.Tensor) -> None:
+    write_image(tmp_path / "a.png", photo[:, :20, :20])
+    (tmp_path / "out").mkdir()
+    assert planned(tmp_path / "a.png", tmp_path / "out", overwrite=False) == [
+        (tmp_path / "a.png", tmp_path / "out" / "a.png")
+    ]
+    (tmp_path / "out" / "a.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match="overwrite=true"):
+        planned(tmp_path / "a.png", tmp_path / "out", overwrite=False)
+    assert planned(tmp_path / "a.png", tmp_path / "out", overwrite=True)
+    for source in ("absent.png", "out2"):
+        (tmp_path / "out2").mkdir(exist_ok=True)
+        with pytest.raises(UserError, match=source):
+            planned(tmp_path / source, tmp_path / "out", overwrite=False)
+
+
+def test_the_command(checkpoint: Path, photo: torch.Tensor, tmp_path: Path) -> None:
+    write_image(tmp_path / "photo.png", photo[:, :70, :90])
+    arguments = [f"ckpt_path={checkpoint}", "input=photo.png", "output=restored", "device=cpu"]
+    call = [sys.executable, "-m", "jdrl_lightning.predict", *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    first = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert first.returncode == 0, first.stderr
+    assert np.asarray(Image.open(tmp_path / "restored" / "photo.png")).shape == (70, 90, 3)
+    again = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 1
+    assert "exists" in again.stderr
+    assert "Traceback" not in again.stderr

@@ -1,0 +1,213 @@
+"""The train command: what a run leaves behind, and what it says when the user is mistaken."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conftest import TINY
+from jdrl_lightning import UserError
+from jdrl_lightning.build import read_checkpoint
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "jdrl_lightning.train", *arguments],
+        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def test_a_run_leaves_what_the_readme_says(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(
+        tmp_path / "run", "trainer.max_epochs=2", "objective.warmup_epochs=1", "callbacks.panels.every_n_epochs=1"
+    )
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert len(list((run / "panels").glob("epoch_000[01]_*.png"))) == 4
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["epochs"] == 2
+    assert summary["steps"] == 16
+    assert summary["world_size"] == 1
+    assert summary["metrics"]["val/deformed_gt/psnr"] > 10
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    stages = {row["stage"] for row in rows if row["stage"]}
+    assert stages == {"0.0", "1.0"}
+    for column in ("train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/kept", "val/gt/ssim",
+                   "val/placement/rms", "lr-Adam"):  # fmt: skip
+        assert any(row[column] for row in rows), column
+
+
+def test_the_flow_estimator_is_in_no_checkpoint(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(tmp_path / "run", "trainer.max_epochs=1")
+    names = read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"]
+    assert {name.split(".")[0] for name in names} == {"backbone", "objective"}
+    assert all(".flow." not in name for name in names)
+
+
+def test_training_lowers_the_loss(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(tmp_path / "run", "trainer.max_epochs=20", "optim=cosine", "optim.optimizer.lr=2e-3", "debug=overfit")
+    with (run / "metrics.csv").open() as file:
+        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert sum(losses[-2:]) < 0.85 * sum(losses[:2])
+
+
+def test_accumulation_and_clipping_reach_the_trainer(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(
+        tmp_path / "run", "trainer.max_epochs=1", "trainer.accumulate_grad_batches=4", "trainer.gradient_clip_val=0.01"
+    )
+    assert json.loads((run / "summary.json").read_text())["steps"] == 2
+
+
+def test_the_command_itself_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) -> None:
+    done = command(*TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    runs = list((tmp_path / "outputs" / "default").iterdir())
+    assert len(runs) == 1
+    assert (runs[0] / "checkpoints" / "last.ckpt").is_file()
+    assert (runs[0] / ".hydra" / "config.yaml").is_file()
+    assert "stage warmup" in (runs[0] / "train.log").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
+
+
+def test_a_users_mistake_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    done = command("data=folder", "data.root=nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "nowhere" in errors[0]
+    assert "Traceback" not in done.stderr
+    unknown = command("backbone.depth=3", cwd=tmp_path)
+    assert unknown.returncode == 1
+    assert "depth" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+
+
+def test_in_a_multirun_the_other_jobs_go_on(pairs_folder: Path, tmp_path: Path) -> None:
+    """The first job's mask does not exist; the second one trains."""
+    done = command(
+        "-m", *TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast", "objective.mask=soft,magnitude",
+        cwd=tmp_path,
+    )  # fmt: skip
+    summaries = list(tmp_path.glob("multirun/default/*/*/summary.json"))
+    assert [path.parent.name for path in summaries] == ["1"], done.stderr
+    assert "objective.mask='soft'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("objective.lam=2", "objective.lam"),
+        ("objective.schedule=papers", "objective.schedule"),
+        ("data.crop=64", "data.crop"),
+        ("data.batch_size=99", "data.batch_size"),
+        ("data.register=rigid", "data.register"),
+        ("ckpt_path=absent.ckpt", "absent.ckpt"),
+        ("backbone.weights=absent.pth", "absent.pth"),
+    ],
+)
+def test_mistakes_are_found_before_training(
+    override: str, words: str, train: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=words) as error:
+        train(tmp_path / "run", override)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+KILLED_IN_A_WRITE = """
+import os, signal, sys
+import torch
+save, count = torch.save, 0
+
+def dying(content, file):
+    global count
+    count += 1
+    if count == {n}:
+        file.write(b"half a checkpoint")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(content, file)
+
+torch.save = dying
+from jdrl_lightning.train import main
+main()
+"""
+
+
+def test_killed_inside_a_checkpoint_write_the_earlier_one_stays(
+    pairs_folder: Path, train: Callable[..., Path], tmp_path: Path
+) -> None:
+    run, settings = tmp_path / "run", ("trainer.max_epochs=3", "callbacks.best=null")
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED_IN_A_WRITE.format(n=2))
+    arguments = [*TINY, f"data.root={pairs_folder}", *settings, f"hydra.run.dir={run}"]
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments], cwd=tmp_path, capture_output=True, timeout=300,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    assert read_checkpoint(run / "checkpoints" / "last.ckpt")["epoch"] == 0
+    train(run, *settings, "ckpt_path=auto")
+    whole = train(tmp_path / "whole", *settings)
+    found, expected = (read_checkpoint(r / "checkpoints" / "last.ckpt")["state_dict"] for r in (run, whole))
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert not list((run / "checkpoints").glob("*.ckpt.tmp"))
+
+
+def test_killed_at_any_moment_auto_goes_on_in_the_same_folder(pairs_folder: Path, tmp_path: Path) -> None:
+    """The killed run's folder is found from the new start's, which leaves no folder of its own."""
+    arguments = [*TINY, f"data.root={pairs_folder}", "trainer.max_epochs=40", "callbacks.best=null"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jdrl_lightning.train", *arguments],
+        cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    folder = tmp_path / "outputs" / "default"
+    for _ in range(600):
+        if list(folder.glob("*/checkpoints/last.ckpt")):
+            break
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    (first,) = folder.iterdir()
+    reached = read_checkpoint(first / "checkpoints" / "last.ckpt")["epoch"]
+    time.sleep(1.1)  # run folders are named by the second
+    done = command(*arguments, "ckpt_path=auto", f"trainer.max_epochs={reached + 3}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(folder.iterdir()) == [first]
+    assert read_checkpoint(first / "checkpoints" / "last.ckpt")["epoch"] == reached + 2
+    assert "going on from" in (first / "train.log").read_text()
+
+
+def test_the_module_works_without_hydra(pairs_folder: Path, tmp_path: Path) -> None:
+    """The README's quickstart."""
+    import lightning as L
+
+    from jdrl_lightning import DeblurringModule, backbones, objectives
+    from jdrl_lightning.data.datamodule import PairDataModule
+    from jdrl_lightning.data.pairs import FolderPairs
+
+    backbone = backbones.create("unet", width=4, global_residual=True)
+    settings: dict[str, Any] = {"flow": {"name": "gauss_newton"}, "reblur": {"width": 4}}
+    objective = objectives.create("jdrl", lam=0.35, alpha=0.5, warmup_epochs=1, **settings)
+    data = PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop=32, batch_size=4)
+    trainer = L.Trainer(
+        max_epochs=2, use_distributed_sampler=False, default_root_dir=tmp_path, accelerator="cpu", logger=False,
+        enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
+    )  # fmt: skip
+    module = DeblurringModule(backbone, objective)
+    trainer.fit(module, data)
+    assert trainer.global_step == 4
+    assert module.stage.name == "joint"

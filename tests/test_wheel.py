@@ -1,0 +1,65 @@
+"""The installed wheel is complete: its commands work from any folder without the checkout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content in a folder of its own; built in a copy, so that the checkout stays clean."""
+    work = tmp_path_factory.mktemp("wheel")
+    source = work / "source"
+    source.mkdir()
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(work), str(source)]
+    subprocess.run(build, check=True, capture_output=True, timeout=120)
+    (wheel,) = work.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(work / "site")
+    return work / "site"
+
+
+def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(installed), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+    )
+
+
+def test_the_wheel_holds_the_configuration_and_uses_it(installed: Path, tmp_path: Path) -> None:
+    assert (installed / "jdrl_lightning" / "conf" / "train.yaml").is_file()
+    where = run(installed, tmp_path, "-c", "from jdrl_lightning.config import CONF; print(CONF)")
+    assert where.stdout.strip() == str(installed / "jdrl_lightning" / "conf")
+    for name in ("train", "evaluate", "predict"):
+        shown = run(installed, tmp_path, "-m", f"jdrl_lightning.{name}", "--help")
+        assert shown.returncode == 0, shown.stderr
+        assert "Override anything" in shown.stdout
+
+
+def test_the_wheel_trains(installed: Path, tmp_path: Path) -> None:
+    small = (
+        "data=leaves",
+        "data.frame=64",
+        "data.crop=32",
+        "backbone.width=4",
+        "objective.reblur.width=4",
+        "debug=fast",
+    )
+    done = run(
+        installed, tmp_path, "-m", "jdrl_lightning.train", *small, "data.frames_per_photo={train:1,val:1,test:1}"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("outputs/default/*/summary.json"))) == 1
