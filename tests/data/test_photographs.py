@@ -10,9 +10,7 @@ import torch
 
 from jdrl_lightning.data.images import write_image
 from jdrl_lightning.data.synthetic import photographs
-from jdrl_lightning.data.synthetic.photographs import (
-    LEAF_PX, Photograph, dead_leaves, from_folder, from_scikit_image, leaf_radius,
-)  # fmt: skip
+from jdrl_lightning.data.synthetic.photographs import LEAF_PX, dead_leaves, from_folder, from_scikit_image, leaf_radius
 from jdrl_lightning.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -25,7 +23,7 @@ def small_folder(root: Path, count: int, height: int = 20, width: int = 24) -> P
     return root
 
 
-def shared(splits: list[list[Photograph]]) -> bool:
+def shared(splits: list[list[photographs.Photograph]]) -> bool:
     keys = [p.key for photos in splits for p in photos]
     return len(set(keys)) < len(keys)
 
@@ -43,7 +41,7 @@ def test_shipped_photographs_are_colour_pictures_in_range(split: str) -> None:
         assert pixels.shape[0] == 3
         assert min(pixels.shape[1:]) >= 256
         assert pixels.dtype == torch.float32
-        assert 0 <= pixels.min()
+        assert pixels.min() >= 0
         assert pixels.max() <= 1
         assert pixels.std() > 0.01
 
@@ -104,7 +102,7 @@ def test_leaves_are_a_function_of_seed_and_number() -> None:
 def test_leaves_are_pictures_with_edges_of_all_sizes() -> None:
     image = dead_leaves("val", 0, size=200)[0].load()
     assert image.shape == (3, 200, 200)
-    assert 0 <= image.min()
+    assert image.min() >= 0
     assert image.max() <= 1
     # A step within a leaf is its shade and the grain; many steps are neither, as are many pixels without one.
     steps = image.diff(dim=2).abs().amax(0)

@@ -18,7 +18,7 @@ def scene(number: int) -> list[Layer]:
     return draw_scene(np.random.default_rng(number), photos[0], photos, EXTENT, 2)
 
 
-def test_linear_and_srgb_are_korneas_and_inverse() -> None:
+def test_linear_and_srgb_are_kornias_and_inverse() -> None:
     values = torch.linspace(0, 1, 3 * 200).view(3, 10, 20)
     torch.testing.assert_close(linear(values), kornia.color.rgb_to_linear_rgb(values))
     torch.testing.assert_close(srgb(values), kornia.color.linear_rgb_to_rgb(values), atol=2e-6, rtol=1e-5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from rich.progress import Progress
@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.data.synthetic.dataset import RenderedPairs
 from jdrl_lightning.data.synthetic.misalignment import Misalignment, preset
-from jdrl_lightning.data.synthetic.photographs import Photograph, dead_leaves, from_folder, from_scikit_image
+from jdrl_lightning.data.synthetic.photographs import dead_leaves, from_folder, from_scikit_image
 from jdrl_lightning.data.synthetic.render import MASTER, Optics
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
@@ -56,11 +56,11 @@ def photos(
     shot_noise: float = 0.0001,
     register: str = "none",
 ) -> Dataset[Pair]:
-    """Pairs rendered on real photographs: scikit-image's, or those in ``root``; see :func:`render` and conf/data/photos."""
-    smallest = MASTER * (crop or 1)
-    photographs = from_scikit_image(split) if root is None else from_folder(root, split, smallest)
-    optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
-    return _rendered(photographs, split, seed, frames_per_photo, frame, optics, preset(misalignment, amplitude), register)
+    """Pairs rendered on real photographs: scikit-image's, or those in ``root``; see :func:`render`, conf/data/photos."""
+    place, count = None if root is None else str(root), (frames_per_photo or {}).get(split, 1)
+    optics, displaced = Optics(blur_px, gain, white_balance, read_noise, shot_noise), preset(misalignment, amplitude)
+    pairs = _rendered("photos", place, split, MASTER * (crop or 1), seed, count, frame, optics, displaced)
+    return _registered(pairs, register)
 
 
 def leaves(
@@ -79,27 +79,32 @@ def leaves(
     register: str = "none",
 ) -> Dataset[Pair]:
     """The same on dead-leaves textures, which need no file."""
-    optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
-    textures = dead_leaves(split, seed)
-    return _rendered(textures, split, seed, frames_per_photo, frame, optics, preset(misalignment, amplitude), register)
+    count = (frames_per_photo or {}).get(split, 1)
+    optics, displaced = Optics(blur_px, gain, white_balance, read_noise, shot_noise), preset(misalignment, amplitude)
+    return _registered(_rendered("leaves", None, split, 0, seed, count, frame, optics, displaced), register)
 
 
+@lru_cache(maxsize=8)  # a process that trains several times on the same pairs renders them once
 def _rendered(
-    photographs: Sequence[Photograph],
+    kind: str,
+    root: str | None,
     split: str,
+    smallest_px: int,
     seed: int,
-    frames_per_photo: dict[str, int] | None,
+    frames_per_photo: int,
     frame: int,
     optics: Optics,
     misalignment: Misalignment,
-    register: str,
-) -> Dataset[Pair]:
-    count = (frames_per_photo or {}).get(split, 1)
-    pairs = RenderedPairs(photographs, seed, count, frame, optics, misalignment)
+) -> RenderedPairs:
+    if kind == "leaves":
+        photographs = dead_leaves(split, seed)
+    else:
+        photographs = from_scikit_image(split) if root is None else from_folder(root, split, smallest_px)
+    pairs = RenderedPairs(photographs, seed, frames_per_photo, frame, optics, misalignment)
     with Progress(transient=True) as progress:
         task = progress.add_task(f"rendering the {split} pairs")
         pairs.prerender(lambda done, total: progress.update(task, completed=done, total=total))
-    return _registered(pairs, register)
+    return pairs
 
 
 def _registered(pairs: Dataset[Pair], register: str) -> Dataset[Pair]:

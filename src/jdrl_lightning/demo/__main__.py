@@ -1,4 +1,4 @@
-"""``python -m jdrl_lightning.demo [seed] [override=value …]``: train five ways, compare, write a report."""
+"""``python -m jdrl_lightning.demo [--seed 1] [override=value …]``: train five ways, compare, write a report."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from jdrl_lightning.errors import UserError
 
@@ -51,28 +52,33 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     rows: dict[str, Row] = {}
     curves: dict[str, list[tuple[int, float]]] = {}
     restored = {}
-    test = None
-    config: dict = {}
+    test: list[Any] | None = None
     for number, method in enumerate(METHODS, 1):
         print(f"[{number}/{len(METHODS)}] training: {method}", flush=True)
-        run_dir = output / method
+        run_dir = (output / method).resolve()
         shutil.rmtree(run_dir, ignore_errors=True)
-        config = compose_row(method, run_dir.resolve(), settings)
-        module, seconds, curves[method] = train_row(config, run_dir.resolve())
+        module, seconds, curves[method] = train_row(compose_row(method, run_dir, settings), run_dir)
+        steps = curves[method][-1][0]
         if test is None:
-            test = as_batches(build.datamodule(config).pairs("test"), module)
+            data = build.datamodule(compose_row("jdrl", output, settings))
+            test = as_batches(data.pairs("test"), module)
+            photographs = {split: len(data.pairs(split).photographs) for split in ("train", "val", "test")}
             rows["input"] = Row(measure_crops(None, test)[0], 0.0)
         crops, restored[method] = measure_crops(module, test)
         rows[method] = Row(crops, seconds)
         print(f"      {crops['psnr'].mean():.2f} dB against the truth, {seconds:.0f} s", flush=True)
     assert test is not None
+    setup = compose_row("jdrl", output, settings)
     outcome = results(rows)
     outcome["seconds"] = round(time.monotonic() - started, 1)
     outcome["settings"] = {
         "seed": seed,
         "overrides": overrides,
-        "preset": compose_row("jdrl", output, settings)["objective"]["name"],
-        "misalignment": config["data"].get("misalignment"),
+        "preset": setup["objective"]["name"],
+        "misalignment": setup["data"].get("misalignment"),
+        "steps": steps,
+        "mean_flow_px": round(sum(float(pair.extras["flow"].norm(dim=1).mean()) for pair in test) / len(test), 2),
+        "photographs": photographs,
         "command": " ".join(["python -m jdrl_lightning.demo", *([f"--seed {seed}"] if seed else []), *overrides]),
         "device": platform.processor() or platform.machine(),
         "versions": {name: version(name) for name in ("jdrl_lightning", "torch", "lightning")},

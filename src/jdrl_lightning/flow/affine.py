@@ -7,7 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Similarity", "affine_basis", "affine_fit", "affine_parameters", "similarity"]
+__all__ = [
+    "Similarity",
+    "affine_basis",
+    "affine_field",
+    "affine_fit",
+    "affine_parameters",
+    "invert_affine",
+    "similarity",
+]
 
 
 class Similarity(NamedTuple):
@@ -33,6 +41,20 @@ def affine_basis(like: Tensor) -> Tensor:
         for n in (width, height)
     )
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width), like.new_ones(height, width)])
+
+
+def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
+    """The displacement ``(B, 2, H, W)`` that ``parameters`` ``(B, 2, 3)`` mean on the grid of ``like``, pixels."""
+    return torch.einsum("bci,ihw->bchw", parameters, affine_basis(like))
+
+
+def invert_affine(parameters: Tensor, like: Tensor) -> Tensor:
+    """The affine displacement the other way round, on the grid it leads to: ``(B, 2, 3)``, of ``(B, 2, 3)``."""
+    height, width = like.shape[-2:]
+    unit = parameters.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])[:, None]  # a pixel, in coordinates
+    eye = torch.eye(2, dtype=parameters.dtype, device=parameters.device)
+    back = torch.linalg.inv(eye + unit * parameters[:, :, :2])
+    return torch.cat([(back - eye) / unit, -(back @ (unit * parameters[:, :, 2:])) / unit], dim=2)
 
 
 def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -66,5 +88,10 @@ def similarity(flow: Tensor, weight: Tensor | None = None) -> Similarity:
     """Zoom, rotation and shift of the affine part of ``(B, 2, H, W)``."""
     a, _ = affine_parameters(flow, weight)
     half_width, half_height = (max(n - 1, 1) / 2 for n in (flow.shape[3], flow.shape[2]))
-    xx, xy, yx, yy = a[:, 0, 0] / half_width, a[:, 0, 1] / half_height, a[:, 1, 0] / half_width, a[:, 1, 1] / half_height
+    xx, xy, yx, yy = (
+        a[:, 0, 0] / half_width,
+        a[:, 0, 1] / half_height,
+        a[:, 1, 0] / half_width,
+        a[:, 1, 1] / half_height,
+    )
     return Similarity((xx + yy) / 2, (yx - xy) / 2, a[:, 0, 2], a[:, 1, 2])

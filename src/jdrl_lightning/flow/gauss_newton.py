@@ -8,11 +8,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jdrl_lightning.flow.affine import affine_basis
+from jdrl_lightning.flow.affine import affine_basis, affine_field
 from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.blur_match import match_blur
+from jdrl_lightning.flow.filters import gradient, mean_over, robust_weight, smooth
 from jdrl_lightning.flow.warp import in_frame, warp
 
-__all__ = ["GaussNewton", "affine_field", "affine_motion", "affine_step", "dense_motion", "grey", "pyramid"]
+__all__ = [
+    "GaussNewton",
+    "affine_field",
+    "affine_motion",
+    "affine_step",
+    "dense_motion",
+    "grey",
+    "pyramid",
+    "smooth",
+]
 
 LEVELS = 4
 SMALLEST_PX = 12  # of the coarsest level's shorter side
@@ -38,7 +49,7 @@ class GaussNewton(FlowEstimator):
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         """Flow with ``warp(second, flow) ≈ first``; every sample for itself, in fixed numbers of steps."""
         ours, theirs = (pyramid(grey(image)) for image in (first, second))
-        parameters = affine_motion(ours, theirs)
+        parameters, ours, theirs = match_blur(ours, theirs, affine_motion(ours, theirs))
         flow = affine_field(parameters, ours[0])
         if self.dense:
             flow = dense_motion(ours, theirs, parameters)
@@ -63,12 +74,12 @@ def pyramid(image: Tensor) -> list[Tensor]:
 def affine_motion(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
     """Affine displacement ``(B, 2, 3)``, in full-resolution pixels over coordinates from −1 to 1.
 
-    Coarse to half resolution. The mean difference in brightness does not count, and outliers count little, but at the
+    Coarse to a quarter of the resolution; :func:`match_blur` takes over from there. The mean difference in brightness does not count, and outliers count little, but at the
     coarsest level: before the images are roughly in place, every edge looks like an outlier. A result that fits worse
     than no motion at all is dropped.
     """
     parameters = ours[0].new_zeros(len(ours[0]), 2, 3)
-    finest = min(1, len(ours) - 1)
+    finest = min(2, len(ours) - 1)
     for level in range(len(ours) - 1, finest - 1, -1):
         first, second = ours[level], theirs[level]
         for _ in range(AFFINE_STEPS):
@@ -87,20 +98,12 @@ def affine_step(first: Tensor, warped: Tensor, valid: Tensor, robust: bool) -> T
     pixels with a large residual count little.
     """
     residual = _centred(first, valid) - _centred(warped, valid)
-    weight = valid
-    if robust:
-        scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
-        weight = valid / (1 + (residual / (2 * scale)).square()).square()
-    gradient = (_gradient(first) + _gradient(warped)) / 2
-    columns = (gradient.flatten(2)[:, :, None] * affine_basis(first).flatten(1)).flatten(1, 2)  # all of dx, then all of dy
+    weight = robust_weight(residual, valid) if robust else valid
+    slope = (gradient(first) + gradient(warped)) / 2
+    columns = (slope.flatten(2)[:, :, None] * affine_basis(first).flatten(1)).flatten(1, 2)  # all of dx, then all of dy
     weighted = columns * weight.flatten(2)
     step = _solve(weighted @ columns.transpose(1, 2), weighted @ residual.flatten(2).transpose(1, 2))
     return step.view(-1, 2, 3)
-
-
-def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
-    """The displacement ``(B, 2, H, W)`` that affine ``parameters`` ``(B, 2, 3)`` mean on the grid of ``like``."""
-    return torch.einsum("bci,ihw->bchw", parameters, affine_basis(like))
 
 
 def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -> Tensor:
@@ -114,14 +117,14 @@ def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -
         first, second = ours[level], theirs[level]
         prior = affine_field(parameters / 2**level, first)
         flow = prior if flow is None else 2 * F.interpolate(flow, first.shape[-2:], mode="bilinear")
-        own_gradient = _gradient(first)
+        own_gradient = gradient(first)
         for _ in range(DENSE_STEPS):
             warped, valid = warp(second, flow), in_frame(flow)
             difference = first - warped
             residual = difference - _window(difference * valid, first) / _window(valid, first).clamp_min(1e-3)
-            scale = 1.25 * _mean(residual.abs(), valid) + 1e-6
+            scale = 1.25 * mean_over(residual.abs(), valid) + 1e-6
             weight = valid / (1 + (residual / (3 * scale)).square())
-            gx, gy = ((own_gradient + _gradient(warped)) / 2).split(1, dim=1)
+            gx, gy = ((own_gradient + gradient(warped)) / 2).split(1, dim=1)
             sums = _pooled_window(torch.cat([gx * gx, gx * gy, gy * gy, gx * residual, gy * residual], 1) * weight)
             xx, xy, yy, xr, yr = sums.split(1, dim=1)
             pull = PULL * (xx + yy).mean(dim=(2, 3), keepdim=True) + 1e-9
@@ -137,19 +140,6 @@ def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -
     return flow
 
 
-def smooth(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian of ``sigma`` pixels on every channel, edges replicated."""
-    radius = max(1, math.ceil(3 * sigma))
-    offset = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-    taps = torch.exp(-0.5 * (offset / sigma).square())
-    taps = taps / taps.sum()
-    batch, channels, height, width = image.shape
-    flat = image.reshape(batch * channels, 1, height, width)
-    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), mode="replicate"), taps.view(1, 1, 1, -1))
-    flat = F.conv2d(F.pad(flat, (0, 0, radius, radius), mode="replicate"), taps.view(1, 1, -1, 1))
-    return flat.view(batch, channels, height, width)
-
-
 def _pooled_window(maps: Tensor) -> Tensor:
     """Means over the Gaussian window, at a quarter of the resolution."""
     pooled = F.avg_pool2d(maps, POOL, ceil_mode=True, count_include_pad=False)
@@ -160,25 +150,15 @@ def _window(maps: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(_pooled_window(maps), like.shape[-2:], mode="bilinear")
 
 
-def _gradient(image: Tensor) -> Tensor:
-    """Central differences ``(B, 2, H, W)`` of ``(B, 1, H, W)``."""
-    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
-    return torch.cat([padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2], padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]], 1) / 2
-
-
-def _mean(image: Tensor, weight: Tensor) -> Tensor:
-    return (image * weight).sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp_min(1)
-
-
 def _centred(image: Tensor, valid: Tensor) -> Tensor:
-    return image - _mean(image, valid)
+    return image - mean_over(image, valid)
 
 
 def _misfit(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
     """Mean absolute residual over the pixels that have a partner, ``(B,)``; infinite if fewer than a quarter have."""
     valid = in_frame(flow)
     residual = (_centred(first, valid) - _centred(warp(second, flow), valid)).abs()
-    return torch.where(valid.mean(dim=(1, 2, 3)) >= 0.25, _mean(residual, valid).flatten(), math.inf)
+    return torch.where(valid.mean(dim=(1, 2, 3)) >= 0.25, mean_over(residual, valid).flatten(), math.inf)
 
 
 def _solve(normal: Tensor, right: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How the sharp shot is displaced against the blurry one: zoom and shift (the paper's Fig. 5), parallax, smooth drift."""
+"""How the sharp shot is displaced against the blurry one: zoom and shift (the paper's Fig. 5), parallax, distortion."""
 
 from __future__ import annotations
 

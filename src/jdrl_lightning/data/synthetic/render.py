@@ -107,7 +107,7 @@ def render(
     displaced, in_place = (_to_frame(light) * exposure * balance for light in (sharp, aligned))
     shot, reference = _noisy(_to_frame(blurry), noise, optics, 1.0), _noisy(displaced, noise, optics, 0.25)
 
-    x, y = (at[MASTER // 2 :: MASTER, MASTER // 2 :: MASTER] for at in coordinates(frame, MASTER))
+    x, y = (F.avg_pool2d(at[None], MASTER)[0] for at in coordinates(frame, MASTER))
     flow, coc = torch.zeros(2, *size), torch.zeros(1, *size)
     for layer in layers:
         # Fields that must not be averaged over an edge: at the master pixel just right of and below the pixel's centre.
@@ -127,8 +127,9 @@ def _defocused(layer: Layer, frame: Box, radius: Callable[[Plane, Tensor, Tensor
         return layer.rgba, layer.extent
     top, left, bottom, right = content.grown(reach)  # zeros all round: nothing wraps into the picture
     part = Box(top, left, top + smooth_size(bottom - top), left + smooth_size(right - left))
-    radii = radius(layer.plane, *coordinates(part, MASTER))
-    return blur_by_discs(cut(content.of(layer.rgba, layer.extent), content, part), radii * MASTER), part
+    # Beyond the frame the plane may be blurred more than anywhere inside: not seen, and there is no room for it.
+    radii = (radius(layer.plane, *coordinates(part, MASTER)) * MASTER).clamp_max(reach - 1)
+    return blur_by_discs(cut(content.of(layer.rgba, layer.extent), content, part), radii), part
 
 
 def _displaced(layer: Layer, frame: Box, displacement: Displacement) -> tuple[Tensor, Box]:

@@ -75,8 +75,10 @@ def draw_scene(
     height, width = extent.height, extent.width
     x, y = coordinates(extent, scale)
     reach_x, reach_y = float(x.max()), float(y.max())
-    top = int(rng.integers(-height // 8, max(1, photo.shape[1] - height * 7 // 8)))
-    left = int(rng.integers(-width // 8, max(1, photo.shape[2] - width * 7 // 8)))
+    photo = photo.flip(2) if rng.random() < 0.5 else photo
+    # The margin around the frame may lie beyond the photograph, an eighth of the whole at most.
+    top = _anywhere(rng, -(height // 8), photo.shape[1] - height * 7 // 8)
+    left = _anywhere(rng, -(width // 8), photo.shape[2] - width * 7 // 8)
     ones = torch.ones(1, height, width)
     tilt = rng.uniform(-0.15, 0.15, size=2)
     background = Plane(float(rng.uniform(0.05, 0.35)), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
@@ -84,9 +86,7 @@ def draw_scene(
     levels = np.sort(rng.uniform(0.4, 1.0, size=int(rng.integers(1, 4))))
     for level in levels:
         texture = others[int(rng.integers(len(others)))]
-        if rng.random() < 0.5:
-            texture = texture.flip(2)
-        top, left = int(rng.integers(0, 4 * texture.shape[1])), int(rng.integers(0, 4 * texture.shape[2]))
+        texture = texture.flip(2) if rng.random() < 0.5 else texture
         coverage = cut_out(rng, x, y, reach_x, reach_y, scale)
         tilt = rng.uniform(-0.08, 0.08, size=2)
         plane = Plane(float(level), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
@@ -95,10 +95,15 @@ def draw_scene(
             continue
         first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
         part = Box(extent.top + first[0], extent.left + first[1], extent.top + last[0], extent.left + last[1])
-        colour = linear(canvas(texture, top + first[0], left + first[1], part.height, part.width))
+        top, left = _anywhere(rng, 0, texture.shape[1] - part.height), _anywhere(rng, 0, texture.shape[2] - part.width)
+        colour = linear(canvas(texture, top, left, part.height, part.width))
         coverage = part.of(coverage, extent)[None]
         layers.append(Layer(torch.cat([colour * coverage, coverage]), part, plane))
     return layers
+
+
+def _anywhere(rng: np.random.Generator, least: int, end: int) -> int:
+    return int(rng.integers(least, max(least + 1, end)))
 
 
 def cut_out(rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reach_y: float, scale: int) -> Tensor:
