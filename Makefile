@@ -29,7 +29,7 @@ test: $(READY) ## ruff, mypy and the test suite
 	$(BIN)/python -m pytest
 
 bench: $(READY) ## the reblurring operator and the flow estimator against their references
-	$(BIN)/python benchmarks/operator.py
+	$(BIN)/python benchmarks/reblur_operator.py
 	$(BIN)/python benchmarks/flow.py
 
 clean: ## remove everything that was built or trained here

@@ -122,15 +122,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--photos", nargs="+", default=PHOTOS, choices=PHOTOS)
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=7, help="timed calls")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args(arguments)
+    torch.set_num_threads(given.threads)
     estimator = flows.create(given.flow)
     lines = [
         f"`python benchmarks/flow.py {' '.join(sys.argv[1:] if arguments is None else arguments)}".rstrip() + "`",
         "",
         f"{given.flow}, {given.warps * len(given.photos)} pairs a line, {SIZE}×{SIZE}; "
-        f"Python {platform.python_version()}, "
-        f"torch {torch.__version__}, scikit-image {skimage.__version__}, {torch.get_num_threads()} threads.",
+        f"Python {platform.python_version()}, torch {torch.__version__}, scikit-image {skimage.__version__}, "
+        f"threads: {given.threads}.",
         "",
         "| first image | median, px | 95th percentile, px | worst pair's mean, px | ms for 4×3×128×128 |",
         "|---|---:|---:|---:|---:|",

@@ -94,6 +94,12 @@ def test_light_and_noise_leave_the_geometry_alone() -> None:
     assert not torch.equal(plain.sharp, lit.sharp)
 
 
+def test_the_truth_has_no_noise() -> None:
+    clean, noisy = rendered(1), rendered(1, "nonrigid", Optics(gain=0, white_balance=0))
+    assert torch.equal(clean.extras["aligned"], noisy.extras["aligned"])
+    assert not torch.equal(clean.sharp, noisy.sharp)
+
+
 def test_the_sharp_shot_has_half_the_noise_of_the_blurry_one() -> None:
     grey = torch.full((3, 400, 400), 0.5)
     pair = render((0, 0, 0), grey, [grey], (128, 128), Optics(gain=0, white_balance=0), preset("none"), "grey")

@@ -85,7 +85,7 @@ def test_finite_whatever_it_is_given(kind: str, size: tuple[int, int]) -> None:
         assert found.isfinite().all()
         assert found.abs().max() <= 0.25 * min(size)
         if kind in ("constant", "black"):
-            assert found.abs().max() < 1e-6
+            assert found.abs().max() < 1e-3
 
 
 def test_unrelated_images_move_at_most_a_quarter_of_the_side(photo: Tensor) -> None:
@@ -129,7 +129,8 @@ def test_dense_follows_what_no_affine_map_can(recipe: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("blur", "median", "p95"), [("sharp", 0.09, 0.48), ("disc 3", 0.11, 0.50), ("disc 6", 0.30, 1.01)]
+    ("blur", "median", "p95"),
+    [("sharp", 0.09, 0.48), ("disc 3", 0.11, 0.50), ("disc 6", 0.14, 0.75), ("varying", 0.11, 0.50)],
 )
 def test_accuracy_on_photographs(recipe: ModuleType, blur: str, median: float, p95: float) -> None:
     """One warp of each of eight photographs, 256 px: the recipe of the benchmark, warps of average difficulty."""
@@ -148,7 +149,7 @@ def test_accuracy_on_photographs(recipe: ModuleType, blur: str, median: float, p
 @pytest.mark.parametrize("blur", [0.0, 6.0])
 def test_strong_edges_far_out_of_place_are_not_taken_for_outliers(recipe: ModuleType, blur: float) -> None:
     """A dark sky with two thin towers: before the shift is found, every pixel with texture has a large residual."""
-    first, second, truth = recipe.rendered("rocket", blur, 1003)
+    first, second, truth = recipe.rendered("rocket", blur, 5003)
     assert mean_error(ESTIMATOR(first, second), truth) < 1.0
 
 

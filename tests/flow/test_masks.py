@@ -107,6 +107,15 @@ def test_the_reverse_flow_is_looked_up_where_the_flow_leads() -> None:
     assert torch.equal(mask, torch.cat([torch.ones(40), torch.zeros(20), torch.ones(20)]))
 
 
+def test_many_outliers_do_not_bend_the_motion_that_they_are_judged_by() -> None:
+    jitter = 0.2 * torch.randn(1, 2, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
+    flow = zoomed(0.03, 6, -4) + jitter
+    flow[..., :30, :30] += torch.tensor([9.0, -6.0]).view(2, 1, 1)  # a fifth of the picture, in one corner
+    mask = calibration_mask(flow, kind="residual")
+    assert kept(mask[..., :30, :30]) == 0
+    assert kept(mask) > 0.95 * (1 - 30 * 30 / SIZE**2)
+
+
 @pytest.mark.parametrize("kind", ["magnitude", "colorwheel", "residual", "consistency"])
 def test_each_sample_for_itself_and_without_gradient(kind: str) -> None:
     generator = torch.Generator().manual_seed(2)

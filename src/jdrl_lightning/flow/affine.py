@@ -53,7 +53,7 @@ def invert_affine(parameters: Tensor, like: Tensor) -> Tensor:
     height, width = like.shape[-2:]
     unit = parameters.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])[:, None]  # a pixel, in coordinates
     eye = torch.eye(2, dtype=parameters.dtype, device=parameters.device)
-    back = torch.linalg.inv(eye + unit * parameters[:, :, :2])
+    back = torch.linalg.inv_ex(eye + unit * parameters[:, :, :2]).inverse  # the plain form would wait for the device
     return torch.cat([(back - eye) / unit, -(back @ (unit * parameters[:, :, 2:])) / unit], dim=2)
 
 

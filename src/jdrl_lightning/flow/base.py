@@ -13,9 +13,9 @@ __all__ = ["FlowEstimator"]
 class FlowEstimator:
     """Frozen and without gradient: ``estimator(first, second) -> flow`` with ``warp(second, flow) ≈ first``.
 
-    A plain object on purpose, not an ``nn.Module``: what holds it has it neither in its checkpoint nor in DDP's buckets,
-    the optimiser or an averaged copy. A subclass implements :meth:`estimate`, and moves a network that it holds to the
-    device of its input there.
+    A plain object on purpose, not an ``nn.Module``: what holds it has it neither in its checkpoint nor in DDP's
+    buckets, the optimiser or an averaged copy. A subclass implements :meth:`estimate`, and moves a network that it
+    holds to the device of its input there.
 
     Attributes:
         uses_truth: the flow is not estimated but taken from the pair's truth; calling it is a mistake.
@@ -38,7 +38,8 @@ class FlowEstimator:
             ValueError: the images differ in shape.
         """
         if first.shape != second.shape or first.ndim != 4:
-            raise ValueError(f"first {tuple(first.shape)} and second {tuple(second.shape)} must be the same (B, 3, H, W)")
+            shapes = f"first {tuple(first.shape)} and second {tuple(second.shape)}"
+            raise ValueError(f"{shapes} must be the same (B, 3, H, W)")
         with torch.autocast(first.device.type, enabled=False):
             flow = self.estimate(first.detach().float().clamp(0, 1), second.detach().float().clamp(0, 1))
         return flow.to(torch.promote_types(first.dtype, torch.float32))

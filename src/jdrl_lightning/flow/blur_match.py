@@ -23,6 +23,9 @@ __all__ = ["SIGMAS", "in_order_of_sharpness", "match_blur", "register"]
 SIGMAS = (0.0, 1.5, 3.0, 6.0)  # pixels
 STEPS = 4
 LARGEST_STEP_PX = 1.0
+# Priors, in residual variances: how far the motion may leave its start (a residual says the same over about a hundred
+# pixels, and 0.2 px are to be expected), and that little is explained by blur where there is little to go by.
+MOTION_PRIOR, BLUR_PRIOR = 3000.0, 1000.0
 # In pixels² of the half resolution: what smoothing by 0.8 px, 2×2 means and bilinear doubling add to a blur.
 HALVING_VARIANCE = (0.8**2 + 0.25 + 0.75) / 4
 
@@ -34,38 +37,43 @@ def in_order_of_sharpness(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor
     return torch.where(exchanged, second, first), torch.where(exchanged, first, second), exchanged
 
 
-def register(
-    sharper: Tensor, softer: Tensor, parameters: Tensor, steps: int = STEPS, mode: str = "bilinear"
-) -> tuple[Tensor, Tensor]:
+def register(sharper: Tensor, softer: Tensor, parameters: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
     """Affine motion and difference in blur, by robust Gauss-Newton.
 
-    ``softer[p + u(p)] ≈ sharper[p] + Σ_σ a_σ(p) · (G_σ ∗ sharper)[p] + const``; ``u`` and each ``a_σ`` are affine in the
-    position. The unknowns are lightly damped, so equal images stay where they are.
+    ``softer[p + u(p)] ≈ sharper[p] + Σ_σ a_σ(p) · (G_σ ∗ sharper)[p] + const``; ``u`` and each ``a_σ`` are affine in
+    the position. Where there is little texture the motion stays near its start.
 
     Args:
         sharper: ``(B, 1, H, W)``.
         softer: ``(B, 1, H, W)``.
         parameters: where to start, ``(B, 2, 3)``, pixels over coordinates from −1 to 1.
         steps: how many.
-        mode: of the warp.
 
     Returns:
         The motion, like ``parameters``, and the coefficients of the ``a_σ``, ``(B, 4, 3)``.
     """
-    basis = affine_basis(sharper).flatten(1)
-    blurs = torch.cat([(blur.flatten(2) * basis) for blur in _blurs(sharper)], dim=1)
+    start, basis = parameters, affine_basis(sharper).flatten(1)
+    blurs = torch.cat([blur.flatten(2) * basis for blur in _blurs(sharper)], dim=1)
     blurs = torch.cat([blurs, torch.ones_like(blurs[:, :1])], dim=1)
-    weight: Tensor | None = None
+    unknown = 6 + blurs.shape[1]
+    confidence = basis.new_tensor([MOTION_PRIOR] * 6 + [BLUR_PRIOR] * blurs.shape[1])
+    weight, variance = None, None
     for _ in range(steps):
         flow = affine_field(parameters, sharper)
-        warped, valid = warp(softer, flow, mode=mode), in_frame(flow)
+        warped, valid = warp(softer, flow), in_frame(flow)
         difference = warped - sharper
         difference = difference - mean_over(difference, valid)
+        if weight is None or variance is None:
+            weight, variance = valid, _variance(difference, valid)
         slopes = (gradient(warped).flatten(2)[:, :, None] * basis).flatten(1, 2)  # all of dx, then all of dy
         columns = torch.cat([-slopes, blurs], dim=1)
-        weighted = columns * (valid if weight is None else weight).flatten(2)
-        solution = _solve(weighted @ columns.transpose(1, 2), weighted @ difference.flatten(2).transpose(1, 2))
-        weight = robust_weight(difference - (solution.transpose(1, 2) @ columns).view_as(warped), valid)
+        weighted = columns * weight.flatten(2)
+        prior = variance * confidence
+        away = F.pad((start - parameters).flatten(1), (0, unknown - 6))
+        normal = weighted @ columns.transpose(1, 2) + torch.diag_embed(prior)
+        solution = _solve(normal, weighted @ difference.flatten(2).transpose(1, 2) + (prior * away)[..., None])
+        residual = difference - (solution.transpose(1, 2) @ columns).view_as(warped)
+        weight, variance = robust_weight(residual, valid), _variance(residual, valid)
         parameters = parameters + solution[:, :6].view(-1, 2, 3).clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     return parameters, solution[:, 6:-1].view(len(sharper), len(SIGMAS), 3)
 
@@ -98,6 +106,11 @@ def match_blur(
     return found, ours, theirs
 
 
+def _variance(residual: Tensor, valid: Tensor) -> Tensor:
+    """``(B, 1)``, robust: of the mean deviation."""
+    return (1.25 * mean_over(residual.abs(), valid) + 1e-6).square().flatten(1)
+
+
 def _blurs(image: Tensor, removed: float = 0.0) -> list[Tensor]:
     """``G_σ ∗ image``, its mean taken off; ``removed`` is a variance that the blurs are already known to get later."""
     image = image - image.mean(dim=(2, 3), keepdim=True)
@@ -123,4 +136,5 @@ def _solve(normal: Tensor, right: Tensor) -> Tensor:
     unit = torch.eye(normal.shape[1], dtype=normal.dtype, device=normal.device)
     normal = normal + 1e-6 * unit  # rounding errors are no texture
     scale = normal.diagonal(dim1=1, dim2=2).sqrt()[..., None]
-    return torch.linalg.solve(normal / (scale * scale.transpose(1, 2)) + 1e-5 * unit, right / scale) / scale
+    solved, _ = torch.linalg.solve_ex(normal / (scale * scale.transpose(1, 2)) + 1e-5 * unit, right / scale)
+    return solved / scale

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ def wheel() -> Tensor:
     """The 55 colours of the Middlebury wheel, ``(55, 3)`` in [0, 1] (Baker et al., IJCV 2011)."""
     corners = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]]).float()
     arcs = []
-    for arc, (start, end) in zip(ARCS, zip(corners[:-1], corners[1:], strict=True), strict=True):
+    for arc, (start, end) in zip(ARCS, pairwise(corners), strict=True):
         step = torch.floor(255 * torch.arange(arc) / arc)[:, None] / 255
         arcs.append(start + (end - start) * step)
     return torch.cat(arcs)

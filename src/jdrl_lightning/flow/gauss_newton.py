@@ -31,6 +31,7 @@ AFFINE_STEPS, DENSE_STEPS, DENSE_LEVELS = 6, 3, 2
 WINDOW_PX = 18.0  # σ of Lucas-Kanade's window
 POOL = 4  # the window is so wide that its sums are smoothed at a quarter of the resolution
 PRESMOOTH_PX = 1.5
+BLUR_PX = 2.0  # σ of the further blur that the dense stage allows for
 PULL = 0.02  # towards the global motion, as a share of the mean texture
 LARGEST_STEP_PX = 2.0
 LARGEST_SHARE = 0.25  # of the shorter side: longer flow is nonsense
@@ -49,10 +50,10 @@ class GaussNewton(FlowEstimator):
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         """Flow with ``warp(second, flow) ≈ first``; every sample for itself, in fixed numbers of steps."""
         ours, theirs = (pyramid(grey(image)) for image in (first, second))
-        parameters, ours, theirs = match_blur(ours, theirs, affine_motion(ours, theirs))
-        flow = affine_field(parameters, ours[0])
-        if self.dense:
-            flow = dense_motion(ours, theirs, parameters)
+        start = affine_motion(ours, theirs)
+        registered, ours, theirs = match_blur(ours, theirs, start)
+        # Where there is no texture the dense flow follows the affine one, and the plain estimate extrapolates better.
+        flow = dense_motion(ours, theirs, start) if self.dense else affine_field(registered, ours[0])
         limit = LARGEST_SHARE * min(first.shape[-2:])
         return flow.clamp(-limit, limit)
 
@@ -74,12 +75,12 @@ def pyramid(image: Tensor) -> list[Tensor]:
 def affine_motion(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
     """Affine displacement ``(B, 2, 3)``, in full-resolution pixels over coordinates from −1 to 1.
 
-    Coarse to a quarter of the resolution; :func:`match_blur` takes over from there. The mean difference in brightness does not count, and outliers count little, but at the
+    Coarse to half resolution. The mean difference in brightness does not count, and outliers count little, but at the
     coarsest level: before the images are roughly in place, every edge looks like an outlier. A result that fits worse
     than no motion at all is dropped.
     """
     parameters = ours[0].new_zeros(len(ours[0]), 2, 3)
-    finest = min(2, len(ours) - 1)
+    finest = min(1, len(ours) - 1)
     for level in range(len(ours) - 1, finest - 1, -1):
         first, second = ours[level], theirs[level]
         for _ in range(AFFINE_STEPS):
@@ -94,23 +95,25 @@ def affine_motion(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
 def affine_step(first: Tensor, warped: Tensor, valid: Tensor, robust: bool) -> Tensor:
     """One Gauss-Newton step ``(B, 2, 3)``, in pixels of these images, towards ``warped ≈ first``.
 
-    The residual has its mean over the ``valid`` pixels removed; the gradient is the mean of both images'. ``robust``:
-    pixels with a large residual count little.
+    Brightness and contrast may differ: the residual has its mean over the ``valid`` pixels removed, and a gain is a
+    seventh unknown. The gradient is the mean of both images'. ``robust``: pixels with a large residual count little.
     """
     residual = _centred(first, valid) - _centred(warped, valid)
     weight = robust_weight(residual, valid) if robust else valid
     slope = (gradient(first) + gradient(warped)) / 2
     columns = (slope.flatten(2)[:, :, None] * affine_basis(first).flatten(1)).flatten(1, 2)  # all of dx, then all of dy
+    columns = torch.cat([columns, _centred(warped, valid).flatten(2)], dim=1)
     weighted = columns * weight.flatten(2)
     step = _solve(weighted @ columns.transpose(1, 2), weighted @ residual.flatten(2).transpose(1, 2))
-    return step.view(-1, 2, 3)
+    return step[:, :6].view(-1, 2, 3)
 
 
 def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -> Tensor:
     """Lucas-Kanade around the affine motion at half and full resolution: ``(B, 2, H, W)``.
 
-    Each step solves, in a Gaussian window around each pixel, ``Σ w (J δ − r)² + μ |u + δ − u_affine|²`` with the
-    residual's local mean removed, ``μ = 0.02 ×`` the mean texture.
+    Each step solves, in a Gaussian window around each pixel, ``Σ w (J δ + a D − r)² + μ |u + δ − u_affine|²`` with the
+    residual's local mean removed and ``μ = 0.02 ×`` the mean texture. ``D``, what a further blur would change, takes up
+    what is left of the difference in blur: an edge blurred alike on both sides has not moved.
     """
     flow: Tensor | None = None
     for level in range(min(DENSE_LEVELS, len(ours)) - 1, -1, -1):
@@ -125,10 +128,16 @@ def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -
             scale = 1.25 * mean_over(residual.abs(), valid) + 1e-6
             weight = valid / (1 + (residual / (3 * scale)).square())
             gx, gy = ((own_gradient + gradient(warped)) / 2).split(1, dim=1)
-            sums = _pooled_window(torch.cat([gx * gx, gx * gy, gy * gy, gx * residual, gy * residual], 1) * weight)
-            xx, xy, yy, xr, yr = sums.split(1, dim=1)
+            middle = (first + warped) / 2
+            blur = smooth(middle, BLUR_PX) - middle
+            slopes = torch.cat([gx * gx, gx * gy, gy * gy, gx * residual, gy * residual], 1)
+            blurs = torch.cat([gx * blur, gy * blur, residual * blur, blur * blur], 1)
+            xx, xy, yy, xr, yr, xb, yb, br, bb = _pooled_window(torch.cat([slopes, blurs], 1) * weight).split(1, dim=1)
             pull = PULL * (xx + yy).mean(dim=(2, 3), keepdim=True) + 1e-9
-            away = F.interpolate(prior - flow, sums.shape[-2:], mode="area")
+            bb = bb + PULL * bb.mean(dim=(2, 3), keepdim=True) + 1e-9
+            xx, xy, yy = xx - xb * xb / bb, xy - xb * yb / bb, yy - yb * yb / bb
+            xr, yr = xr - xb * br / bb, yr - yb * br / bb
+            away = F.interpolate(prior - flow, xx.shape[-2:], mode="area")
             bx, by = xr + pull * away[:, :1], yr + pull * away[:, 1:]
             axx, ayy = xx + pull, yy + pull
             determinant = axx * ayy - xy * xy
@@ -164,5 +173,7 @@ def _misfit(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
 def _solve(normal: Tensor, right: Tensor) -> Tensor:
     """``(normal + damping) x = right`` for a batch; the damping is relative, and keeps textureless images solvable."""
     size = normal.diagonal(dim1=1, dim2=2)
-    damping = 1e-4 * size + 1e-6 * size.mean(dim=1, keepdim=True) + 1e-9
-    return torch.linalg.solve(normal + torch.diag_embed(damping), right)
+    damping = 1e-4 * size + 1e-6 * size.mean(dim=1, keepdim=True) + 1e-6  # rounding errors are no texture
+    return torch.linalg.solve_ex(normal + torch.diag_embed(damping), right)[
+        0
+    ]  # the plain form would wait for the device

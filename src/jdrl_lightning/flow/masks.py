@@ -71,7 +71,7 @@ def _grey(flow: Tensor) -> Tensor:
 
 def _residual(flow: Tensor, min_px: float) -> Tensor:
     weight: Tensor | None = None
-    for _ in range(3):  # iteratively reweighted: outliers must not bend the motion that they are judged by
+    for _ in range(5):  # iteratively reweighted: outliers must not bend the motion that they are judged by
         distance = (flow - affine_fit(flow, weight)).norm(dim=1, keepdim=True)
         spread = distance.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
         weight = 1 / (1 + (distance / (2 * spread + 1e-3)).square()).square()

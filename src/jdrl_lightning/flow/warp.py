@@ -19,8 +19,8 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
         flow: ``(B, 2, H, W)``, pixels, (dx, dy).
         padding: what lies outside: ``border`` (the nearest edge pixel) or ``zeros``.
         mode: ``bilinear`` or ``bicubic`` (Catmull-Rom).
-        grid: ``exact``, or ``legacy`` for the published code's, where coordinate ``i`` samples ``i·w/(w−1) − 0.5``: half a
-            pixel off at the edges, and the flow stretched by ``w/(w−1)``.
+        grid: ``exact``, or ``legacy`` for the published code's, where coordinate ``i`` samples ``i·w/(w−1) − 0.5``:
+            half a pixel off at the edges, and the flow stretched by ``w/(w−1)``.
 
     Returns:
         ``(B, C, H, W)`` in the image's dtype; gradient flows to ``image`` (and to ``flow``, if it asks for it).
@@ -83,7 +83,7 @@ def _cubic_weights(share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def in_frame(flow: Tensor) -> Tensor:
-    """1 where ``p + flow[p]`` lies within the picture, else 0: ``(B, 1, H, W)`` of the flow's dtype, without gradient."""
+    """1 where ``p + flow[p]`` lies within the picture, else 0: ``(B, 1, H, W)``, flow's dtype, without gradient."""
     places = (_pixels(flow, flow.dtype) + flow).detach()
     limit = flow.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1]).view(1, 2, 1, 1)
     return ((places >= 0) & (places <= limit)).all(dim=1, keepdim=True).to(flow.dtype)

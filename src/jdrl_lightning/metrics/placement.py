@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from jdrl_lightning.flow.affine import affine_field, invert_affine
-from jdrl_lightning.flow.blur_match import in_order_of_sharpness, register
+from jdrl_lightning.flow.affine import affine_basis, affine_field
+from jdrl_lightning.flow.filters import gradient, mean_over, robust_weight, smooth
 from jdrl_lightning.flow.gauss_newton import affine_motion, grey, pyramid
+from jdrl_lightning.flow.warp import in_frame, warp
 
 __all__ = ["Placement", "placement_error"]
 
 STEPS = 6
+SIGMAS_PX = (1.5, 3.0, 6.0)  # between them lie the bands whose strength may differ
+LARGEST_STEP_PX = 1.0
+DAMPING = 1e-6
 
 
 class Placement(NamedTuple):
@@ -35,11 +40,12 @@ class Placement(NamedTuple):
 def placement_error(restored: Tensor, reference: Tensor) -> Placement:
     """Register ``restored`` to ``reference`` by one affine map, whatever the blur of either.
 
-    A symmetric blur moves nothing, but a plain registration reads tenths of a pixel into it; so the difference in blur
-    is estimated together with the motion (:mod:`jdrl_lightning.flow.blur_match`). Brightness, contrast and outliers do
-    not count either, and the reference may be the blurry input.
-
-    Sampling is cubic: bilinear sampling blurs by an amount that depends on the fraction of a pixel.
+    A symmetric blur moves nothing, but it changes the image along with its gradient, and a plain registration reads
+    tenths of a pixel into that. So the difference in blur is estimated together with the motion, by robust least
+    squares: the sharper image's bands of frequencies, whose strengths may change linearly over the frame, plus the
+    blurrier one's gradient times the displacement. Bands are symmetric around each pixel and cannot imitate a shift.
+    Brightness, contrast, outliers and the blur of bilinear sampling do not count either; the reference may be the
+    blurry input.
 
     Args:
         restored: ``(B, 3, H, W)``, RGB in [0, 1].
@@ -54,13 +60,47 @@ def placement_error(restored: Tensor, reference: Tensor) -> Placement:
     if restored.shape != reference.shape or restored.ndim != 4:
         raise ValueError(f"restored {tuple(restored.shape)} and reference {tuple(reference.shape)} differ in shape")
     first, second = grey(restored.float()), grey(reference.float())
-    start = affine_motion(pyramid(first), pyramid(second))
-    sharper, softer, exchanged = in_order_of_sharpness(first, second)
-    turned = exchanged[:, 0]
-    found, _ = register(sharper, softer, torch.where(turned, invert_affine(start, first), start), STEPS, mode="bicubic")
-    flow = affine_field(torch.where(turned, invert_affine(found, first), found), first)
+    first_is_sharper = _texture(first) >= _texture(second)
+    parameters = affine_motion(pyramid(first), pyramid(second))
+    trust = torch.ones_like(first)
+    for _ in range(STEPS):
+        flow = affine_field(parameters, first)
+        step, trust = _step(first, warp(second, flow), in_frame(flow) * trust, first_is_sharper)
+        parameters = parameters + step
+    flow = affine_field(parameters, first)
     length = flow.norm(dim=1).flatten(1)
-    p95 = length.kthvalue(
-        math.ceil(0.95 * length.shape[1]), dim=1
-    ).values  # torch.quantile refuses a camera's megapixels
+    p95 = length.kthvalue(math.ceil(0.95 * length.shape[1]), dim=1).values  # torch.quantile refuses 16 megapixels
     return Placement(flow.mean(dim=(2, 3)), length.square().mean(1).sqrt(), p95)
+
+
+def _step(first: Tensor, warped: Tensor, weight: Tensor, first_is_sharper: Tensor) -> tuple[Tensor, Tensor]:
+    """One Gauss-Newton step ``(B, 2, 3)`` in motion and blur, and how far to trust each pixel in the next.
+
+    Solves ``blurrier − sharper = Σ_k c_k(p) band_k(sharper) ± ∇blurrier · δ(p) + constant`` with ``c_k`` and ``δ``
+    linear in p; plus if the ``warped`` image, which the motion acts on, is the sharper one.
+    """
+    mean = mean_over(first + warped, weight) / 2
+    sharper = torch.where(first_is_sharper, first, warped) - mean
+    blurrier = torch.where(first_is_sharper, warped, first) - mean
+    blurred = [sharper, *(smooth(sharper, sigma) for sigma in SIGMAS_PX)]
+    bands = [fine - coarse for fine, coarse in pairwise(blurred)]
+    varying = torch.cat([torch.where(first_is_sharper, -1, 1) * gradient(blurrier), *bands, blurred[-1]], dim=1)
+    linear = (varying.flatten(2)[:, :, None] * affine_basis(first).flatten(1)).flatten(1, 2)
+    columns = torch.cat([linear, torch.ones_like(linear[:, :1])], dim=1)  # the first six: dx, then dy
+
+    difference = (blurrier - sharper).flatten(2)
+    weighted = columns * weight.flatten(2)
+    normal = weighted @ columns.transpose(1, 2)
+    # Columns of unit length: the bands differ in strength by orders of magnitude.
+    scale = normal.diagonal(dim1=1, dim2=2).clamp_min(1e-12).rsqrt()[..., None]
+    damped = scale * normal * scale.transpose(1, 2) + DAMPING * torch.eye(normal.shape[1], device=normal.device)
+    solution = scale * torch.linalg.solve(damped, scale * (weighted @ difference.transpose(1, 2)))
+
+    residual = (difference - solution.transpose(1, 2) @ columns).view_as(first)
+    step = solution[:, :6].view(-1, 2, 3).clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
+    return step, robust_weight(residual, torch.ones_like(residual))
+
+
+def _texture(image: Tensor) -> Tensor:
+    """Mean squared gradient, ``(B, 1, 1, 1)``."""
+    return gradient(image).square().mean(dim=(1, 2, 3), keepdim=True)
