@@ -6,4 +6,4 @@ __all__ = ["UserError"]
 
 
 class UserError(Exception):
-    """Something the user did or has: one line that names the file or setting and the remedy. Commands print it, exit 1."""
+    """Something the user did or has: one line that names the file or setting and the remedy. Commands print it."""

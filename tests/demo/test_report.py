@@ -277,11 +277,11 @@ def test_figures_that_are_not_finite_are_said_to_be_so(tmp_path: Path) -> None:
     assert not [value for _, attrs in Page(source).tags for value in attrs.values() if value and "nan" in value.split()]
 
 
-def test_intervals_over_crops_come_with_a_caution(tmp_path: Path) -> None:
+def test_intervals_over_images_come_with_a_caution(tmp_path: Path) -> None:
     results = made_up()
-    caution = "Crops of one photograph resemble each other"
+    caution = "Images rendered from one photograph resemble each other"
     assert caution not in Page(written(tmp_path, results)).text
-    results["intervals"]["over"] = "crops"
+    results["intervals"]["over"] = "images"
     assert caution in Page(written(tmp_path, results)).text
 
 

@@ -64,8 +64,8 @@ def augment(
         crop_size: side of the square, px.
         seed, epoch, index: the draw depends on these three alone.
         turn: False crops only; the crop is the same.
-        rule: ``uniform``: anywhere; ``official``: the published code's draw, whose offsets reach only half as far as they
-            could, so that of a 512 px patch the last rows and columns are never seen by a 256 px crop.
+        rule: ``uniform``: anywhere; ``official``: the published code's draw, whose offsets reach only half as far as
+            they could, so that of a 512 px patch the last rows and columns are never seen by a 256 px crop.
 
     Raises:
         UserError: the picture is smaller than the crop.

@@ -56,7 +56,7 @@ def photos(
     shot_noise: float = 0.0001,
     register: str = "none",
 ) -> Dataset[Pair]:
-    """Pairs rendered on real photographs: scikit-image's, or those in ``root``; see :func:`render`, conf/data/photos."""
+    """Pairs rendered on real photographs: scikit-image's, or those in ``root``; settings as in conf/data/photos."""
     place, count = None if root is None else str(root), (frames_per_photo or {}).get(split, 1)
     optics, displaced = Optics(blur_px, gain, white_balance, read_noise, shot_noise), preset(misalignment, amplitude)
     pairs = _rendered("photos", place, split, MASTER * (crop or 1), seed, count, frame, optics, displaced)

@@ -41,7 +41,7 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
         as_batches,
         compose_row,
         examples,
-        measure_crops,
+        measure_images,
         results,
         train_row,
     )
@@ -63,10 +63,10 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
             data = build.datamodule(compose_row("jdrl", output, settings))
             test = as_batches(data.pairs("test"), module)
             photographs = {split: len(data.pairs(split).photographs) for split in ("train", "val", "test")}
-            rows["input"] = Row(measure_crops(None, test)[0], 0.0)
-        crops, restored[method] = measure_crops(module, test)
-        rows[method] = Row(crops, seconds)
-        print(f"      {crops['psnr'].mean():.2f} dB against the truth, {seconds:.0f} s", flush=True)
+            rows["input"] = Row(measure_images(None, test)[0], 0.0)
+        images, restored[method] = measure_images(module, test)
+        rows[method] = Row(images, seconds)
+        print(f"      {images['psnr'].mean():.2f} dB against the truth, {seconds:.0f} s", flush=True)
     assert test is not None
     setup = compose_row("jdrl", output, settings)
     outcome = results(rows)

@@ -212,8 +212,8 @@ def _about_intervals(results: Mapping[str, Any]) -> str:
         "more than methods do: two rows whose intervals overlap can differ clearly, which the interval of their "
         "difference shows."
     )
-    if intervals["over"] == "crops":
-        text += " Crops of one photograph resemble each other, so these intervals are rather too narrow."
+    if intervals["over"] == "images":
+        text += " Images rendered from one photograph resemble each other, so these intervals are rather too narrow."
     return text
 
 

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from jdrl_lightning import build, metrics
 from jdrl_lightning.data.augment import collate
-from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
-__all__ = ["METHODS", "Row", "as_batches", "compose_row", "examples", "measure_crops", "results", "train_row"]
+__all__ = ["METHODS", "Row", "as_batches", "compose_row", "examples", "measure_images", "results", "train_row"]
 
 # Everything alike but this. The ceiling trains on pairs rendered without misalignment, all else of them equal.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -27,14 +26,14 @@ METHODS: dict[str, tuple[str, ...]] = {
     "jdrl": (),
     "aligned_ceiling": ("objective=charbonnier", "data.misalignment=none"),
 }
-CROP_PX = 96  # of the measured crops: the unit over which the intervals are drawn
+CROP_PX = 96  # of the crops that are shown
 MEASURES = ("psnr", "ssim", "mae", "placement_px")
 
 
 class Row(NamedTuple):
-    """What a way of training came to: one value a crop of each measure, and the seconds of training."""
+    """What a way of training came to: one value a test image of each measure, and the seconds of training."""
 
-    crops: dict[str, NDArray[np.float64]]
+    images: dict[str, NDArray[np.float64]]
     seconds: float
 
 
@@ -64,26 +63,21 @@ def train_row(config: dict[str, Any], run_dir: Path) -> tuple[Any, float, list[t
 
 
 @torch.no_grad()
-def measure_crops(module: Any | None, pairs: Sequence[Pair]) -> tuple[dict[str, NDArray[np.float64]], list[Tensor]]:
-    """Measure against the truth, crop by crop, the restored images of ``pairs`` (None: the blurry images themselves).
+def measure_images(module: Any | None, pairs: Sequence[Pair]) -> tuple[dict[str, NDArray[np.float64]], list[Tensor]]:
+    """Measure the restored images of ``pairs`` (None: the blurry images themselves) against the truth.
 
-    Images are restored whole and cut afterwards. The placement error is the whole image's, as it is a global figure.
+    Returns:
+        One value an image of each measure, and the images, ``(3, H, W)`` in [0, 1].
     """
     values: dict[str, list[float]] = {name: [] for name in MEASURES}
     images: list[Tensor] = []
     for pair in pairs:
-        blurry, truth = pair.blurry, pair.extras["aligned"]
-        restored = (blurry if module is None else module(blurry)).clamp(0, 1)
+        truth = pair.extras["aligned"]
+        restored = (pair.blurry if module is None else module(pair.blurry)).clamp(0, 1)
         images.append(restored[0])
-        placement = float(metrics.placement_error(restored, truth).rms)
-        for top in range(0, blurry.shape[-2] - CROP_PX + 1, CROP_PX):
-            for left in range(0, blurry.shape[-1] - CROP_PX + 1, CROP_PX):
-                cut = (..., slice(top, top + CROP_PX), slice(left, left + CROP_PX))
-                for name in ("psnr", "ssim", "mae"):
-                    values[name].append(float(getattr(metrics, name)(restored[cut], truth[cut])))
-                values["placement_px"].append(placement)
-    if not values["psnr"]:
-        raise UserError(f"the test images are smaller than {CROP_PX} px: raise data.frame")
+        for name in ("psnr", "ssim", "mae"):
+            values[name].append(float(getattr(metrics, name)(restored, truth)))
+        values["placement_px"].append(float(metrics.placement_error(restored, truth).rms))
     return {name: np.asarray(column) for name, column in values.items()}, images
 
 
@@ -93,8 +87,8 @@ def as_batches(pairs: Any, module: Any) -> list[Pair]:
 
 
 def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dict[str, Any]:
-    """The table, the ratios, and bootstrap intervals over the crops (the same draw for every row, so paired)."""
-    psnr = {name: row.crops["psnr"] for name, row in rows.items()}
+    """The table, the ratios, and bootstrap intervals over the test images (the same draw for every row, so paired)."""
+    psnr = {name: row.images["psnr"] for name, row in rows.items()}
     count = len(next(iter(psnr.values())))
     drawn = np.random.default_rng(0).integers(count, size=(draws, count))
     means = {name: values.mean() for name, values in psnr.items()}
@@ -117,14 +111,14 @@ def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dic
         "rows": [
             {
                 "method": name,
-                **{m: round(float(row.crops[m].mean()), 5) for m in MEASURES},
+                **{m: round(float(row.images[m].mean()), 5) for m in MEASURES},
                 "seconds": round(row.seconds, 1),
             }
             for name, row in rows.items()
         ],
         **{name: round(float(ratio(means)), 4) for name, ratio in ratios.items()},
         "intervals": {
-            "over": "crops",
+            "over": "images",
             "count": count,
             "level": level,
             "psnr": {name: interval(values) for name, values in resampled.items()},

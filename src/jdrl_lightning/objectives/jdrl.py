@@ -132,7 +132,7 @@ class JDRL(Objective):
         return Losses(self.weigh(terms, stage), terms, {name: value.detach() for name, value in maps.items()})
 
     def flows(self, restored: Tensor, pair: Pair, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Flow from the output's grid to the sharp image (Eq. 2 calls it S→Î) and the reverse, both ``(B, 2, H, W)``."""
+        """Flow from the output to the sharp image (Eq. 2 calls it S→Î), and the reverse: ``(B, 2, H, W)`` each."""
         if stage.flow_source == "none":
             zero = torch.zeros_like(pair.sharp[:, :2])
             return zero, zero

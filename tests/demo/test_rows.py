@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from jdrl_lightning import Pair
+from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, measure_images, results
+
+
+def row(values: list[float], seconds: float = 1.0) -> Row:
+    return Row({m: np.asarray(values) for m in ("psnr", "ssim", "mae", "placement_px")}, seconds)
+
+
+def test_the_ratios_are_what_the_names_say() -> None:
+    rows = {
+        "input": row([26.0, 28.0]),
+        "charbonnier": row([24.0, 25.0]),
+        "prealign": row([27.0, 28.8]),
+        "jdrl": row([27.2, 29.0]),
+        "aligned_ceiling": row([27.3, 29.1]),
+    }
+    outcome = results(rows)
+    assert outcome["over_prealign_db"] == pytest.approx(0.2)
+    assert outcome["gain_psnr"] == pytest.approx(1.1 / 1.2, abs=1e-4)
+    assert outcome["recovered_psnr"] == pytest.approx(3.6 / 3.7, abs=1e-4)
+    low, high = outcome["intervals"]["over_prealign_db"]
+    assert low == pytest.approx(0.2)
+    assert high == pytest.approx(0.2)
+    low, high = outcome["intervals"]["psnr"]["input"]
+    assert (low, high) == (26.0, 28.0)
+    assert [r["method"] for r in outcome["rows"]] == list(rows)
+
+
+def test_rows_differ_in_nothing_but_the_training(tmp_path: Path) -> None:
+    configs = {method: compose_row(method, tmp_path, ["seed=3"]) for method in METHODS}
+    for key in ("backbone", "optim", "trainer", "seed"):
+        assert all(config[key] == configs["jdrl"][key] for config in configs.values()), key
+    for method, changed in (("prealign", {"register"}), ("aligned_ceiling", {"misalignment"}), ("charbonnier", set())):
+        ours, theirs = configs["jdrl"]["data"], configs[method]["data"]
+        assert {key for key in ours if ours[key] != theirs[key]} == changed
+    assert configs["jdrl"]["objective"]["name"] == "jdrl_robust"
+
+
+def test_images_are_measured_whole_against_the_truth(photo: torch.Tensor) -> None:
+    truth = photo[None, :, :128, :128].float() / 255
+    extras = {"aligned": truth, "coc": torch.zeros(1, 1, 128, 128)}
+    extras["coc"][..., 24:, 16:] = 5.0
+    pair = Pair((truth + 0.1).clamp(0, 1), truth, ["a"], extras)
+    values, images = measure_images(None, [pair])
+    assert values["mae"][0] == pytest.approx(float((images[0] - truth[0]).abs().mean()), abs=1e-6)
+    assert values["placement_px"][0] < 0.05
+    perfect, _ = measure_images(lambda blurry: truth, [pair])
+    assert perfect["ssim"][0] == pytest.approx(1)
+    (shown,) = examples([pair], {"jdrl": images}, count=4)
+    assert list(shown) == ["blurry", "sharp as given", "jdrl", "truth"]
+    expected = (truth[0, :, 24:120, 16:112] * 255).round().byte().permute(1, 2, 0).numpy()
+    assert np.array_equal(shown["truth"], expected)
+
+
+def test_the_whole_demonstration_in_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from jdrl_lightning.demo.__main__ import main
+
+    small = [
+        "data=leaves", "data.frame=112", "data.crop=32", "data.frames_per_photo={train: 1, val: 1, test: 1}",
+        "data.repeat=1", "backbone.width=4", "trainer.max_epochs=1",
+        "callbacks.progress=null", "callbacks.panels=null",
+    ]  # fmt: skip
+    main(["--output", str(tmp_path / "demo"), *small])
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert "aligned_ceiling" in page
+    assert (tmp_path / "demo" / "results.json").is_file()
+    printed = capsys.readouterr().out
+    assert all(method in printed for method in METHODS)
