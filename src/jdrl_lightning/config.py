@@ -33,8 +33,7 @@ class _PluginConfigs(SearchPathPlugin):
 
 
 def register() -> None:
-    """Make the resolvers and the plug-ins' configs known to Hydra; harmless when called again."""
-    OmegaConf.register_new_resolver("jdrl.or", lambda value, other: value or other, replace=True)
+    """Make the plug-ins' configs known to Hydra; harmless when called again."""
     Plugins.instance().register(_PluginConfigs)
 
 

@@ -45,7 +45,7 @@ def compose_row(method: str, run_dir: Path, overrides: Sequence[str]) -> dict[st
 
     config.register()
     with initialize_config_dir(version_base="1.3", config_dir=config.CONF, job_name="demo"):
-        mine = ["experiment=demo", *METHODS[method], *overrides, f"run_dir={run_dir}"]
+        mine = ["experiment=demo", *METHODS[method], *overrides, f"run_dir='{run_dir}'"]
         return config.plain(compose("train", mine))
 
 
