@@ -14,21 +14,21 @@ import time
 from pathlib import Path
 
 import torch
-from jdrl_lightning.flow.base import FlowEstimator
-from jdrl_lightning.flow.warp import warp
 from rich.progress import Progress
 from torch import Tensor
 
 from jdrl_lightning import Pair, Restored, backbones, data, flow, metrics
 from jdrl_lightning.data.augment import augment, collate
 from jdrl_lightning.data.images import to_float
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.objectives import JDRL, Schedule, Stage
 from jdrl_lightning.reblur.network import ReblurNet
 
 ALPHAS = (0.0, 0.25, 0.5, 1.0)
 ANCHORS = ("none", "affine")
-CROP, BATCH = 96, 2
+CROP, BATCH = 64, 2
 STEPS = {"in place": 300, "displaced": 150, "(a)": 120, "(b)": 240}
 RATE = 5e-4
 
@@ -117,7 +117,7 @@ class Run:
 
 
 def main() -> None:
-    """Run all trials, print the table, write it if asked."""
+    """Run all trials."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
@@ -133,7 +133,18 @@ def main() -> None:
             for case in starts:
                 for alpha in ALPHAS:
                     for anchor in ANCHORS:
-                        ends.setdefault((case, alpha, anchor), []).append(run.trial(case, alpha, anchor))
+                        found = run.trial(case, alpha, anchor)
+                        ends.setdefault((case, alpha, anchor), []).append(found)
+                        done = f"seed {seed} {case} alpha={alpha:g} anchor={anchor}: {found:.3f} px"
+                        print(f"{time.monotonic() - started:5.0f} s  {done}", flush=True)
+            report(starts, ends, given)
+    print(f"{time.monotonic() - started:.0f} s, torch {torch.__version__}, {torch.get_num_threads()} threads")
+
+
+def report(
+    starts: dict[str, list[float]], ends: dict[tuple[str, float, str], list[float]], given: argparse.Namespace
+) -> None:
+    """Print the table of the seeds so far, and write it if asked: a run that is stopped leaves what it has."""
     lines = ["| disturbance | α | anchor none, px | anchor affine, px |", "|---|---|---|---|"]
     for case, what in (("(a)", "starts 1 px off"), ("(b)", "flow biased by 0.25 px")):
         start = ", ".join(f"{value:.2f}" for value in starts[case])
@@ -145,7 +156,6 @@ def main() -> None:
             )
     table = "\n".join(lines)
     print(table)
-    print(f"{time.monotonic() - started:.0f} s, torch {torch.__version__}, {torch.get_num_threads()} threads")
     if given.output:
         command = f"python benchmarks/placement.py --seeds {given.seeds} --output {given.output.as_posix()}"
         given.output.parent.mkdir(parents=True, exist_ok=True)
