@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.reblur.operator import reblur, reblur_free
+from jdrl_lightning.reblur.operator import reblur_free
+from jdrl_lightning.reblur.pyramid import reblur_pyramid
 
 __all__ = ["PredictionNet", "ReblurNet", "ResidualBlock"]
 
@@ -55,6 +56,7 @@ class ReblurNet(nn.Module):
         support: ``square`` or ``disk``, for isotropic kernels; see :func:`.operator.reblur`.
         padding: ``zeros`` or ``reflect``, what lies beyond the image.
         init: ``he`` (the paper) or ``xavier`` (the published code), normal, with zero bias.
+        scales: 1 reaches ``levels − 1`` px; 2 and 3 add the same levels at half and quarter resolution (ours).
 
     Raises:
         UserError: a setting is not one of those above.
@@ -71,6 +73,7 @@ class ReblurNet(nn.Module):
         support: str = "square",
         padding: str = "zeros",
         init: str = "he",
+        scales: int = 1,
     ) -> None:
         super().__init__()
         choices = {
@@ -84,10 +87,12 @@ class ReblurNet(nn.Module):
                 raise UserError(f"reblur.{setting}={value!r} is none of {', '.join(known)}")
         if levels < 2 or width < 1:
             raise UserError(f"reblur.levels={levels} must be at least 2, reblur.width={width} at least 1")
-        self.levels, self.kernel, self.support, self.padding = levels, kernel, support, padding
+        if scales < 1 or (scales > 1 and (kernel == "free" or not weight_maps)):
+            raise UserError(f"reblur.scales={scales} must be at least 1; more need isotropic kernels and weight maps")
+        self.levels, self.kernel, self.support, self.padding, self.scales = levels, kernel, support, padding, scales
         sizes = [level if kernel == "isotropic" else (2 * level - 1) ** 2 for level in range(2, levels + 1)]
-        self.kpn = PredictionNet(sum(sizes), width)
-        self.wpn = PredictionNet(levels, width) if weight_maps else None
+        self.kpn = PredictionNet(scales * sum(sizes), width)
+        self.wpn = PredictionNet(levels + (scales - 1) * (levels - 1), width) if weight_maps else None
         self.apply(_he if init == "he" else _xavier)
 
     def forward(self, restored: Tensor, blurry: Tensor) -> Tensor:
@@ -106,7 +111,7 @@ class ReblurNet(nn.Module):
         kernels, weights = self.seeds_and_weights(restored, blurry)
         if self.kernel == "free":
             return reblur_free(restored, kernels, weights, self.levels, self.padding)
-        return reblur(restored, kernels, weights, self.levels, self.support, self.padding)
+        return reblur_pyramid(restored, kernels, weights, self.levels, self.scales, self.support, self.padding)
 
     def seeds_and_weights(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
         """What the operator is given: KPN's raw output and the softmaxed weight maps.
