@@ -159,11 +159,12 @@ def test_killed_inside_a_checkpoint_write_the_earlier_one_stays(
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     assert read_checkpoint(run / "checkpoints" / "last.ckpt")["epoch"] == 0
+    assert len(list(run.rglob(".last.ckpt.*.tmp"))) == 1
     train(run, *settings, "ckpt_path=auto")
     whole = train(tmp_path / "whole", *settings)
     found, expected = (read_checkpoint(r / "checkpoints" / "last.ckpt")["state_dict"] for r in (run, whole))
     assert all(torch.equal(found[key], expected[key]) for key in expected)
-    assert not list((run / "checkpoints").glob("*.ckpt.tmp"))
+    assert not list(run.rglob(".*.tmp"))
 
 
 def test_killed_at_any_moment_auto_goes_on_in_the_same_folder(pairs_folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["atomic_write"]
+__all__ = ["atomic_write", "clear_temporaries"]
 
 
 @contextmanager
@@ -34,3 +34,9 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def clear_temporaries(folder: str | os.PathLike[str]) -> None:
+    """Remove what a killed process left of unfinished writes, in ``folder`` and below; nobody may be writing there."""
+    for leftover in Path(folder).rglob(".*.tmp"):
+        leftover.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     from jdrl_lightning.callbacks.resume import latest_checkpoint
     from jdrl_lightning.callbacks.summary import SummaryCallback
     from jdrl_lightning.config import config_hash
+    from jdrl_lightning.files import clear_temporaries
 
     _quieten()
     L.seed_everything(int(config["seed"]), workers=True, verbose=False)
@@ -38,6 +39,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
             log.info("ckpt_path=auto: nothing to go on from, starting anew")
         elif run_dir not in checkpoint.parents:
             config, run_dir = _move_into(config, run_dir, checkpoint.parents[1])
+    clear_temporaries(run_dir)
     data = build.datamodule(config)
     data.setup("fit")
     module = build.module(config)
