@@ -119,6 +119,32 @@ def test_brightness_does_not_count() -> None:
     assert found.rms.max() < 0.01
 
 
+@pytest.mark.parametrize("dx", [0.0, 0.5])
+def test_a_slow_change_of_tone_is_not_motion(dx: float) -> None:
+    """A network may darken a sky towards its top; where the sky itself is smooth, that looks like a shift of pixels."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, SIZE), torch.linspace(-1, 1, SIZE), indexing="ij")
+    shifted = batch([moved(image, dx, 0) for image in REGIONS])
+    errors = []
+    for tone in (0.08 * y, 0.06 * (x + y.square()), 0.05 * torch.sin(3 * x) * y):
+        found = placement_error((shifted + tone).clamp(0, 1), SHARP)
+        errors.append(distance(found.mean, dx, 0))
+        assert (found.rms - dx).abs().max() < 0.2
+    assert torch.stack(errors).mean() < 0.02
+    assert torch.stack(errors).max() < 0.1
+
+
+def test_a_corner_of_texture_does_not_stretch_the_rest() -> None:
+    """Rocket before a sky: the frame's larger part is smooth and noisy, and the blur is all in one corner."""
+    y, x = np.mgrid[: SIZE + 2 * MARGIN, : SIZE + 2 * MARGIN]
+    corner = (1 / (1 + np.exp((np.hypot(x - 60, y - 180) - 50) / 4)))[..., None]
+    sky = [image.mean((0, 1)) + 0.1 * (y / SIZE)[..., None] for image in REGIONS]
+    scenes = [corner * image + (1 - corner) * s for image, s in zip(REGIONS, sky, strict=True)]
+    noise = 1 / 255 * np.random.default_rng(0).standard_normal((2, *REGIONS[0].shape))
+    found = placement_error(batch([disc(i) + noise[0] for i in scenes]), batch([i + noise[1] for i in scenes]))
+    assert found.rms.mean() < 0.1
+    assert found.rms.max() < 0.2
+
+
 def test_a_few_pixels_that_are_wrong_do_not_count() -> None:
     spoilt = SHARP.clone()
     spoilt[..., 60:76, 60:76] = SHARP[..., 90:106, 64:80]

@@ -19,7 +19,11 @@ __all__ = ["Placement", "placement_error"]
 STEPS = 6
 SIGMAS_PX = (1.5, 3.0, 6.0)  # between them lie the bands whose strength may differ
 LARGEST_STEP_PX = 1.0
+TONE_PX = 8.0  # σ of what counts as tone: a smooth sky a little darker at its top looks exactly like a shifted one
 DAMPING = 1e-6
+# Prior on zoom, rotation and shear, in residual variances over px²: without it what little texture there is decides, by
+# its blur's asymmetries, how a textureless rest of the frame is stretched. A shift is free.
+STIFFNESS = 3000.0
 
 
 class Placement(NamedTuple):
@@ -44,8 +48,8 @@ def placement_error(restored: Tensor, reference: Tensor) -> Placement:
     tenths of a pixel into that. So the difference in blur is estimated together with the motion, by robust least
     squares: the sharper image's bands of frequencies, whose strengths may change linearly over the frame, plus the
     blurrier one's gradient times the displacement. Bands are symmetric around each pixel and cannot imitate a shift.
-    Brightness, contrast, outliers and the blur of bilinear sampling do not count either; the reference may be the
-    blurry input.
+    Brightness, contrast, slow changes of tone, outliers and the blur of bilinear sampling do not count either; the
+    reference may be the blurry input.
 
     Args:
         restored: ``(B, 3, H, W)``, RGB in [0, 1].
@@ -61,11 +65,11 @@ def placement_error(restored: Tensor, reference: Tensor) -> Placement:
         raise ValueError(f"restored {tuple(restored.shape)} and reference {tuple(reference.shape)} differ in shape")
     first, second = grey(restored.float()), grey(reference.float())
     first_is_sharper = _texture(first) >= _texture(second)
-    parameters = affine_motion(pyramid(first), pyramid(second))
+    parameters = affine_motion(pyramid(_without_tone(first)), pyramid(_without_tone(second)))
     trust = torch.ones_like(first)
     for _ in range(STEPS):
         flow = affine_field(parameters, first)
-        step, trust = _step(first, warp(second, flow), in_frame(flow) * trust, first_is_sharper)
+        step, trust = _step(first, warp(second, flow), in_frame(flow), trust, first_is_sharper, parameters)
         parameters = parameters + step
     flow = affine_field(parameters, first)
     length = flow.norm(dim=1).flatten(1)
@@ -73,32 +77,48 @@ def placement_error(restored: Tensor, reference: Tensor) -> Placement:
     return Placement(flow.mean(dim=(2, 3)), length.square().mean(1).sqrt(), p95)
 
 
-def _step(first: Tensor, warped: Tensor, weight: Tensor, first_is_sharper: Tensor) -> tuple[Tensor, Tensor]:
+def _step(
+    first: Tensor, warped: Tensor, inside: Tensor, trust: Tensor, first_is_sharper: Tensor, parameters: Tensor
+) -> tuple[Tensor, Tensor]:
     """One Gauss-Newton step ``(B, 2, 3)`` in motion and blur, and how far to trust each pixel in the next.
 
-    Solves ``blurrier − sharper = Σ_k c_k(p) band_k(sharper) ± ∇blurrier · δ(p) + constant`` with ``c_k`` and ``δ``
-    linear in p; plus if the ``warped`` image, which the motion acts on, is the sharper one.
+    Solves ``blurrier − sharper = Σ_k c_k(p) band_k(sharper) ± ∇blurrier · δ(p) + tone(p)`` with ``c_k`` and ``δ``
+    linear in p; plus if the ``warped`` image, which the motion acts on, is the sharper one. The tone falls out of the
+    equation, both sides of which lose their local mean.
     """
+    weight = inside * trust
     mean = mean_over(first + warped, weight) / 2
     sharper = torch.where(first_is_sharper, first, warped) - mean
     blurrier = torch.where(first_is_sharper, warped, first) - mean
     blurred = [sharper, *(smooth(sharper, sigma) for sigma in SIGMAS_PX)]
     bands = [fine - coarse for fine, coarse in pairwise(blurred)]
     varying = torch.cat([torch.where(first_is_sharper, -1, 1) * gradient(blurrier), *bands, blurred[-1]], dim=1)
-    linear = (varying.flatten(2)[:, :, None] * affine_basis(first).flatten(1)).flatten(1, 2)
-    columns = torch.cat([linear, torch.ones_like(linear[:, :1])], dim=1)  # the first six: dx, then dy
+    linear = (varying[:, :, None] * affine_basis(first)).flatten(1, 2)  # the first six: dx, then dy
+    equation = _without_tone(torch.cat([linear, blurrier - sharper], dim=1), inside).flatten(2)
+    columns, difference = equation[:, :-1], equation[:, -1:]
 
-    difference = (blurrier - sharper).flatten(2)
     weighted = columns * weight.flatten(2)
     normal = weighted @ columns.transpose(1, 2)
+    right = weighted @ difference.transpose(1, 2)
+    variance = (1.25 * mean_over(difference.abs().view_as(first), weight) + 1e-6).square().flatten(1)
+    prior = STIFFNESS * variance * columns.new_tensor([1.0, 1.0, 0.0] * 2)
+    normal[:, range(6), range(6)] += prior
+    right[:, :6, 0] -= prior * parameters.flatten(1)
     # Columns of unit length: the bands differ in strength by orders of magnitude.
     scale = normal.diagonal(dim1=1, dim2=2).clamp_min(1e-12).rsqrt()[..., None]
     damped = scale * normal * scale.transpose(1, 2) + DAMPING * torch.eye(normal.shape[1], device=normal.device)
-    solution = scale * torch.linalg.solve(damped, scale * (weighted @ difference.transpose(1, 2)))
+    solution = scale * torch.linalg.solve(damped, scale * right)
 
     residual = (difference - solution.transpose(1, 2) @ columns).view_as(first)
     step = solution[:, :6].view(-1, 2, 3).clamp(-LARGEST_STEP_PX, LARGEST_STEP_PX)
     return step, robust_weight(residual, torch.ones_like(residual))
+
+
+def _without_tone(maps: Tensor, inside: Tensor | None = None) -> Tensor:
+    """``(B, C, H, W)`` less its local mean over the pixels that are ``inside``."""
+    if inside is None:
+        return maps - smooth(maps, TONE_PX)
+    return maps - smooth(maps * inside, TONE_PX) / smooth(inside, TONE_PX).clamp_min(1e-3)
 
 
 def _texture(image: Tensor) -> Tensor:
