@@ -10,6 +10,16 @@ _registry = Registry(
     "backbone",
     {
         "unet": "jdrl_lightning.backbones.unet:unet",
+        "dpdnet": "jdrl_lightning.backbones.dpdnet:dpdnet",
+        "mprnet": "jdrl_lightning.backbones.mprnet:mprnet",
+        "ifan": "jdrl_lightning.backbones.ifan:ifan",
+        "dmphn": "jdrl_lightning.backbones.dmphn:dmphn",
+        "kpac": "jdrl_lightning.backbones.kpac:kpac",
+        "drbnet": "jdrl_lightning.backbones.drbnet:drbnet",
+        "restormer": "jdrl_lightning.backbones.restormer:restormer",
+        "nafnet": "jdrl_lightning.backbones.nafnet:nafnet",
+        "timm_unet": "jdrl_lightning.backbones.timm_unet:timm_unet",
+        "spandrel": "jdrl_lightning.backbones.spandrel:spandrel",
     },
     group="jdrl_lightning.backbones",
 )

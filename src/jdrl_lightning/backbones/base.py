@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,6 +28,8 @@ class Backbone(nn.Module):
         value_range: what the network calls black and white.
         clamp_eval: False leaves the images as they are in eval mode too.
         name: what messages call it.
+        read_foreign: reads weights published in another format than a PyTorch state dict (a folder, HDF5, npz):
+            ``(path) -> {key of network: tensor}``, or None if ``path`` is not in that format.
     """
 
     def __init__(
@@ -37,12 +42,13 @@ class Backbone(nn.Module):
         value_range: tuple[float, float] = (0.0, 1.0),
         clamp_eval: bool = True,
         name: str,
+        read_foreign: Callable[[Path], dict[str, Tensor] | None] | None = None,
     ) -> None:
         super().__init__()
         if color_order not in ("rgb", "bgr"):
             raise UserError(f"backbone.color_order={color_order!r} is neither rgb nor bgr")
         self.network = network
-        self.divisor, self.licence, self.name = divisor, licence, name
+        self.divisor, self.licence, self.name, self.read_foreign = divisor, licence, name, read_foreign
         self.color_order, self.value_range, self.clamp_eval = color_order, value_range, clamp_eval
 
     def forward(self, blurry: Tensor) -> Restored:
@@ -66,7 +72,13 @@ class Backbone(nn.Module):
         return Restored(tuple(self._from_network(image, given, blurry) for image in images), aux)
 
     def auxiliary(self) -> nn.Module | None:
-        """Heads that only training needs; they belong to whoever trains, not to the backbone. None: there are none."""
+        """New heads that only training needs; they belong to whoever trains, not to the backbone. None: there are none.
+
+        They are called ``heads(backbone, restored, pair) -> dict[str, Tensor]`` in each training step that does not
+        freeze the backbone: ``restored`` is the backbone's answer to ``pair.blurry`` in training mode (``aux`` holds
+        what the heads need), ``pair`` is float RGB in [0, 1]. What comes back are named, unweighted scalars; their sum
+        is added to the objective's total, each with weight 1.
+        """
         return None
 
     def extra_repr(self) -> str:

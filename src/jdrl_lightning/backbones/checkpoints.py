@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import struct
@@ -11,12 +12,14 @@ from pickle import UnpicklingError
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
 
-__all__ = ["LoadedWeights", "load_weights", "read_weights"]
+__all__ = ["LoadedWeights", "fill", "load_weights", "read_weights", "unwrap"]
+
+log = logging.getLogger(__name__)
 
 WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params")  # in this order
 OURS = "backbone.network."
@@ -28,8 +31,8 @@ DAMAGED = (  # what torch.load was seen to raise on refused, cut and altered fil
 
 
 class LoadedWeights(NamedTuple):
-    """What was loaded: the file's layout (``lightning``: our checkpoint, a wrapper's key, or ``bare``), the number of
-    tensors, and the terms of the published weights (None for our own checkpoints)."""
+    """What was loaded: the file's layout (``lightning``: our checkpoint, a wrapper's key, ``bare``, or ``foreign``),
+    the number of tensors, and the terms of the published weights (None for our own checkpoints)."""
 
     layout: str
     n_tensors: int
@@ -40,8 +43,9 @@ def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeig
     """Fill a backbone's network from a file; every tensor must be there and fit, or nothing is changed.
 
     Read are our own checkpoints (keys ``backbone.network.*``), a state dict under ``G_state_dict`` (JDRL),
-    ``state_dict``, ``params_ema`` or ``params``, and a bare one, each with or without ``module.`` before its keys; as
-    PyTorch files, or as safetensors if the file is called so. Code in a file is never run.
+    ``state_dict``, ``params_ema`` or ``params``, and a bare one, each with or without ``module.`` (and IFAN's
+    ``Network.``) before its keys; as PyTorch files, or as safetensors if the file is called so; and whatever formats
+    the backbone reads itself. Code in a file is never run. The terms of published weights are logged.
 
     Args:
         backbone: changed in place.
@@ -51,10 +55,24 @@ def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeig
         UserError: the file is missing, unreadable, holds pickled code, or does not fit; the message names the keys.
     """
     file = Path(path)
-    layout, state = _state_dict(read_weights(file), file)
+    foreign = backbone.read_foreign(file) if backbone.read_foreign and file.exists() else None
+    layout, state = unwrap(read_weights(file), file) if foreign is None else ("foreign", foreign)
     wanted = backbone.network.state_dict()
     if layout != "lightning" and not wanted.keys() & state.keys():
         state = {key.removeprefix("network."): value for key, value in state.items()}  # a Backbone's own state dict
+    fill(backbone.network, state, f"weights {file} do not fit backbone {backbone.name!r} with these settings")
+    if layout != "lightning":
+        log.info("weights %s: %d tensors for %s; %s", file, len(state), backbone.name, backbone.licence)
+    return LoadedWeights(layout, len(state), None if layout == "lightning" else backbone.licence)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
+    """Copy ``state`` into ``network``; every tensor must be there and fit, or nothing is changed.
+
+    Raises:
+        UserError: ``complaint``, and which keys are missing, unexpected or of another shape.
+    """
+    wanted = network.state_dict()
     misshapen = [
         f"{key} ({_shape(state[key])} in the file, {_shape(wanted[key])} here)"
         for key in wanted
@@ -67,9 +85,8 @@ def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeig
     }
     if any(problems.values()):
         told = "; ".join(f"{len(keys)} {kind}: {_list(keys)}" for kind, keys in problems.items() if keys)
-        raise UserError(f"weights {file} do not fit backbone {backbone.name!r} with these settings: {told}")
-    backbone.network.load_state_dict(state)
-    return LoadedWeights(layout, len(state), None if layout == "lightning" else backbone.licence)
+        raise UserError(f"{complaint}: {told}")
+    network.load_state_dict(state)
 
 
 def read_weights(file: Path) -> Any:
@@ -104,8 +121,12 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
         raise UserError(f"weights {file} cannot be read as safetensors: damaged, or not weights at all") from error
 
 
-def _state_dict(content: Any, file: Path) -> tuple[str, dict[str, Tensor]]:
-    """The layout's name and the network's tensors under their bare names."""
+def unwrap(content: Any, file: Path) -> tuple[str, dict[str, Tensor]]:
+    """The layout's name and the network's tensors under their bare names, of what ``file`` holds.
+
+    Raises:
+        UserError: there is no state dict in it.
+    """
     layout = "bare"
     if isinstance(content, Mapping):
         for wrapper in WRAPPERS:
@@ -115,6 +136,8 @@ def _state_dict(content: Any, file: Path) -> tuple[str, dict[str, Tensor]]:
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise UserError(f"weights {file} hold no state dict, neither bare nor under {', '.join(WRAPPERS)}")
     state = {str(key).removeprefix("module."): value for key, value in content.items()}
+    if any(key.startswith("Network.") for key in state):  # IFAN's trainer: the network, and heads that only it needs
+        state = {key.removeprefix("Network."): value for key, value in state.items() if key.startswith("Network.")}
     ours = {key.removeprefix(OURS): value for key, value in state.items() if key.startswith(OURS)}
     return ("lightning", ours) if ours else (layout, state)
 

@@ -44,7 +44,7 @@ class UNet(nn.Module):
         self.up7, self.block7 = _up(channels[3]), _two_convolutions(channels[3], channels[2])
         self.up8, self.block8 = _up(channels[2]), _two_convolutions(channels[2], channels[1])
         self.up9, self.block9 = _up(channels[1]), _two_convolutions(channels[1], channels[0])
-        self.out = nn.Sequential(nn.Conv2d(channels[0], 3, 3, padding=1))
+        self.out = self._tail(channels[0])
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -74,12 +74,20 @@ class UNet(nn.Module):
         level3 = self.encoder["block3"](F.max_pool2d(level2, 2))
         level4 = self.dropout(self.encoder["block4"](F.max_pool2d(level3, 2)))
         level5 = self.dropout(self.encoder["block5"](F.max_pool2d(level4, 2)))
-        features = self.block6(torch.cat([self.up6(level5), level4], dim=1))
-        features = self.block7(torch.cat([self.up7(features), level3], dim=1))
-        features = self.block8(torch.cat([self.up8(features), level2], dim=1))
-        features = self.block9(torch.cat([self.up9(features), level1], dim=1))
+        features = self.block6(self._join(self.up6(level5), level4))
+        features = self.block7(self._join(self.up7(features), level3))
+        features = self.block8(self._join(self.up8(features), level2))
+        features = self.block9(self._join(self.up9(features), level1))
         output = self.out(features)
         return blurry + output if self.global_residual else torch.sigmoid(output)
+
+    def _join(self, up: Tensor, skip: Tensor) -> Tensor:
+        """What a decoder level works on: the upsampled features and the encoder's at the same size."""
+        return torch.cat([up, skip], dim=1)
+
+    def _tail(self, channels: int) -> nn.Sequential:
+        """The layers from the last features to the image, before the sigmoid."""
+        return nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1))
 
 
 class _Conv2x2(nn.Conv2d):

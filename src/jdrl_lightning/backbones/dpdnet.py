@@ -1,0 +1,77 @@
+"""DPDNet for one image: the U-Net of the dual-pixel paper."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.tensorflow_weights import read_keras
+from jdrl_lightning.backbones.unet import UNet
+
+__all__ = ["DPDNet", "dpdnet"]
+
+TAIL_GAIN = 4.0  # the tail's ReLU is zero where the pixel is darker than sigmoid(-4) = 0.018
+TAIL_SPREAD = 0.1  # how much of He's standard deviation the convolution before that ReLU starts with
+
+
+class DPDNet(UNet):
+    """The paper's :class:`UNet` but for three things: a ReLU after the 2×2 convolutions too, the skip connection first
+    where features are joined, and a tail of 3×3 convolution to 3 channels, ReLU, 1×1 convolution, sigmoid.
+
+    Args:
+        width: channels of the first level, doubled at each of the four others.
+        dropout: probability at the two deepest levels.
+
+    Source: Abuolaim and Brown, ECCV 2020, "Defocus Deblurring Using Dual-Pixel Data", the single-image network.
+    """
+
+    def __init__(self, width: int = 64, dropout: float = 0.4) -> None:
+        super().__init__(width, dropout)
+
+    def reset_parameters(self) -> None:
+        """Draw new parameters: He's normal (fan in) and biases 0 as in the paper, but not in the tail.
+
+        The tail's ReLU has three channels only. Drawn like the other layers, a quarter of them start off in more than
+        95 % of a photograph's pixels (measured at the published width), and what is off gets no gradient; with all
+        three off the output is constant for good. So the tail starts as ``sigmoid(4 (relu(1 + e) - 1))``, ``e`` a faint
+        picture of the features: at mid-grey, every channel on everywhere, far from the dead half, which lies at black.
+        """
+        super().reset_parameters()
+        tail = dict(self.out.named_parameters())
+        with torch.no_grad():
+            tail["0.weight"].mul_(TAIL_SPREAD)
+            tail["0.bias"].fill_(1.0)
+            nn.init.dirac_(tail["2.weight"]).mul_(TAIL_GAIN)
+            tail["2.bias"].fill_(-TAIL_GAIN)
+
+    def _join(self, up: Tensor, skip: Tensor) -> Tensor:
+        return torch.cat([skip, F.relu(up)], dim=1)
+
+    def _tail(self, channels: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(3, 3, 1))
+
+
+def dpdnet(width: int = 64, dropout: float = 0.4) -> Backbone:
+    """DPDNet as a backbone, BGR inside; 31,033,423 parameters at the published width.
+
+    Published weights are Keras HDF5 files, of the weights or of the whole model; reading them needs the h5py package.
+    Those of the dual-pixel network (six channels in) do not fit.
+
+    Args:
+        width: see :class:`DPDNet`.
+        dropout: see :class:`DPDNet`.
+    """
+    network = DPDNet(width, dropout)
+    licence = "the published weights are MIT-licensed (Abdullah Abuolaim)"
+    return Backbone(
+        network,
+        divisor=16,
+        licence=licence,
+        color_order="bgr",
+        name="dpdnet",
+        read_foreign=partial(read_keras, network=network),
+    )

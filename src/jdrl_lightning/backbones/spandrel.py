@@ -1,0 +1,79 @@
+"""Any restoration network that the spandrel library recognises from its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.checkpoints import DAMAGED, OURS, read_weights
+from jdrl_lightning.errors import UserError
+
+__all__ = ["spandrel"]
+
+
+def spandrel(path: str | None = None, extra_arches: bool = False) -> Backbone:
+    """The network whose weights a file holds, with those weights, to go on training or to restore with.
+
+    Architecture and sizes are read off the tensors' names and shapes; no code in the file is run. The network is the
+    plain module, without the rounding, clamping and ``no_grad`` of spandrel's own wrapper. It is tried on one small
+    image, because some networks want more than an image or give back something else.
+
+    Args:
+        path: PyTorch or safetensors file with published weights, or a checkpoint of ours made with this backbone.
+        extra_arches: know the networks of ``spandrel_extra_arches`` too, which are for non-commercial use only.
+
+    Raises:
+        UserError: a package is missing; the file is missing, unreadable or unknown to spandrel; or its network does not
+            make an RGB image of the same size from an RGB image of any size.
+    """
+    if not path:
+        raise UserError("backbone.path is not set: give a file of weights, backbone.path=<file>")
+    descriptor = _recognise(read_weights(Path(path)), path, extra_arches)
+    name = descriptor.architecture.name
+    if descriptor.scale != 1 or (descriptor.input_channels, descriptor.output_channels) != (3, 3):
+        does = f"{descriptor.input_channels} channels to {descriptor.output_channels} at {descriptor.scale}× the size"
+        raise UserError(f"weights {path}: {name} maps {does}; needed are 3 to 3 at 1×")
+    size = descriptor.size_requirements
+    if size.square:
+        raise UserError(f"weights {path}: {name} takes square images only")
+    divisor = -(-max(size.minimum, 1) // size.multiple_of) * size.multiple_of  # its multiples are large enough, too
+    extra = type(descriptor.model).__module__.startswith("spandrel_extra_arches.")
+    licence = f"published weights of {name}: " + ("for non-commercial use only" if extra else "their authors' terms")
+    backbone = Backbone(descriptor.model, divisor=divisor, licence=licence, name=f"spandrel:{name}")
+    try:
+        with torch.no_grad():
+            backbone.eval()(torch.full((1, 3, divisor, divisor), 0.5))
+    except Exception as error:  # whatever a network of others raises
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"weights {path}: {name} does not make an image from an image alone ({reason})") from error
+    return backbone.train().requires_grad_()
+
+
+def _recognise(content: Any, path: str, extra_arches: bool) -> Any:
+    """spandrel's descriptor of the network in ``content``, on the CPU."""
+    try:
+        from spandrel import MAIN_REGISTRY, ModelLoader, UnsupportedModelError
+    except ImportError as error:
+        raise UserError("backbone 'spandrel' needs a package: pip install 'jdrl_lightning[spandrel]'") from error
+    registry = MAIN_REGISTRY.copy()
+    if extra_arches:
+        try:
+            from spandrel_extra_arches import EXTRA_REGISTRY
+        except ImportError as error:
+            raise UserError("backbone.extra_arches needs a package: pip install spandrel_extra_arches") from error
+        registry.add(*EXTRA_REGISTRY, ignore_duplicates=True)
+    if not isinstance(content, Mapping):
+        raise UserError(f"weights {path} hold no state dict")
+    inner = content.get("state_dict")
+    ours = {key.removeprefix(OURS): value for key, value in (inner or {}).items() if key.startswith(OURS)}
+    try:
+        return ModelLoader("cpu", registry).load_from_state_dict(ours or dict(content))
+    except UnsupportedModelError as error:
+        hint = "" if extra_arches else "; backbone.extra_arches=true adds networks for non-commercial use"
+        raise UserError(f"weights {path} are of no network that spandrel knows{hint}") from error
+    except DAMAGED as error:
+        raise UserError(f"weights {path} do not fit the network that spandrel takes them for: damaged?") from error
