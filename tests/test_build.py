@@ -36,6 +36,22 @@ def test_a_checkpoint_alone_gives_back_the_network(checkpoint: Path) -> None:
     torch.testing.assert_close(again(blurry), restored)
 
 
+def test_the_files_of_the_training_are_not_needed(checkpoint: Path, train: Callable[..., Path], tmp_path: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["jdrl_lightning"]["config"]["objective"]["flow"] = {"name": "pwcnet", "weights": "elsewhere.pth"}
+
+    module = build.from_checkpoint(altered(checkpoint, change))
+    assert module(torch.rand(1, 3, 16, 16)).shape == (1, 3, 16, 16)
+    assert module.config["objective"]["flow"] == {"name": "pwcnet", "weights": "elsewhere.pth"}
+    with pytest.raises(UserError, match=r"elsewhere\.pth do not exist"):
+        module.objective.flow(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 16))
+
+    settings = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "callbacks.best=null")
+    started = train(tmp_path / "second", f"objective.reblur.weights={checkpoint}", *settings) / "checkpoints/last.ckpt"
+    checkpoint.unlink()
+    assert build.from_checkpoint(started).config["objective"]["reblur"].get("weights") is None
+
+
 @pytest.mark.parametrize(
     "target",
     ["pathlib.Path.unlink", "urllib.request.urlretrieve", "os.remove", "lightning.pytorch.Trainer", "torch.load"],

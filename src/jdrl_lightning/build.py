@@ -3,46 +3,60 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 
-from jdrl_lightning import backbones, data, objectives
+from jdrl_lightning import backbones, data, flow, objectives
 from jdrl_lightning.backbones.checkpoints import read_weights
 from jdrl_lightning.config import IDENTITY, config_hash
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.flow.base import Unavailable
 from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
 
 __all__ = ["datamodule", "from_checkpoint", "module", "parts", "read_checkpoint"]
 
-# A checkpoint's config is untrusted: Hydra's own block list is best-effort, so only these may be called.
-_TRUSTED = ("jdrl_lightning.", "torch.optim.")
-_TRUSTED_TRAINING = (*_TRUSTED, "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
+# A checkpoint's config is untrusted: Hydra's own block list is best-effort, so only what is defined here may be called.
+_TRUSTED = ("jdrl_lightning.rates.", "torch.optim.")
+_TRUSTED_TRAINING = ("jdrl_lightning.callbacks.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
 
 _LOADING = ("crop", "crop_rule", "batch_size", "repeat", "augment", "shuffle", "num_workers")
 
 
-def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED, **kwargs: Any) -> Any:
-    """``hydra.utils.instantiate`` for targets that begin with one of ``allowed``."""
-    for target in _targets(config):
-        if not isinstance(target, str) or not target.startswith(allowed) or ".." in target:
+def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> Any:
+    """``hydra.utils.instantiate`` for targets that are defined in one of the ``allowed`` modules."""
+    for key, value in _strings(config):
+        if key == "_target_" and not (value.startswith(allowed) and _defined_in(value).startswith(allowed)):
             raise UserError(
-                f"the config's _target_ {target!r} is refused; allowed: {', '.join(p + '*' for p in allowed)}"
+                f"the config's _target_ {value!r} is refused; allowed: {', '.join(p + '*' for p in allowed)}"
             )
-    return instantiate(config, **kwargs)
+        if "${" in value:  # configs come here resolved; what this would become could not be checked
+            raise UserError(f"the config's {key}={value!r} is refused: an interpolation has no place here")
+    return instantiate(config)
 
 
-def _targets(config: Any) -> list[Any]:
+def _strings(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every value that is not a container, as a string, with the key that it stands under."""
     if isinstance(config, Mapping):
-        own = [config["_target_"]] if "_target_" in config else []
-        return own + [target for value in config.values() for target in _targets(value)]
-    if isinstance(config, list | tuple):
-        return [target for value in config for target in _targets(value)]
-    return []
+        for name, value in config.items():
+            yield from _strings(value, str(name))
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _strings(value, key)
+    else:
+        yield key, str(config)
+
+
+def _defined_in(target: str) -> str:
+    """The module of a class or function, with a dot; what it imports (``jdrl_lightning.files.os``) is elsewhere."""
+    try:
+        return f"{getattr(get_object(target), '__module__', None)}."
+    except Exception as error:
+        raise UserError(f"the config's _target_ {target!r} does not exist") from error
 
 
 def module(config: Mapping[str, Any]) -> DeblurringModule:
@@ -55,8 +69,14 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
     objective = objectives.create(**config["objective"])
     optim = {name: _instantiate(part) for name, part in config["optim"].items()}
     kept = {key: config[key] for key in IDENTITY if key in config} | {"hash": config_hash(dict(config))}
-    kept["backbone"] = settings  # without the path of its first weights: a checkpoint holds its own
+    kept |= {"backbone": _without_files(settings), "objective": _without_files(config["objective"], ("reblur",))}
     return DeblurringModule(backbone, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept)
+
+
+def _without_files(settings: Mapping[str, Any], parts: tuple[str, ...] = ()) -> dict[str, Any]:
+    """``settings`` and their ``parts`` without the files of first weights: a checkpoint holds its own."""
+    kept = {k: v for k, v in settings.items() if not (k.endswith("weights") and isinstance(v, str))}
+    return kept | {part: _without_files(kept[part]) for part in parts if isinstance(kept.get(part), Mapping)}
 
 
 def datamodule(config: Mapping[str, Any]) -> Any:
@@ -98,14 +118,29 @@ def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:
         UserError: see :func:`read_checkpoint`; or its stored config asks for something that is not ours.
     """
     checkpoint = read_checkpoint(path)
+    stored = checkpoint[CHECKPOINT_KEY]["config"]
     try:
-        built = module(checkpoint[CHECKPOINT_KEY]["config"])
+        built = module(_from_here(stored, path))
         built.load_state_dict(checkpoint["state_dict"])
+        built.config = stored
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except RuntimeError as error:
         raise UserError(f"{path}: its weights do not fit its config ({str(error).splitlines()[0]})") from error
     return built.eval()
+
+
+def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """``config`` for a machine that has the checkpoint at ``path`` and none of the other files of the training."""
+    backbone, objective = dict(config["backbone"]), dict(config["objective"])
+    if "path" in backbone:  # a network that is recognised by its weights
+        backbone["path"] = str(path)
+    if isinstance(objective.get("flow"), Mapping):
+        try:
+            objective["flow"] = flow.create(**objective["flow"])
+        except UserError as error:  # restoring needs no flow; training does, and then says so
+            objective["flow"] = Unavailable(str(error))
+    return {**config, "backbone": backbone, "objective": objective}
 
 
 def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.metadata import entry_points
+import logging
+from importlib import resources
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,11 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from jdrl_lightning.registry import distribution
+
 __all__ = ["CONF", "IDENTITY", "config_hash", "plain", "register"]
+
+log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).parent
 _PACKAGED = _PACKAGE / "conf"
@@ -25,11 +31,31 @@ IDENTITY = ("backbone", "objective", "flow", "data", "optim", "seed")
 
 
 class _PluginConfigs(SearchPathPlugin):
-    """Installed packages add their yaml through the entry-point group ``jdrl_lightning.conf``: ``pkg://their.conf``."""
+    """Installed packages add their yaml through the entry-point group ``jdrl_lightning.conf``: ``pkg://their.conf``.
+
+    Ours comes first, so that a plug-in cannot replace an option of ours. A package that cannot be used is left out with
+    a warning: Hydra would end every command of ours with its error.
+    """
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for entry in entry_points(group="jdrl_lightning.conf"):
-            search_path.append(provider=entry.name, path=f"pkg://{entry.value}")
+            wrong = _problem(entry)
+            if wrong is None:
+                search_path.append(provider=distribution(entry), path=f"pkg://{entry.value}")
+            else:
+                log.warning(
+                    "plug-in %s: its configuration %s is left out (%s)", distribution(entry), entry.value, wrong
+                )
+
+
+def _problem(entry: EntryPoint) -> str | None:
+    """Why Hydra cannot read the configuration package of ``entry``; None: it can."""
+    try:
+        if (resources.files(entry.value) / "__init__.py").is_file():
+            return None
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return "it has no __init__.py"
 
 
 def register() -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from jdrl_lightning.errors import UserError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "distribution"]
+
+log = logging.getLogger(__name__)
+
+
+def distribution(entry: EntryPoint) -> str:
+    """The installed package that an entry point comes from, as pip calls it."""
+    return entry.dist.name if entry.dist is not None else f"of {entry.value}"
 
 
 class Registry:
     """A table ``name -> "module:attribute"``, widened by the entry points of installed packages.
+
+    Our own names cannot be taken by others. A plug-in that cannot be imported is named in a warning, and only those who
+    asked for it are concerned.
 
     Args:
         kind: what the names stand for, in the singular, for error messages (``"backbone"``).
@@ -26,21 +37,40 @@ class Registry:
         self._targets = targets
 
     def names(self) -> list[str]:
-        """All known names, ours first, then those of installed plug-ins."""
-        return [*self._targets, *sorted(e.name for e in entry_points(group=self.group) if e.name not in self._targets)]
+        """All known names, ours first, then those of installed plug-ins; none of them is imported."""
+        return [*self._targets, *sorted({entry.name for entry in self._plugins()})]
 
     def load(self, name: str) -> Any:
         """The class or factory behind ``name``.
 
         Raises:
-            UserError: the name is unknown; the message lists those that are.
+            UserError: the name is unknown, and the message lists those that are; or its plug-in is broken.
         """
         if name in self._targets:
             module, attribute = self._targets[name].split(":")
             return getattr(import_module(module), attribute)
-        for entry in entry_points(group=self.group, name=name):
-            return entry.load()
+        entries = [entry for entry in self._plugins() if entry.name == name]
+        for entry in entries:
+            try:
+                return entry.load()
+            except Exception as error:
+                told = f"{type(error).__name__}: {error}".splitlines()[0]
+                log.warning("plug-in %s: its %s %r cannot be loaded (%s)", distribution(entry), self.kind, name, told)
+        if entries:
+            broken = ", ".join(distribution(entry) for entry in entries)
+            raise UserError(
+                f"{self.kind} {name!r} comes from {broken}, which cannot be loaded ({told}): repair or remove it"
+            )
         raise UserError(f"unknown {self.kind} {name!r}; known: {', '.join(self.names())}")
+
+    def _plugins(self) -> list[EntryPoint]:
+        entries = list(entry_points(group=self.group))
+        for entry in entries:
+            if entry.name in self._targets:
+                log.warning(
+                    "plug-in %s: the %s %r is ours, theirs is ignored", distribution(entry), self.kind, entry.name
+                )
+        return [entry for entry in entries if entry.name not in self._targets]
 
     def create(self, name: str, **kwargs: Any) -> Any:
         """Build ``name`` with ``kwargs``.

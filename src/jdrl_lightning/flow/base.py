@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["FlowEstimator"]
+from jdrl_lightning.errors import UserError
+
+__all__ = ["FlowEstimator", "Unavailable"]
 
 
 class FlowEstimator:
@@ -47,3 +49,17 @@ class FlowEstimator:
     def __deepcopy__(self, memo: dict[int, Any]) -> FlowEstimator:
         """Itself: a frozen thing needs no second copy in a model average."""
         return self
+
+
+class Unavailable(FlowEstimator):
+    """Stands for an estimator that could not be made, and says why when it is called.
+
+    Args:
+        reason: one line.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+        raise UserError(self.reason)

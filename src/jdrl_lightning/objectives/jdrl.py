@@ -19,6 +19,7 @@ from jdrl_lightning.losses.edge import edge_loss
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.reblur.weights import load_reblur_weights
 from jdrl_lightning.types import Losses, Pair, Restored
 
 __all__ = ["JDRL"]
@@ -37,7 +38,8 @@ class JDRL(Objective):
 
     Args:
         flow: estimator, ``flow(first, second)`` with ``warp(second, flow) ≈ first``, or its name and settings.
-        reblur: the reblurring network, its settings, or None if no stage has the term.
+        reblur: the reblurring network, its settings (with ``weights``, a file to start from), or None if no stage has
+            the term.
         schedule: ``paper``, ``official``, a list of stages, or a :class:`Schedule`.
         lam: λ of the calibration mask, Eq. 4, in (0, 1).
         alpha: α of Eq. 1, weight of ``reblur`` in the two named schedules.
@@ -94,7 +96,7 @@ class JDRL(Objective):
         if "reblur" in self.schedule.terms and reblur is None:
             raise UserError("the schedule has a reblur term but objective.reblur is null: give the network's settings")
         self.flow: FlowEstimator = create_flow(**flow) if isinstance(flow, Mapping) else flow
-        self.reblur = ReblurNet(**reblur) if isinstance(reblur, Mapping) else reblur
+        self.reblur = _reblur_net(**reblur) if isinstance(reblur, Mapping) else reblur
         if "reblur" not in self.schedule.terms:
             self.reblur = None  # never trained, so neither built into checkpoints nor shown to DDP
         self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
@@ -103,9 +105,11 @@ class JDRL(Objective):
 
     @property
     def find_unused_parameters(self) -> bool:
-        """True if a stage freezes the backbone or leaves the reblurring network idle."""
-        idle = self.reblur is not None and any("reblur" not in stage.weights for stage in self.schedule.stages)
-        return idle or super().find_unused_parameters
+        """True if a stage leaves the backbone or the reblurring network without gradient."""
+        stages = self.schedule.stages
+        idle = self.reblur is not None and any("reblur" not in stage.weights for stage in stages)
+        stopped = any(stage.detach_reblur and set(stage.weights) == {"reblur"} for stage in stages)
+        return idle or stopped or super().find_unused_parameters
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """Compute the stage's terms; ``maps`` holds what was computed on the way."""
@@ -175,3 +179,10 @@ class JDRL(Objective):
     @staticmethod
     def _sum(losses: Sequence[Tensor]) -> Tensor:
         return sum(losses[1:], start=losses[0])
+
+
+def _reblur_net(weights: str | None = None, **settings: Any) -> ReblurNet:
+    network = ReblurNet(**settings)
+    if weights:
+        load_reblur_weights(network, weights)
+    return network
