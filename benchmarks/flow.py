@@ -1,4 +1,6 @@
-"""End-point error and time of a flow estimator: ``python benchmarks/flow.py [--flow NAME] [--warps 2] [--output FILE]``
+"""End-point error and time of flow estimators: ``python benchmarks/flow.py [--flow NAME …] [--output FILE]``
+
+An estimator's settings follow its name: ``--flow gauss_newton dis raft_small,weights=FILE,iterations=20``.
 
 Photographs of scikit-image, 256×256 crops (content enters and leaves the frame): zoom ±3 %, shift ±8 px per axis and a
 smooth non-rigid part of .3 to 1.5 px; the first image may be blurred by a disc (``varying``: radius 0 to 6 px over the
@@ -10,6 +12,8 @@ frame is the photograph's own, except at its edges, where it is mirrored. Time: 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import platform
 import statistics
 import sys
@@ -114,10 +118,17 @@ def milliseconds(estimator: FlowEstimator, blur: float | None, repeats: int) -> 
     return statistics.median(taken)
 
 
+def estimator(wish: str) -> FlowEstimator:
+    """``name`` or ``name,setting=value,…``; a value of digits is a number."""
+    name, *settings = wish.split(",")
+    pairs = (setting.split("=", 1) for setting in settings)
+    return flows.create(name, **{key: int(value) if value.isdigit() else value for key, value in pairs})
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Print the table, one line a blur level; write it if asked."""
+    """Print the table, a line for each blur level and estimator; write it if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flow", default="gauss_newton", choices=flows.names())
+    parser.add_argument("--flow", nargs="+", default=["gauss_newton"], help=f"of {', '.join(flows.names())}")
     parser.add_argument("--warps", type=int, default=2, help="warps of each photograph")
     parser.add_argument("--photos", nargs="+", default=PHOTOS, choices=PHOTOS)
     parser.add_argument("--seed", type=int, default=1000)
@@ -126,31 +137,37 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args(arguments)
     torch.set_num_threads(given.threads)
-    estimator = flows.create(given.flow)
+    if importlib.util.find_spec("cv2"):
+        importlib.import_module("cv2").setNumThreads(given.threads)
+    estimators = {wish: estimator(wish) for wish in given.flow}
     lines = [
         f"`python benchmarks/flow.py {' '.join(sys.argv[1:] if arguments is None else arguments)}".rstrip() + "`",
         "",
-        f"{given.flow}, {given.warps * len(given.photos)} pairs a line, {SIZE}×{SIZE}; "
+        f"{given.warps * len(given.photos)} pairs a line, {SIZE}×{SIZE}; "
         f"Python {platform.python_version()}, torch {torch.__version__}, scikit-image {skimage.__version__}, "
         f"threads: {given.threads}.",
         "",
-        "| first image | median, px | 95th percentile, px | worst pair's mean, px | ms for 4×3×128×128 |",
-        "|---|---:|---:|---:|---:|",
+        "| first image | estimator | median, px | 95th percentile, px | worst pair's mean, px | ms for 4×3×128×128 |",
+        "|---|---|---:|---:|---:|---:|",
     ]
     for label, blur in BLURS.items():
-        pooled, means = [], []
+        pooled: dict[str, list[Tensor]] = {wish: [] for wish in estimators}
+        means: dict[str, list[tuple[float, str]]] = {wish: [] for wish in estimators}
         for number in range(given.warps):
             for index, name in enumerate(given.photos):
                 first, second, truth = rendered(name, blur, given.seed + 100 * number + index)
-                found = errors(estimator(first, second), truth)
-                pooled.append(found[::7])
-                means.append((float(found.mean()), name))
-        every = torch.cat(pooled)
-        worst, name = max(means)
-        spent = milliseconds(estimator, blur, given.repeats)
-        lines.append(
-            f"| {label} | {every.median():.3f} | {every.quantile(0.95):.2f} | {worst:.2f} ({name}) | {spent:.0f} |"
-        )
+                for wish, estimate in estimators.items():
+                    found = errors(estimate(first, second), truth)
+                    pooled[wish].append(found[::7])
+                    means[wish].append((float(found.mean()), name))
+        for wish, estimate in estimators.items():
+            every = torch.cat(pooled[wish])
+            worst, name = max(means[wish])
+            spent = milliseconds(estimate, blur, given.repeats)
+            lines.append(
+                f"| {label} | {wish} | {every.median():.3f} | {every.quantile(0.95):.2f} | {worst:.2f} ({name}) "
+                f"| {spent:.0f} |"
+            )
     table = "\n".join(lines)
     print(table)
     if given.output:

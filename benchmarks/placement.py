@@ -29,7 +29,7 @@ from jdrl_lightning.reblur.network import ReblurNet
 ALPHAS = (0.0, 0.25, 0.5, 1.0)
 ANCHORS = ("none", "affine")
 CROP, BATCH = 64, 2
-STEPS = {"in place": 300, "displaced": 150, "(a)": 120, "(b)": 240}
+STEPS = {"in place": 300, "displaced": 150, "(a)": 240, "(b)": 240}
 RATE = 5e-4
 
 

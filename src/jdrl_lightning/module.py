@@ -27,10 +27,10 @@ def paper_adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
 
 
 class DeblurringModule(L.LightningModule):
-    """Trains ``backbone`` for ``objective``; both networks' parameters share one optimiser.
+    """Trains ``backbone`` for ``objective``; all networks' parameters share one optimiser.
 
     Args:
-        backbone: ``backbone(blurry) -> Restored``.
+        backbone: ``backbone(blurry) -> Restored``; may have heads for training, see :meth:`Backbone.auxiliary`.
         objective: ``objective(restored, pair, stage) -> Losses``; its schedule says which stage an epoch belongs to.
         optimizer: parameters in, optimiser out.
         scheduler: factor on the learning rate as a function of the epoch; the stage's ``lr_scale`` multiplies it.
@@ -50,6 +50,8 @@ class DeblurringModule(L.LightningModule):
         super().__init__()
         self.backbone = backbone
         self.objective = objective
+        make_heads = getattr(backbone, "auxiliary", None)
+        self.auxiliary: nn.Module | None = make_heads() if make_heads else None
         self._optimizer, self._scheduler = optimizer, scheduler
         self.seed = seed
         self.config = config or {}
@@ -75,13 +77,17 @@ class DeblurringModule(L.LightningModule):
         self.backbone.train("backbone" not in stage.frozen)
         restored = self.backbone(batch.blurry)
         losses = self.objective(restored, batch, stage)
+        total, terms = losses.total, losses.terms
+        if self.auxiliary is not None and "backbone" not in stage.frozen:
+            extra = self.auxiliary(self.backbone, restored, batch)
+            total, terms = total + sum(extra.values()), terms | extra
         size = len(batch.blurry)
-        self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
-        self.log_dict({f"train/loss/{name}": term for name, term in losses.terms.items()}, batch_size=size)
+        self.log("train/loss", total, prog_bar=True, batch_size=size)
+        self.log_dict({f"train/loss/{name}": term for name, term in terms.items()}, batch_size=size)
         if "mask" in losses.maps:
             self.log("train/kept", losses.maps["mask"].mean(), batch_size=size)
             self.log("train/flow_px", losses.maps["flow"].norm(dim=1).mean(), batch_size=size)
-        return {"loss": losses.total, "restored": restored.images[0].detach(), "maps": losses.maps}
+        return {"loss": total, "restored": restored.images[0].detach(), "maps": losses.maps}
 
     def validation_step(self, batch: Pair, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """The restored images; what they are worth is measured by callbacks."""

@@ -40,9 +40,9 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         elif run_dir not in checkpoint.parents:
             config, run_dir = _move_into(config, run_dir, checkpoint.parents[1])
     clear_temporaries(run_dir)
+    module = build.module(config)  # before the data, which may take minutes to render or to check
     data = build.datamodule(config)
     data.setup("fit")
-    module = build.module(config)
     if checkpoint:
         build.check_fit(module, checkpoint)
         log.info("going on from %s", checkpoint)

@@ -157,6 +157,7 @@ def test_the_benchmark_prints_its_table(recipe: ModuleType, tmp_path: Path, caps
     arguments = [
         "--flow",
         "none",
+        "gauss_newton,dense=0",
         "--warps",
         "1",
         "--repeats",
@@ -172,8 +173,11 @@ def test_the_benchmark_prints_its_table(recipe: ModuleType, tmp_path: Path, caps
     assert f"python benchmarks/flow.py {' '.join(arguments)}" in text
     assert f"torch {torch.__version__}" in text
     rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")]
-    assert [row[0].strip() for row in rows] == ["first image", *recipe.BLURS]
-    assert all(float(row[1]) > 2 for row in rows[1:])  # no motion is not the answer
+    assert [row[0].strip() for row in rows] == ["first image", *(blur for blur in recipe.BLURS for _ in range(2))]
+    for still, affine in zip(rows[1::2], rows[2::2], strict=True):
+        assert (still[1].strip(), affine[1].strip()) == ("none", "gauss_newton,dense=0")
+        assert float(still[2]) > 2  # no motion is not the answer
+        assert float(affine[2]) < 1
 
 
 def test_it_is_the_default(photo: Tensor) -> None:

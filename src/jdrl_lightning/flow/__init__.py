@@ -8,6 +8,11 @@ _registry = Registry(
     "flow estimator",
     {
         "gauss_newton": "jdrl_lightning.flow.gauss_newton:GaussNewton",
+        "pwcnet": "jdrl_lightning.flow.pwcnet:PWCNetFlow",
+        "raft_small": "jdrl_lightning.flow.raft:raft_small",
+        "raft_large": "jdrl_lightning.flow.raft:raft_large",
+        "dis": "jdrl_lightning.flow.dis:DIS",
+        "ptlflow": "jdrl_lightning.flow.ptlflow:PTLFlow",
         "oracle": "jdrl_lightning.flow.oracle:Oracle",
         "none": "jdrl_lightning.flow.oracle:Zero",
     },

@@ -58,10 +58,10 @@ class GaussNewton(FlowEstimator):
         return flow.clamp(-limit, limit)
 
 
-def grey(image: Tensor) -> Tensor:
-    """BT.601 luminance of ``(B, 3, H, W)`` RGB, smoothed with σ = 1.5: ``(B, 1, H, W)``."""
+def grey(image: Tensor, sigma_px: float = PRESMOOTH_PX) -> Tensor:
+    """BT.601 luminance of ``(B, 3, H, W)`` RGB, smoothed by a Gaussian: ``(B, 1, H, W)``."""
     luminance = (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    return smooth(luminance, PRESMOOTH_PX)
+    return smooth(luminance, sigma_px)
 
 
 def pyramid(image: Tensor) -> list[Tensor]:

@@ -1,0 +1,76 @@
+"""What IFAN has in training only: a head that makes reblurring filters of the deblurring ones, and a disparity loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from jdrl_lightning.backbones.adaptive import TAPS, iterative_adaptive_convolution, step_filters
+from jdrl_lightning.backbones.base import Backbone, pad_to_multiple
+from jdrl_lightning.backbones.ifan_blocks import ResidualBlocks, conv, initialise
+from jdrl_lightning.flow.warp import warp
+from jdrl_lightning.types import Pair, Restored
+
+if TYPE_CHECKING:
+    from jdrl_lightning.backbones.ifan import IFAN
+
+__all__ = ["IFANHeads"]
+
+SCALE = 8  # the filters live at an eighth of the size
+
+
+class IFANHeads(nn.Module):
+    """IFAN's two losses beside the image's, at an eighth of the size; follows :meth:`Backbone.auxiliary`.
+
+    ``filter_reblur``: a network turns the predicted deblurring filters into ones for three colours, and these, applied
+    to the sharp image, must give the blurry one. ``disparity``, if there are dual-pixel views: the right view, moved
+    sideways by the disparity predicted from it (pixels of the small image), must be the left one.
+
+    The published training has pairs in place. Where ours are not, the reblurring filters have to shift as well as
+    blur; at an eighth of the size that is little.
+
+    Args:
+        n_filters, shared_kernel_bug: as of :class:`~jdrl_lightning.backbones.ifan.IFAN`.
+        channels: of the features that the deblurring filters are for.
+
+    Source: Lee et al., CVPR 2021 (defocus disparity estimation, reblurring); sizes as in the published code.
+    """
+
+    def __init__(self, n_filters: int, channels: int, shared_kernel_bug: bool) -> None:
+        super().__init__()
+        self.n_filters, self.shared_kernel_bug = n_filters, shared_kernel_bug
+        per_colour = n_filters * (2 * TAPS + 1)
+        self.reblur = nn.Sequential(
+            conv(per_colour * channels, channels),
+            ResidualBlocks(channels, 2),
+            ResidualBlocks(channels, 2),
+            nn.Conv2d(channels, per_colour * 3, 3, padding=1),
+        )
+        initialise(self)
+
+    def forward(self, backbone: Backbone, restored: Restored, pair: Pair) -> dict[str, Tensor]:
+        """Unweighted scalars ``filter_reblur`` and, of pairs with ``left`` and ``right``, ``disparity``.
+
+        Args:
+            backbone: IFAN, in training mode; only the disparity asks it again.
+            restored: what it made of ``pair.blurry``; its ``aux["filters"]`` is used.
+            pair: float RGB in [0, 1].
+        """
+        steps = step_filters(self.reblur(restored.aux["filters"]), self.n_filters)
+        sharp = pad_to_multiple(pair.sharp, SCALE)[..., ::SCALE, ::SCALE]  # "nearest", as published
+        reblurred = sharp + iterative_adaptive_convolution(sharp, steps, self.shared_kernel_bug, last_activation=False)
+        losses = {"filter_reblur": F.mse_loss(reblurred, _small(pair.blurry))}
+        if "left" in pair.extras and "right" in pair.extras:
+            left, right = pair.extras["left"], pair.extras["right"]
+            network = cast("IFAN", backbone.network)
+            sideways = network.estimate_disparity(pad_to_multiple(right, SCALE))
+            flow = torch.cat([sideways, torch.zeros_like(sideways)], dim=1)
+            losses["disparity"] = F.mse_loss(warp(_small(right), flow, padding="zeros"), _small(left))
+        return losses
+
+
+def _small(image: Tensor) -> Tensor:
+    return F.avg_pool2d(pad_to_multiple(image, SCALE), SCALE)

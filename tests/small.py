@@ -1,0 +1,38 @@
+"""Every part of ours in a size that tests can afford."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jdrl_lightning import backbones
+
+BACKBONES: dict[str, dict[str, Any]] = {
+    "unet": {"width": 4, "dropout": 0.0},
+    "dpdnet": {"width": 4, "dropout": 0.0},
+    "mprnet": {"n_feat": 8, "scale_unetfeats": 4, "scale_orsnetfeats": 4, "num_cab": 1},
+    "ifan": {"n_filters": 2, "width": 4},
+    "dmphn": {"width": 4},
+    "kpac": {"width": 4},
+    "drbnet": {"width": 4},
+    "restormer": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
+    "nafnet": {"width": 4, "enc_blk_nums": [1, 1, 1, 1]},
+    "timm_unet": {"encoder": "mobilenetv3_small_050", "width": 4},
+}
+
+
+def backbone_settings(name: str, folder: Path) -> dict[str, Any]:
+    """Settings of ``backbones.create(name, **settings)``; spandrel reads its network off a file, made in ``folder``."""
+    if name != "spandrel":
+        return BACKBONES[name]
+    file = folder / "small_nafnet.pth"
+    if not file.exists():
+        torch.save({"params": backbones.create("nafnet", **BACKBONES["nafnet"]).network.state_dict()}, file)
+    return {"path": str(file)}
+
+
+def flow_settings(name: str) -> dict[str, Any]:
+    """Settings of ``flow.create(name, **settings)``."""
+    return {"weights": "random"} if name in ("pwcnet", "raft_small", "raft_large") else {}
