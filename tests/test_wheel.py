@@ -10,6 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from torch import Tensor
+
+from jdrl_lightning.data.images import read_image, write_image
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,13 +46,13 @@ def test_the_wheel_holds_the_configuration_and_uses_it(installed: Path, tmp_path
     assert (installed / "jdrl_lightning" / "conf" / "train.yaml").is_file()
     where = run(installed, tmp_path, "-c", "from jdrl_lightning.config import CONF; print(CONF)")
     assert where.stdout.strip() == str(installed / "jdrl_lightning" / "conf")
-    for name in ("train", "evaluate", "predict"):
+    for name in ("train", "evaluate", "predict", "doctor"):
         shown = run(installed, tmp_path, "-m", f"jdrl_lightning.{name}", "--help")
         assert shown.returncode == 0, shown.stderr
         assert "Override anything" in shown.stdout
 
 
-def test_the_wheel_trains(installed: Path, tmp_path: Path) -> None:
+def test_the_wheel_trains_measures_and_restores(installed: Path, photo: Tensor, tmp_path: Path) -> None:
     small = (
         "data=leaves",
         "data.frame=64",
@@ -62,4 +65,15 @@ def test_the_wheel_trains(installed: Path, tmp_path: Path) -> None:
         installed, tmp_path, "-m", "jdrl_lightning.train", *small, "data.frames_per_photo={train:1,val:1,test:1}"
     )
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("outputs/default/*/summary.json"))) == 1
+    (summary,) = tmp_path.glob("outputs/default/*/summary.json")
+    checkpoint = f"ckpt_path={summary.parent / 'checkpoints' / 'last.ckpt'}"
+
+    done = run(installed, tmp_path, "-m", "jdrl_lightning.evaluate", checkpoint, "split=val", "output=measured")
+    assert done.returncode == 0, done.stderr
+    assert "| restored |" in (tmp_path / "measured" / "table.md").read_text()
+
+    write_image(tmp_path / "photo.png", photo[:, :40, :50].contiguous())
+    where = ("input=photo.png", "output=restored", "tile=32", "overlap=8")
+    done = run(installed, tmp_path, "-m", "jdrl_lightning.predict", checkpoint, *where)
+    assert done.returncode == 0, done.stderr
+    assert read_image(tmp_path / "restored" / "photo.png").shape == (3, 40, 50)
