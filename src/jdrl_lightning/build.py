@@ -24,11 +24,17 @@ __all__ = ["datamodule", "from_checkpoint", "module", "parts", "read_checkpoint"
 _TRUSTED = ("jdrl_lightning.rates.", "torch.optim.")
 _TRUSTED_TRAINING = ("jdrl_lightning.callbacks.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
 
-_LOADING = ("crop", "crop_rule", "batch_size", "repeat", "augment", "shuffle", "num_workers")
+_LOADING = ("crop", "crop_rule", "batch_size", "repeat", "augment", "recolor", "shuffle", "num_workers")
 
 
 def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> Any:
     """``hydra.utils.instantiate`` for targets that are defined in one of the ``allowed`` modules."""
+    _check(config, allowed)
+    return instantiate(config)
+
+
+def _check(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> None:
+    """Refuse a config that could call anything that is not ``allowed``, wherever in it that stands."""
     for key, value in _strings(config):
         if key == "_target_" and not (value.startswith(allowed) and _defined_in(value).startswith(allowed)):
             raise UserError(
@@ -36,7 +42,6 @@ def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> Any:
             )
         if "${" in value:  # configs come here resolved; what this would become could not be checked
             raise UserError(f"the config's {key}={value!r} is refused: an interpolation has no place here")
-    return instantiate(config)
 
 
 def _strings(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -99,7 +104,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint of ours without running anything in it.
 
     Raises:
-        UserError: the file is missing, truncated, holds pickled code, or was not written by a training of ours.
+        UserError: the file is missing, truncated, holds pickled code, was not written by a training of ours, or its
+            stored config names something to call that is not ours.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; give ckpt_path=<run folder>/checkpoints/last.ckpt")
@@ -108,6 +114,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise UserError(
             f"{path}: not a checkpoint of jdrl_lightning; load official weights with backbone.weights=<file>"
         )
+    try:
+        _check(checkpoint[CHECKPOINT_KEY])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     return checkpoint
 
 
@@ -137,7 +147,7 @@ def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[
         backbone["path"] = str(path)
     if isinstance(objective.get("flow"), Mapping):
         try:
-            objective["flow"] = flow.create(**objective["flow"])
+            flow.create(**objective["flow"])
         except UserError as error:  # restoring needs no flow; training does, and then says so
             objective["flow"] = Unavailable(str(error))
     return {**config, "backbone": backbone, "objective": objective}

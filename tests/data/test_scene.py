@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from jdrl_lightning.data.srgb import linear, srgb
 from jdrl_lightning.data.synthetic.box import Box
-from jdrl_lightning.data.synthetic.scene import Layer, canvas, draw_scene, linear, srgb
+from jdrl_lightning.data.synthetic.scene import Layer, canvas, draw_scene
 
 EXTENT = Box.centred(160, 200)
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jdrl_lightning.data.recolor import recolor
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
@@ -55,9 +56,16 @@ def quarter_turn(pair: Pair, k: int) -> Pair:
 
 
 def augment(
-    pair: Pair, crop_size: int, seed: int, epoch: int, index: int, turn: bool = True, rule: str = "uniform"
+    pair: Pair,
+    crop_size: int,
+    seed: int,
+    epoch: int,
+    index: int,
+    turn: bool = True,
+    rule: str = "uniform",
+    colors: bool = False,
 ) -> Pair:
-    """A random square crop and, with ``turn``, one of the square's eight flips and turns.
+    """A random square crop; with ``turn`` one of the square's eight flips and turns, with ``colors`` another exposure.
 
     Args:
         pair: a single sample (no batch dimension), of any integer or float type.
@@ -66,6 +74,7 @@ def augment(
         turn: False crops only; the crop is the same.
         rule: ``uniform``: anywhere; ``official``: the published code's draw, whose offsets reach only half as far as
             they could, so that of a 512 px patch the last rows and columns are never seen by a 256 px crop.
+        colors: also draw an exposure and an order of the colours, see :func:`recolor`.
 
     Raises:
         UserError: the picture is smaller than the crop.
@@ -80,12 +89,12 @@ def augment(
     else:
         top, left = int(rng.integers(rows + 1)), int(rng.integers(columns + 1))
     pair = crop(pair, top, left, crop_size, crop_size)
-    if not turn:
-        return pair
-    mirrored, k = bool(rng.integers(2)), int(rng.integers(4))
-    if "left" in pair.extras:
-        k -= k % 2
-    return quarter_turn(flip(pair) if mirrored else pair, k)
+    if turn:
+        mirrored, k = bool(rng.integers(2)), int(rng.integers(4))
+        if "left" in pair.extras:
+            k -= k % 2
+        pair = quarter_turn(flip(pair) if mirrored else pair, k)
+    return recolor(pair, rng) if colors else pair
 
 
 def collate(pairs: Sequence[Pair]) -> Pair:

@@ -17,17 +17,26 @@ __all__ = ["PairDataModule", "TrainingCrops"]
 
 
 class TrainingCrops(Dataset[Pair]):
-    """Random crops, flips and quarter turns; ``crops[(epoch, item)]`` is a pure function of its key and the seed."""
+    """Random crops, flips, quarter turns and exposures; ``crops[(epoch, item)]`` is a pure function of its key and the
+    seed."""
 
     def __init__(
-        self, pairs: Dataset[Pair], crop: int, seed: int, augmented: bool = True, rule: str = "uniform"
+        self,
+        pairs: Dataset[Pair],
+        crop: int,
+        seed: int,
+        augmented: bool = True,
+        rule: str = "uniform",
+        recolor: bool = False,
     ) -> None:
         self.pairs, self.crop, self.seed, self.augmented, self.rule = pairs, crop, seed, augmented, rule
+        self.recolor = recolor
 
     def __getitem__(self, key: tuple[int, int]) -> Pair:
         epoch, item = key
         pair = self.pairs[item % len(self.pairs)]  # type: ignore[arg-type]
-        return augment(pair, self.crop, self.seed, epoch if self.augmented else 0, item, self.augmented, self.rule)
+        epoch = epoch if self.augmented else 0
+        return augment(pair, self.crop, self.seed, epoch, item, self.augmented, self.rule, self.recolor)
 
 
 class PairDataModule(L.LightningDataModule):
@@ -40,6 +49,7 @@ class PairDataModule(L.LightningDataModule):
         batch_size: crops a step and device.
         repeat: crops of each training pair an epoch.
         augment: flips, quarter turns and fresh crops each epoch; off, every epoch sees the same crops.
+        recolor: a random exposure and order of the colours, the same for a pair's images: for few photographs.
         shuffle: whether the order of training differs from epoch to epoch.
         num_workers: loading processes; 0 loads in the main one.
         seed: of order and crops.
@@ -53,6 +63,7 @@ class PairDataModule(L.LightningDataModule):
         batch_size: int = 1,
         repeat: int = 1,
         augment: bool = True,
+        recolor: bool = False,
         shuffle: bool = True,
         num_workers: int = 0,
         seed: int = 0,
@@ -63,7 +74,8 @@ class PairDataModule(L.LightningDataModule):
         if crop_rule not in ("uniform", "official"):
             raise UserError(f"data.crop_rule={crop_rule!r} is neither uniform nor official")
         self.crop, self.crop_rule, self.batch_size, self.repeat = crop, crop_rule, batch_size, repeat
-        self.augment, self.shuffle, self.num_workers, self.seed = augment, shuffle, num_workers, seed
+        self.augment, self.recolor, self.shuffle = augment, recolor, shuffle
+        self.num_workers, self.seed = num_workers, seed
 
     def pairs(self, split: str) -> Dataset[Pair]:
         """The data set of a split, made once."""
@@ -95,7 +107,7 @@ class PairDataModule(L.LightningDataModule):
                 f"{size} training pairs × data.repeat={self.repeat} do not fill one batch of data.batch_size="
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
-        crops = TrainingCrops(pairs, self.crop, self.seed, self.augment, self.crop_rule)
+        crops = TrainingCrops(pairs, self.crop, self.seed, self.augment, self.crop_rule, self.recolor)
         return DataLoader(crops, batch_sampler=plan, **self._loading())
 
     def val_dataloader(self) -> DataLoader[Any]:

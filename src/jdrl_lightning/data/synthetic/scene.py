@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic.box import Box, coordinates
 
-__all__ = ["Layer", "Plane", "canvas", "draw_scene", "linear", "srgb"]
+__all__ = ["Layer", "Plane", "canvas", "draw_scene"]
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,6 @@ class Layer:
     rgba: Tensor
     extent: Box
     plane: Plane
-
-
-def linear(image: Tensor) -> Tensor:
-    """sRGB in [0, 1] to linear light (IEC 61966-2-1)."""
-    return torch.where(image <= 0.04045, image / 12.92, ((image + 0.055) / 1.055).clamp_min(0) ** 2.4)
-
-
-def srgb(light: Tensor) -> Tensor:
-    """Linear light to sRGB, clamped to [0, 1]."""
-    light = light.clamp(0, 1)
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
 
 
 def canvas(photo: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
