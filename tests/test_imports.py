@@ -14,10 +14,11 @@ from jdrl_lightning import backbones, flow, metrics, objectives
 import jdrl_lightning.flow.masks, jdrl_lightning.flow.affine, jdrl_lightning.losses.edge, jdrl_lightning.reblur.network
 import jdrl_lightning.metrics.report, jdrl_lightning.inference.tiles
 metrics.psnr, metrics.placement_error, metrics.lpips, backbones.load_weights
-for kind, build in (("flow", lambda n: flow.create(n)), ("backbone", lambda n: backbones.create(n, width=4))):
-    module = {"flow": flow, "backbone": backbones}[kind]
-    for name in module.names():
-        build(name)
+import jdrl_lightning.testing
+for registry in (flow._registry, backbones._registry, objectives._registry):
+    for name in registry.names():
+        registry.load(name)
+backbones.create("unet", width=4), flow.create("gauss_newton")
 for name in objectives.names():
     settings = {"flow": {"name": "none"}, "reblur": {"width": 4}} if name.startswith("jdrl") else {}
     objectives.create(name, **settings)
@@ -26,7 +27,7 @@ print("ok")
 
 LIGHT = """
 import sys
-import jdrl_lightning.train, jdrl_lightning.evaluate, jdrl_lightning.predict
+import jdrl_lightning.train, jdrl_lightning.evaluate, jdrl_lightning.predict, jdrl_lightning.doctor
 print(sorted({"torch", "lightning", "torchvision", "wandb", "kornia"} & set(sys.modules)))
 """
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from jdrl_lightning import backbones
+from jdrl_lightning import backbones, build
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.testing import assert_is_backbone
 
@@ -76,6 +77,22 @@ def test_encoder_weights_of_the_whole_classifier(encoder: str, suffix: str, tmp_
     _, expected = classifier.forward_intermediates(blurry)  # timm's own way to the same features
     found = backbone.network.encoder(blurry)
     torch.testing.assert_close(found[-1], expected[-1])
+
+
+def test_a_checkpoint_does_not_need_the_encoders_file_again(
+    composed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "encoder.pth"
+    torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), path)
+    small = ("backbone.encoder=mobilenetv3_small_050", "backbone.width=4", "objective=l1")
+    config = composed(tmp_path, "backbone=timm_unet", *small, f"backbone.encoder_weights={path}")
+    module = build.module(config).eval()
+    checkpoint: dict[str, Any] = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    path.unlink()
+    blurry = torch.rand(1, 3, 40, 40)
+    assert torch.equal(build.from_checkpoint(tmp_path / "last.ckpt")(blurry), module(blurry))
 
 
 def test_wrong_encoder_weights_are_named(tmp_path: Path) -> None:

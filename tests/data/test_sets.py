@@ -91,8 +91,20 @@ def test_folder(pairs_folder: Path) -> None:
 def test_wrong_settings(name: str) -> None:
     with pytest.raises(UserError, match=r"data\.misalignment='wild'"):
         create(name, "val", misalignment="wild")
-    with pytest.raises(UserError, match=rf"data set '{name}'.*speed"):
-        create(name, "val", speed=1)
+    for value in (1, [1]):
+        with pytest.raises(UserError, match=rf"data set '{name}': {name}\(\) got an unexpected .*'speed'"):
+            create(name, "val", speed=value)
+
+
+def test_only_photos_have_a_root(photographs: Path) -> None:
+    with pytest.raises(UserError, match=r"data set 'leaves': leaves\(\) got an unexpected .*'root'"):
+        create("leaves", "val", root=photographs)
+
+
+def test_equal_sets_are_rendered_once(photographs: Path) -> None:
+    first, again = (create("photos", "val", root=root, frame=24, crop=None) for root in (photographs, str(photographs)))
+    assert first is again
+    assert create("photos", "val", root=photographs, frame=24, crop=None, gain=0.2) is not first
 
 
 def test_unknown_registration(photographs: Path) -> None:

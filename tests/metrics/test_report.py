@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jdrl_lightning.metrics.report import Row, bootstrap_interval, markdown_table, paired_interval, summary, write_csv
+from jdrl_lightning.metrics.report import (
+    Row,
+    bootstrap_interval,
+    bootstrap_means,
+    markdown_table,
+    paired_interval,
+    summary,
+    write_csv,
+)
 
 ROWS: list[Row] = [
     {"name": "a,b", "gt/psnr": 25.123456789, "gt/ssim": 0.75, "gt/lpips": "not available"},
@@ -53,6 +61,11 @@ def test_bootstrap_equals_scipy() -> None:
     assert bootstrap_interval(values.tolist(), n=20000) == pytest.approx((expected.low, expected.high), abs=0.01)
     narrow = bootstrap_interval(values.tolist(), level=0.5, n=20000)
     assert expected.low < narrow[0] < values.mean() < narrow[1] < expected.high
+
+
+def test_columns_of_one_length_are_drawn_alike() -> None:
+    first, second = np.random.default_rng(2).normal(24, 1, (2, 30))
+    np.testing.assert_allclose(bootstrap_means(first) - bootstrap_means(second), bootstrap_means(first - second))
 
 
 def test_bootstrap_is_repeatable() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.images import to_float, to_uint
+from jdrl_lightning.flow.affine import affine_basis, affine_field, affine_parameters, basis_px
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.types import Pair
 
@@ -66,8 +67,6 @@ class Registered(Dataset[Pair]):
 def fit_affine(flow: Tensor) -> Tensor:
     """The affine flow nearest to ``flow`` in the mean square: ``u(p) ≈ M (p - c) + t``, ``c`` the frame's centre.
 
-    Coordinates about the centre are orthogonal over the frame, so each column of ``M`` is one projection.
-
     Args:
         flow: ``(B, 2, H, W)``, px.
 
@@ -75,27 +74,19 @@ def fit_affine(flow: Tensor) -> Tensor:
         ``(B, 2, 3)``, float64: the columns of ``M``, then ``t`` in px.
     """
     flow = flow.double()
-    x, y = _centred(flow.shape[-2], flow.shape[-1], flow)
-    over = [(flow * axis).mean((-2, -1)) / (axis * axis).mean().clamp_min(1e-12) for axis in (x, y)]
-    return torch.stack([*over, flow.mean((-2, -1))], dim=-1)
+    return affine_parameters(flow)[0] / basis_px(flow)
 
 
 def affine_flow(motion: Tensor, height: int, width: int) -> Tensor:
     """The flow of ``fit_affine``'s numbers, ``(B, 2, 3)``: ``(B, 2, H, W)``, px, float32."""
-    x, y = _centred(height, width, motion)
-    along_x, along_y, shift = motion[..., None, None].unbind(2)
-    return (along_x * x + along_y * y + shift).float()
-
-
-def _centred(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    x = torch.arange(width, dtype=like.dtype, device=like.device) - (width - 1) / 2
-    y = torch.arange(height, dtype=like.dtype, device=like.device) - (height - 1) / 2
-    return x.expand(height, width), y[:, None].expand(height, width)
+    like = motion.new_empty(height, width)
+    return affine_field(motion * basis_px(like), like).float()
 
 
 def _rest_of(flow: Tensor, motion: Tensor) -> Tensor:
     """The flow ``(2, H, W)`` that is left once ``motion`` is undone: ``q - p`` of ``q + u(q) = p + flow(p)``."""
-    position = torch.stack(_centred(flow.shape[-2], flow.shape[-1], motion))
-    target = position + flow - motion[:, 2, None, None]
+    like = flow.to(motion.dtype)
+    position = (affine_basis(like) * basis_px(like)[:, None, None])[:2]
     inverse = torch.linalg.inv(torch.eye(2, dtype=motion.dtype) + motion[:, :2])
+    target = position + flow - motion[:, 2, None, None]
     return (torch.einsum("ij,jhw->ihw", inverse, target) - position).to(flow.dtype)

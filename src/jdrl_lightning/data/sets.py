@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from rich.progress import Progress
 from torch.utils.data import Dataset
@@ -11,7 +14,7 @@ from torch.utils.data import Dataset
 from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.data.synthetic.dataset import RenderedPairs
 from jdrl_lightning.data.synthetic.misalignment import Misalignment, preset
-from jdrl_lightning.data.synthetic.photographs import dead_leaves, from_folder, from_scikit_image
+from jdrl_lightning.data.synthetic.photographs import Photograph, dead_leaves, from_folder, from_scikit_image
 from jdrl_lightning.data.synthetic.render import MASTER, Optics
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
@@ -29,82 +32,86 @@ def folder(
     register: str = "none",
 ) -> Dataset[Pair]:
     """The user's own pairs; see :class:`FolderPairs`. They do not depend on ``seed``; only training is cropped."""
-    with Progress(transient=True) as progress:
-        task = progress.add_task(f"checking the {split} pairs of {root}", total=None)
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        cropped = crop if split == "train" else None
+    cropped = crop if split == "train" else None
+    with _progress(f"checking the {split} pairs of {root}") as show:
         pairs = FolderPairs(root, split, pair_by, val_fraction, cropped, progress=show)  # type: ignore[arg-type]
     return _registered(pairs, register)
 
 
-def photos(
-    split: str,
-    seed: int,
-    crop: int | None,
-    root: str | Path | None = None,
-    frames_per_photo: dict[str, int] | None = None,
-    frame: int = 256,
-    misalignment: str = "nonrigid",
-    amplitude: float = 1.0,
-    blur_px: float = 7.0,
-    gain: float = 0.03,
-    white_balance: float = 0.01,
-    read_noise: float = 0.0005,
-    shot_noise: float = 0.0001,
-    register: str = "none",
-) -> Dataset[Pair]:
+class Source(NamedTuple):
+    """Where photographs come from, as a call still to be made: equal sources are rendered once."""
+
+    photographs: Callable[..., list[Photograph]]
+    arguments: tuple[str | int, ...]
+
+
+def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
+    """A data set of pairs rendered on what ``source`` names; its own settings come on top of those here."""
+
+    def create(
+        split: str,
+        seed: int,
+        crop: int | None,
+        *,
+        frames_per_photo: dict[str, int] | None = None,
+        frame: int = 256,
+        misalignment: str = "nonrigid",
+        amplitude: float = 1.0,
+        blur_px: float = Optics.blur_px,
+        gain: float = Optics.gain,
+        white_balance: float = Optics.white_balance,
+        read_noise: float = Optics.read_noise,
+        shot_noise: float = Optics.shot_noise,
+        register: str = "none",
+        **own: Any,
+    ) -> Dataset[Pair]:
+        place = source(split, seed, crop, **own)  # under its own name it refuses what neither of us knows
+        count = (frames_per_photo or {}).get(split, 1)
+        optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
+        displaced = preset(misalignment, amplitude)
+        return _registered(_rendered_once(place, split, seed, count, frame, optics, displaced), register)
+
+    create.__name__, create.__qualname__, create.__doc__ = source.__name__, source.__qualname__, source.__doc__
+    return create
+
+
+@_rendered
+def photos(split: str, seed: int, crop: int | None, root: str | Path | None = None) -> Source:
     """Pairs rendered on real photographs: scikit-image's, or those in ``root``; settings as in conf/data/photos."""
-    place, count = None if root is None else str(root), (frames_per_photo or {}).get(split, 1)
-    optics, displaced = Optics(blur_px, gain, white_balance, read_noise, shot_noise), preset(misalignment, amplitude)
-    pairs = _rendered("photos", place, split, MASTER * (crop or 1), seed, count, frame, optics, displaced)
-    return _registered(pairs, register)
+    if root is None:
+        return Source(from_scikit_image, (split,))
+    return Source(from_folder, (str(root), split, MASTER * (crop or 1)))
 
 
-def leaves(
-    split: str,
-    seed: int,
-    crop: int | None,
-    frames_per_photo: dict[str, int] | None = None,
-    frame: int = 256,
-    misalignment: str = "nonrigid",
-    amplitude: float = 1.0,
-    blur_px: float = 7.0,
-    gain: float = 0.03,
-    white_balance: float = 0.01,
-    read_noise: float = 0.0005,
-    shot_noise: float = 0.0001,
-    register: str = "none",
-) -> Dataset[Pair]:
+@_rendered
+def leaves(split: str, seed: int, crop: int | None) -> Source:
     """The same on dead-leaves textures, which need no file."""
-    count = (frames_per_photo or {}).get(split, 1)
-    optics, displaced = Optics(blur_px, gain, white_balance, read_noise, shot_noise), preset(misalignment, amplitude)
-    return _registered(_rendered("leaves", None, split, 0, seed, count, frame, optics, displaced), register)
+    return Source(dead_leaves, (split, seed))
 
 
 @lru_cache(maxsize=8)  # a process that trains several times on the same pairs renders them once
-def _rendered(
-    kind: str,
-    root: str | None,
+def _rendered_once(
+    source: Source,
     split: str,
-    smallest_px: int,
     seed: int,
     frames_per_photo: int,
     frame: int,
     optics: Optics,
     misalignment: Misalignment,
 ) -> RenderedPairs:
-    if kind == "leaves":
-        photographs = dead_leaves(split, seed)
-    else:
-        photographs = from_scikit_image(split) if root is None else from_folder(root, split, smallest_px)
+    photographs = source.photographs(*source.arguments)
     pairs = RenderedPairs(photographs, seed, frames_per_photo, frame, optics, misalignment)
-    with Progress(transient=True) as progress:
-        task = progress.add_task(f"rendering the {split} pairs")
-        pairs.prerender(lambda done, total: progress.update(task, completed=done, total=total))
+    with _progress(f"rendering the {split} pairs") as show:
+        pairs.prerender(show)
     return pairs
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that goes when it is done, as a function of (done, total)."""
+    with Progress(transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _registered(pairs: Dataset[Pair], register: str) -> Dataset[Pair]:

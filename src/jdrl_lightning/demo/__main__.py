@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     """The whole demonstration; returns what results.json holds."""
     from jdrl_lightning import build
-    from jdrl_lightning.demo import report
+    from jdrl_lightning.demo.report import write_report
     from jdrl_lightning.demo.rows import (
         METHODS,
         Row,
@@ -45,6 +45,7 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
         results,
         train_row,
     )
+    from jdrl_lightning.demo.tables import markdown_table
     from jdrl_lightning.files import atomic_write
 
     started = time.monotonic()
@@ -86,8 +87,8 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     output.mkdir(parents=True, exist_ok=True)
     with atomic_write(output / "results.json", "w") as file:
         json.dump(outcome, file, indent=2)
-    report.write_report(output / "report.html", outcome, curves, examples(test, restored))
-    print(report.markdown_table(outcome))
+    write_report(output / "report.html", outcome, curves, examples(test, restored))
+    print(markdown_table(outcome))
     print(f"\n{output / 'report.html'}")
     return outcome
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from jdrl_lightning import build, metrics
 from jdrl_lightning.data.augment import collate
+from jdrl_lightning.metrics.report import bootstrap_means, central_interval
 from jdrl_lightning.types import Pair
 
 __all__ = ["METHODS", "Row", "as_batches", "compose_row", "examples", "measure_images", "results", "train_row"]
@@ -89,24 +90,17 @@ def as_batches(pairs: Any, module: Any) -> list[Pair]:
 def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dict[str, Any]:
     """The table, the ratios, and bootstrap intervals over the test images (the same draw for every row, so paired)."""
     psnr = {name: row.images["psnr"] for name, row in rows.items()}
-    count = len(next(iter(psnr.values())))
-    drawn = np.random.default_rng(0).integers(count, size=(draws, count))
     means = {name: values.mean() for name, values in psnr.items()}
-    resampled = {name: values[drawn].mean(axis=1) for name, values in psnr.items()}
-
-    def gain(m: dict[str, Any]) -> Any:
-        return (m["jdrl"] - m["input"]) / (m["aligned_ceiling"] - m["input"])
-
-    def recovered(m: dict[str, Any]) -> Any:
-        return (m["jdrl"] - m["charbonnier"]) / (m["aligned_ceiling"] - m["charbonnier"])
-
-    def over_prealign(m: dict[str, Any]) -> Any:
-        return m["jdrl"] - m["prealign"]
+    resampled = {name: bootstrap_means(values, draws) for name, values in psnr.items()}
+    ratios: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "gain_psnr": lambda m: (m["jdrl"] - m["input"]) / (m["aligned_ceiling"] - m["input"]),
+        "over_prealign_db": lambda m: m["jdrl"] - m["prealign"],
+        "recovered_psnr": lambda m: (m["jdrl"] - m["charbonnier"]) / (m["aligned_ceiling"] - m["charbonnier"]),
+    }
 
     def interval(values: NDArray[np.float64]) -> list[float]:
-        return [round(float(q), 4) for q in np.quantile(values, [(1 - level) / 2, (1 + level) / 2])]
+        return [round(end, 4) for end in central_interval(values, level)]
 
-    ratios = {"gain_psnr": gain, "over_prealign_db": over_prealign, "recovered_psnr": recovered}
     return {
         "rows": [
             {
@@ -119,7 +113,7 @@ def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dic
         **{name: round(float(ratio(means)), 4) for name, ratio in ratios.items()},
         "intervals": {
             "over": "images",
-            "count": count,
+            "count": len(psnr["input"]),
             "level": level,
             "psnr": {name: interval(values) for name, values in resampled.items()},
             **{name: interval(ratio(resampled)) for name, ratio in ratios.items()},

@@ -13,6 +13,7 @@ __all__ = [
     "affine_field",
     "affine_fit",
     "affine_parameters",
+    "basis_px",
     "invert_affine",
     "similarity",
 ]
@@ -43,6 +44,12 @@ def affine_basis(like: Tensor) -> Tensor:
     return torch.stack([x.expand(height, width), y[:, None].expand(height, width), like.new_ones(height, width)])
 
 
+def basis_px(like: Tensor) -> Tensor:
+    """Pixels in one unit of each of :func:`affine_basis`'s terms: half the width, half the height, 1; ``(3,)``."""
+    height, width = like.shape[-2:]
+    return like.new_tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2, 1])
+
+
 def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
     """The displacement ``(B, 2, H, W)`` that ``parameters`` ``(B, 2, 3)`` mean on the grid of ``like``, pixels."""
     return torch.einsum("bci,ihw->bchw", parameters, affine_basis(like))
@@ -50,8 +57,7 @@ def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
 
 def invert_affine(parameters: Tensor, like: Tensor) -> Tensor:
     """The affine displacement the other way round, on the grid it leads to: ``(B, 2, 3)``, of ``(B, 2, 3)``."""
-    height, width = like.shape[-2:]
-    unit = parameters.new_tensor([2 / max(width - 1, 1), 2 / max(height - 1, 1)])[:, None]  # a pixel, in coordinates
+    unit = 1 / basis_px(like)[:2, None]  # a pixel, in coordinates
     eye = torch.eye(2, dtype=parameters.dtype, device=parameters.device)
     back = torch.linalg.inv_ex(eye + unit * parameters[:, :, :2]).inverse  # the plain form would wait for the device
     return torch.cat([(back - eye) / unit, -(back @ (unit * parameters[:, :, 2:])) / unit], dim=2)
@@ -72,8 +78,9 @@ def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tenso
     share = torch.ones_like(values[:, :1]) if weight is None else weight.flatten(2).to(flow.dtype)
     normal = torch.einsum("in,bn,jn->bij", terms, share[:, 0], terms)
     right = torch.einsum("in,bn,bcn->bic", terms, share[:, 0], values)
-    # A whisper of damping: a picture one pixel wide, or with no weight anywhere, has no slope to find.
-    damping = 1e-6 * normal.diagonal(dim1=1, dim2=2).mean(1).clamp_min(torch.finfo(flow.dtype).tiny ** 0.5)
+    # A whisper of damping, a few roundings: a picture one pixel wide, or with no weight, has no slope to find.
+    precision = torch.finfo(flow.dtype)
+    damping = 8.4 * precision.eps * normal.diagonal(dim1=1, dim2=2).mean(1).clamp_min(precision.tiny**0.5)
     normal = normal + damping[:, None, None] * torch.eye(3, dtype=flow.dtype, device=flow.device)
     return torch.linalg.solve(normal, right).transpose(1, 2), basis
 
@@ -87,11 +94,5 @@ def affine_fit(flow: Tensor, weight: Tensor | None = None) -> Tensor:
 def similarity(flow: Tensor, weight: Tensor | None = None) -> Similarity:
     """Zoom, rotation and shift of the affine part of ``(B, 2, H, W)``."""
     a, _ = affine_parameters(flow, weight)
-    half_width, half_height = (max(n - 1, 1) / 2 for n in (flow.shape[3], flow.shape[2]))
-    xx, xy, yx, yy = (
-        a[:, 0, 0] / half_width,
-        a[:, 0, 1] / half_height,
-        a[:, 1, 0] / half_width,
-        a[:, 1, 1] / half_height,
-    )
-    return Similarity((xx + yy) / 2, (yx - xy) / 2, a[:, 0, 2], a[:, 1, 2])
+    xx, xy, dx, yx, yy, dy = (a / basis_px(flow)).flatten(1).unbind(1)
+    return Similarity((xx + yy) / 2, (yx - xy) / 2, dx, dy)

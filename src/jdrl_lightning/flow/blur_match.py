@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jdrl_lightning.flow.affine import affine_basis, affine_field, invert_affine
-from jdrl_lightning.flow.filters import gradient, mean_over, robust_weight, smooth
+from jdrl_lightning.flow.filters import gradient, mean_over, robust_scale, robust_weight, smooth, texture
 from jdrl_lightning.flow.warp import in_frame, warp
 
 __all__ = ["SIGMAS", "in_order_of_sharpness", "match_blur", "register"]
@@ -32,8 +32,7 @@ HALVING_VARIANCE = (0.8**2 + 0.25 + 0.75) / 4
 
 def in_order_of_sharpness(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The sharper and the softer of two ``(B, 1, H, W)``, and ``(B, 1, 1, 1)``: whether they were exchanged."""
-    energies = [gradient(image).square().mean(dim=(1, 2, 3)) for image in (first, second)]
-    exchanged = (energies[0] < energies[1]).view(-1, 1, 1, 1)
+    exchanged = texture(first) < texture(second)
     return torch.where(exchanged, second, first), torch.where(exchanged, first, second), exchanged
 
 
@@ -107,8 +106,8 @@ def match_blur(
 
 
 def _variance(residual: Tensor, valid: Tensor) -> Tensor:
-    """``(B, 1)``, robust: of the mean deviation."""
-    return (1.25 * mean_over(residual.abs(), valid) + 1e-6).square().flatten(1)
+    """``(B, 1)``, robust."""
+    return robust_scale(residual, valid).square().flatten(1)
 
 
 def _blurs(image: Tensor, removed: float = 0.0) -> list[Tensor]:

@@ -8,7 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["gradient", "mean_over", "robust_weight", "smooth"]
+__all__ = ["gradient", "luminance", "mean_over", "robust_scale", "robust_weight", "smooth", "texture"]
+
+
+def luminance(image: Tensor) -> Tensor:
+    """BT.601 grey ``(B, 1, H, W)`` of ``(B, 3, H, W)`` RGB."""
+    return (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def smooth(image: Tensor, sigma: float) -> Tensor:
@@ -35,12 +40,21 @@ def gradient(image: Tensor) -> Tensor:
     )
 
 
+def texture(image: Tensor) -> Tensor:
+    """Mean square of both derivatives of ``(B, 1, H, W)``: ``(B, 1, 1, 1)``. Blur lowers it."""
+    return gradient(image).square().mean(dim=(1, 2, 3), keepdim=True)
+
+
 def mean_over(image: Tensor, weight: Tensor) -> Tensor:
     """Mean of ``(B, C, H, W)`` under ``weight`` ``(B, 1, H, W)``: ``(B, C, 1, 1)``."""
     return (image * weight).sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp_min(1)
 
 
+def robust_scale(residual: Tensor, valid: Tensor) -> Tensor:
+    """Standard deviation by the mean deviation, ``1.25 ×`` the mean of ``|r|`` over ``valid``: ``(B, C, 1, 1)``."""
+    return 1.25 * mean_over(residual.abs(), valid) + 1e-6
+
+
 def robust_weight(residual: Tensor, valid: Tensor) -> Tensor:
-    """``valid / (1 + (r / 2s)²)²``, ``s`` = 1.25 × the mean of ``|r|`` over ``valid``: outliers count little."""
-    scale = 1.25 * mean_over(residual.abs(), valid) + 1e-6
-    return valid / (1 + (residual / (2 * scale)).square()).square()
+    """``valid / (1 + (r / 2s)²)²`` with the robust scale ``s``: outliers count little."""
+    return valid / (1 + (residual / (2 * robust_scale(residual, valid))).square()).square()

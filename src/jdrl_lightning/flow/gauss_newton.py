@@ -11,7 +11,7 @@ from torch import Tensor
 from jdrl_lightning.flow.affine import affine_basis, affine_field
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.blur_match import match_blur
-from jdrl_lightning.flow.filters import gradient, mean_over, robust_weight, smooth
+from jdrl_lightning.flow.filters import gradient, luminance, mean_over, robust_scale, robust_weight, smooth
 from jdrl_lightning.flow.warp import in_frame, warp
 
 __all__ = [
@@ -60,8 +60,7 @@ class GaussNewton(FlowEstimator):
 
 def grey(image: Tensor, sigma_px: float = PRESMOOTH_PX) -> Tensor:
     """BT.601 luminance of ``(B, 3, H, W)`` RGB, smoothed by a Gaussian: ``(B, 1, H, W)``."""
-    luminance = (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    return smooth(luminance, sigma_px)
+    return smooth(luminance(image), sigma_px)
 
 
 def pyramid(image: Tensor) -> list[Tensor]:
@@ -125,8 +124,7 @@ def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -
             warped, valid = warp(second, flow), in_frame(flow)
             difference = first - warped
             residual = difference - _window(difference * valid, first) / _window(valid, first).clamp_min(1e-3)
-            scale = 1.25 * mean_over(residual.abs(), valid) + 1e-6
-            weight = valid / (1 + (residual / (3 * scale)).square())
+            weight = valid / (1 + (residual / (3 * robust_scale(residual, valid))).square())
             gx, gy = ((own_gradient + gradient(warped)) / 2).split(1, dim=1)
             middle = (first + warped) / 2
             blur = smooth(middle, BLUR_PX) - middle
@@ -174,6 +172,5 @@ def _solve(normal: Tensor, right: Tensor) -> Tensor:
     """``(normal + damping) x = right`` for a batch; the damping is relative, and keeps textureless images solvable."""
     size = normal.diagonal(dim1=1, dim2=2)
     damping = 1e-4 * size + 1e-6 * size.mean(dim=1, keepdim=True) + 1e-6  # rounding errors are no texture
-    return torch.linalg.solve_ex(normal + torch.diag_embed(damping), right)[
-        0
-    ]  # the plain form would wait for the device
+    solved, _ = torch.linalg.solve_ex(normal + torch.diag_embed(damping), right)  # the plain form waits for the device
+    return solved

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from jdrl_lightning.flow.affine import affine_fit
 from jdrl_lightning.flow.color import flow_to_rgb
+from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.flow.warp import warp
 
 __all__ = ["calibration_mask"]
@@ -65,8 +66,7 @@ def calibration_mask(
 
 def _grey(flow: Tensor) -> Tensor:
     """8-bit BT.601 grey of the colour picture, as the published code makes it on the host."""
-    picture = (flow_to_rgb(flow) * 255).floor()
-    return (picture * picture.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True).round()
+    return luminance((flow_to_rgb(flow) * 255).floor()).round()
 
 
 def _residual(flow: Tensor, min_px: float) -> Tensor:

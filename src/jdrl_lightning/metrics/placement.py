@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.flow.affine import affine_basis, affine_field
-from jdrl_lightning.flow.filters import gradient, mean_over, robust_weight, smooth
+from jdrl_lightning.flow.filters import gradient, mean_over, robust_scale, robust_weight, smooth, texture
 from jdrl_lightning.flow.gauss_newton import affine_motion, grey, pyramid
 from jdrl_lightning.flow.warp import in_frame, warp
 
@@ -64,7 +64,7 @@ def placement_error(restored: Tensor, reference: Tensor) -> Placement:
     if restored.shape != reference.shape or restored.ndim != 4:
         raise ValueError(f"restored {tuple(restored.shape)} and reference {tuple(reference.shape)} differ in shape")
     first, second = grey(restored.float()), grey(reference.float())
-    first_is_sharper = _texture(first) >= _texture(second)
+    first_is_sharper = texture(first) >= texture(second)
     parameters = affine_motion(pyramid(_without_tone(first)), pyramid(_without_tone(second)))
     trust = torch.ones_like(first)
     for _ in range(STEPS):
@@ -100,7 +100,7 @@ def _step(
     weighted = columns * weight.flatten(2)
     normal = weighted @ columns.transpose(1, 2)
     right = weighted @ difference.transpose(1, 2)
-    variance = (1.25 * mean_over(difference.abs().view_as(first), weight) + 1e-6).square().flatten(1)
+    variance = robust_scale(difference.view_as(first), weight).square().flatten(1)
     prior = STIFFNESS * variance * columns.new_tensor([1.0, 1.0, 0.0] * 2)
     normal[:, range(6), range(6)] += prior
     right[:, :6, 0] -= prior * parameters.flatten(1)
@@ -119,8 +119,3 @@ def _without_tone(maps: Tensor, inside: Tensor | None = None) -> Tensor:
     if inside is None:
         return maps - smooth(maps, TONE_PX)
     return maps - smooth(maps * inside, TONE_PX) / smooth(inside, TONE_PX).clamp_min(1e-3)
-
-
-def _texture(image: Tensor) -> Tensor:
-    """Mean squared gradient, ``(B, 1, 1, 1)``."""
-    return gradient(image).square().mean(dim=(1, 2, 3), keepdim=True)

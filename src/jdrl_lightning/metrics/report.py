@@ -8,10 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jdrl_lightning.files import atomic_write
 
-__all__ = ["Row", "bootstrap_interval", "markdown_table", "paired_interval", "summary", "write_csv"]
+__all__ = [
+    "Row", "bootstrap_interval", "bootstrap_means", "central_interval", "markdown_table", "paired_interval", "summary",
+    "write_csv",
+]  # fmt: skip
 
 Row: TypeAlias = Mapping[str, "float | str"]
 
@@ -61,6 +65,33 @@ def markdown_table(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def bootstrap_means(values: Sequence[float] | NDArray[np.float64], n: int = 2000, seed: int = 0) -> NDArray[np.float64]:
+    """``(n,)`` means of ``values`` resampled with replacement.
+
+    Columns of one length are drawn alike, so that differences and ratios of their means are paired.
+
+    Raises:
+        ValueError: no values.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or not len(sample):
+        raise ValueError("a bootstrap interval needs at least one value")
+    picks = np.random.default_rng(seed).integers(len(sample), size=(n, len(sample)))
+    return sample[picks].mean(axis=1)
+
+
+def central_interval(values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float]:
+    """``(low, high)`` with the middle share ``level`` of ``values`` in between.
+
+    Raises:
+        ValueError: a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} is not between 0 and 1")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
 def bootstrap_interval(
     values: Sequence[float], level: float = 0.95, n: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
@@ -78,14 +109,7 @@ def bootstrap_interval(
     Raises:
         ValueError: no values, or a level outside (0, 1).
     """
-    sample = np.asarray(values, dtype=np.float64)
-    if sample.ndim != 1 or not len(sample):
-        raise ValueError("a bootstrap interval needs at least one value")
-    if not 0 < level < 1:
-        raise ValueError(f"level={level} is not between 0 and 1")
-    picks = np.random.default_rng(seed).integers(len(sample), size=(n, len(sample)))
-    low, high = np.quantile(sample[picks].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return central_interval(bootstrap_means(values, n, seed), level)
 
 
 def paired_interval(

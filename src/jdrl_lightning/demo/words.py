@@ -1,0 +1,58 @@
+"""Figures, intervals and lists as the page writes them; what is not finite becomes a dash."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["interval", "level", "listed", "number", "percent", "psnr_interval", "signed", "spelled", "verdict"]
+
+
+def number(value: float, digits: int) -> str:
+    """With so many digits after the point."""
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign and two digits."""
+    return f"{value:+.2f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def percent(value: float) -> str:
+    """A share, in whole percent."""
+    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def level(results: Mapping[str, Any]) -> str:
+    """What the intervals are called: ``95 % interval``."""
+    return f"{percent(results['intervals']['level'])} interval"
+
+
+def interval(results: Mapping[str, Any], key: str) -> str:
+    """``95 % interval +0.34 to +0.84 dB`` if ``key`` is a difference in dB, ``… 60 % to 80 %`` if it is a share."""
+    low, high = results["intervals"][key]
+    ends = f"{signed(low)} to {signed(high)} dB" if key.endswith("_db") else f"{percent(low)} to {percent(high)}"
+    return f"{level(results)} {ends}"
+
+
+def verdict(results: Mapping[str, Any], key: str) -> str:
+    """What the interval of ``key`` says about a difference."""
+    low, high = results["intervals"][key]
+    return "excludes zero" if low > 0 or high < 0 else "includes zero"
+
+
+def psnr_interval(results: Mapping[str, Any], method: str) -> str:
+    """Both ends of the interval of a row's PSNR, dB."""
+    ends = results["intervals"]["psnr"].get(method)
+    return "–" if ends is None else " to ".join(number(end, 2) for end in ends)
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def spelled(count: int) -> str:
+    """A count in words, as far as one writes it so."""
+    return ("no", "one", "two", "three", "four", "five", "six")[count] if count <= 6 else str(count)

@@ -1,0 +1,1 @@
+"""What the doctor command looks at."""

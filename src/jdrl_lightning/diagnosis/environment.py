@@ -1,0 +1,57 @@
+"""What is installed, and what it runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from jdrl_lightning import __version__
+
+__all__ = ["EXTRAS", "devices", "extras", "versions"]
+
+PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "kornia", "timm", "lpips")
+
+# Extra of ours: the package that it brings, and what needs that.
+EXTRAS = {
+    "keras": ("h5py", "DPDNet's published weights"),
+    "opencv": ("opencv-python-headless", "flow=dis"),
+    "ptlflow": ("ptlflow", "flow=ptlflow"),
+    "spandrel": ("spandrel", "backbone=spandrel"),
+}
+
+
+def versions() -> dict[str, str]:
+    """Package to version, ``missing`` where there is none."""
+    found = {"jdrl_lightning": __version__, "python": platform.python_version()}
+    return found | {name: _version(name) or "missing" for name in PACKAGES}
+
+
+def extras() -> list[tuple[str, str, str]]:
+    """Each extra: its name, its package with version or the command that installs it, and what needs it."""
+    rows = []
+    for name, (package, purpose) in EXTRAS.items():
+        found = _version(package)
+        remedy = f"missing: pip install 'jdrl_lightning[{name}]'"
+        rows.append((name, f"{package} {found}" if found else remedy, purpose))
+    return rows
+
+
+def devices() -> list[str]:
+    """One line for the processor and one for each accelerator."""
+    import torch
+
+    lines = [f"cpu: {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"]
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        lines.append(f"cuda:{index}: {properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+    if torch.backends.mps.is_available():
+        lines.append("mps: Apple GPU")
+    return lines
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,71 @@
+"""What a configuration can be made of, ours and the plug-ins'; and whether it all composes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+
+from jdrl_lightning.errors import UserError
+
+__all__ = ["LISTS", "broken", "described", "group_of"]
+
+LISTS = {
+    "backbones": "backbone",
+    "flows": "flow",
+    "data": "data",
+    "objectives": "objective",
+    "experiments": "experiment",
+}
+
+
+def group_of(listed: str) -> str:
+    """The configuration group behind ``list=…``."""
+    if listed not in LISTS:
+        raise UserError(f"list={listed!r} is none of {', '.join(LISTS)}")
+    return LISTS[listed]
+
+
+def described(group: str) -> dict[str, str]:
+    """Every option of a group with the first comment line of its file; inside a running Hydra only."""
+    return {name: _first_comment(group, name) for name in _loader().get_group_options(group)}
+
+
+def broken() -> dict[str, str]:
+    """The options, as ``group=name``, with which a training does not even compose, and the first line of why."""
+    wrong = {}
+    for group in _loader().list_groups(""):
+        if group == "hydra":
+            continue
+        for name in _loader().get_group_options(group):
+            try:
+                compose("train", [f"{group}={name}"])
+            except Exception as error:  # whatever a yaml file of others leads to
+                wrong[f"{group}={name}"] = " ".join(str(error).split())[:300]
+    return wrong
+
+
+def _first_comment(group: str, name: str) -> str:
+    for root in _roots():
+        file = root / group / f"{name}.yaml"
+        if file.is_file():
+            comments = [line for line in file.read_text().splitlines() if line.startswith("#")]
+            return next((line.lstrip("# ") for line in comments if "@package" not in line), "")
+    return ""
+
+
+def _roots() -> Iterator[Any]:
+    for place in _loader().get_search_path().get_path():
+        scheme, _, path = place.path.partition("://")
+        if scheme == "pkg":
+            yield resources.files(path)
+        elif scheme != "structured":
+            yield Path(path or place.path)  # a plain path has no scheme
+
+
+def _loader() -> Any:
+    return GlobalHydra.instance().config_loader()

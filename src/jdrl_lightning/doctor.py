@@ -1,0 +1,113 @@
+"""What is there, and what the data need: ``python -m jdrl_lightning.doctor data=folder data.root=my_pairs``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.launch import command
+
+__all__ = ["main"]
+
+
+def show_environment(console: Any) -> None:
+    """Versions, devices, and the extras with the command that installs each."""
+    from jdrl_lightning.diagnosis import environment
+
+    console.print(_table("installed", ("package", "version"), environment.versions().items()))
+    console.print(_table("devices", ("device",), [(line,) for line in environment.devices()]))
+    console.print(_table("extras", ("extra", "package", "needed by"), environment.extras()))
+
+
+def show_plugins(console: Any) -> list[str]:
+    """What other packages have registered, if any; returns what is wrong."""
+    from jdrl_lightning.diagnosis import plugins
+
+    found = plugins.found()
+    if found:
+        rows = [(package, entry, problem or "loads") for package, entry, problem in found]
+        console.print(_table("plug-ins", ("package", "registers", "state"), rows))
+    return [f"plug-in {package}, {entry}: {problem}" for package, entry, problem in found if problem]
+
+
+def show_parts(console: Any, config: dict[str, Any]) -> list[str]:
+    """The files of weights, what is built from them, and whether every option composes; returns what is wrong."""
+    from jdrl_lightning.diagnosis import options, parts, weights
+
+    named = weights.settings({key: config[key] for key in ("backbone", "flow")})
+    trunk, wrong_trunk = weights.perceptual(config["lpips_weights"])
+    files = [(name, *weights.described(value)) for name, value in named] + [("lpips_weights", *trunk)]
+    console.print(_table("weights", ("setting", "file", "bytes", "sha256"), files))
+    rows: list[tuple[str, Any]] = list(parts.tried(config).items())
+    if wrong_trunk is not None:
+        rows.append(("lpips_weights", wrong_trunk))
+    rows += [(option, UserError(f"does not compose: {why}")) for option, why in options.broken().items()]
+    shown = [(name, f"error: {found}" if isinstance(found, UserError) else found) for name, found in rows]
+    console.print(_table("configuration", ("part", "what it is"), shown))
+    return [f"{name}: {found}" for name, found in rows if isinstance(found, UserError)]
+
+
+def show_pairs(console: Any, config: dict[str, Any]) -> None:
+    """How far the pictures of the data set's pairs are apart, and what follows."""
+    from rich.progress import track
+
+    from jdrl_lightning import build, flow
+    from jdrl_lightning.diagnosis import pairs
+
+    data = build.datamodule(config).pairs(config["split"])
+    estimator, device = flow.create("gauss_newton"), build.device(config["device"])
+    chosen = pairs.spread(len(data), int(config["pairs"]))
+    looking = track(chosen, description="looking at pairs", console=console, transient=True)
+    found = pairs.summary([pairs.motion(data[index], estimator, device) for index in looking])
+    rows = [
+        ("pairs looked at", f"{found.pairs} of {len(data)}, split {config['split']}"),
+        ("displacement, median", f"{found.median_px:.2f} px"),
+        ("displacement, 95th percentile", f"{found.p95_px:.2f} px"),
+        ("the same beyond each pair's affine map", f"{found.rest_p95_px:.2f} px"),
+        ("pairs above 1 px on average", f"{found.above_1px:.0%}"),
+        ("largest zoom", f"{found.zoom:+.2%}"),
+        ("largest shift", f"{found.shift_px:.2f} px"),
+        ("pairs that hardly show one scene", ", ".join(found.unlike[:5]) or "none"),
+    ]
+    console.print(_table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
+    console.print(pairs.verdict(found), highlight=False)
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Any) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))  # Text: a bracket in a path is no markup
+    return table
+
+
+@command("doctor")
+def main(cfg: DictConfig) -> None:
+    """List, or look at everything and say what is wrong."""
+    from rich.console import Console
+
+    from jdrl_lightning.config import plain
+    from jdrl_lightning.diagnosis import options
+
+    console = Console()
+    if cfg.list is not None:
+        group = options.group_of(cfg.list)
+        console.print(_table(cfg.list, (group, "what it is"), options.described(group).items()))
+        return
+    config = plain(cfg)
+    show_environment(console)
+    wrong = show_plugins(console) + show_parts(console, config)
+    if config.get("data"):
+        show_pairs(console, config)
+    if wrong:
+        raise UserError("; ".join(wrong))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from demo.page import made_up
+from jdrl_lightning.demo.findings import findings
+
+
+def said(results: dict[str, Any]) -> str:
+    return " ".join(" ".join(findings(results)).split())
+
+
+@pytest.mark.parametrize(
+    ("jdrl", "half_width", "expected"),
+    [
+        (
+            24.61,
+            0.25,
+            "JDRL ends 0.59 dB above registering each pair first (95 % interval +0.34 to +0.84 dB, which excl",
+        ),
+        (
+            24.61,
+            0.75,
+            "cannot be told apart here: the difference is +0.59 dB (95 % interval −0.16 to +1.34 dB, which inc",
+        ),
+        (23.91, 0.25, "cannot be told apart here: the difference is −0.11 dB"),
+        (
+            23.52,
+            0.25,
+            "JDRL ends 0.50 dB below registering each pair first (95 % interval −0.75 to −0.25 dB, which excl",
+        ),
+    ],
+)
+def test_registering_is_beaten_only_if_the_interval_says_so(jdrl: float, half_width: float, expected: str) -> None:
+    assert expected in said(made_up((23.41, 22.87, 24.02, jdrl, 25.13), half_width))
+
+
+@pytest.mark.parametrize(
+    ("pixel_wise", "expected"),
+    [
+        (22.87, "ends 0.54 dB below the blurry images it was given: worse than leaving them alone"),
+        (23.71, "ends 0.30 dB above the blurry images it was given ("),
+        (23.412, "ends level with the blurry images"),
+    ],
+)
+def test_pixel_wise_training_is_called_worse_where_it_is(pixel_wise: float, expected: str) -> None:
+    assert expected in said(made_up((23.41, pixel_wise, 24.02, 24.61, 25.13)))
+
+
+@pytest.mark.parametrize(
+    ("jdrl", "over_blurry", "over_pixel_wise"),
+    [
+        (
+            24.61,
+            "JDRL ends 1.20 dB above the blurry images: 70 % of the 1.72 dB",
+            "ends 1.74 dB above pixel-wise training",
+        ),
+        (23.31, "cannot be told apart from the blurry images: the difference is −0.10 dB", "0.44 dB above pixel-wise"),
+        (22.41, "JDRL ends 1.00 dB below the blurry images: −58 % of the 1.72 dB", "0.46 dB below pixel-wise training"),
+    ],
+)
+def test_shares_follow_sign_and_interval(jdrl: float, over_blurry: str, over_pixel_wise: str) -> None:
+    text = said(made_up((23.41, 22.87, 24.02, jdrl, 25.13)))
+    assert over_blurry in text
+    assert over_pixel_wise in text
+
+
+def test_no_share_of_a_way_that_leads_down() -> None:
+    text = said(made_up((23.41, 22.87, 24.02, 24.61, 23.0)))
+    assert "the ceiling is not above the blurry images (−0.41 dB), so a share of that way means nothing here" in text
+    assert "Above the ceiling: Blurry image, Registered first and JDRL." in text
+    assert "Above the ceiling" not in said(made_up())

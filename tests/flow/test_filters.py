@@ -1,0 +1,31 @@
+"""The small filters, against known statistics and scikit-image."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from skimage.color import rgb2yuv
+from torch import Tensor
+
+from jdrl_lightning.flow.filters import luminance, robust_scale, smooth, texture
+
+
+def test_luminance_is_bt601(photo: Tensor) -> None:
+    image = photo[:, :20, :30].double() / 255
+    expected = torch.from_numpy(rgb2yuv(image.permute(1, 2, 0).numpy())[..., 0])
+    torch.testing.assert_close(luminance(image[None])[0, 0], expected, rtol=0, atol=1e-5)
+
+
+def test_texture_of_a_ramp_and_of_what_is_blurred(photo: Tensor) -> None:
+    ramp = (0.5 * torch.arange(40.0)).expand(1, 1, 30, 40)
+    along_x = (38 * 0.5**2 + 2 * 0.25**2) / 40  # half the slope at the two edges
+    assert texture(ramp).item() == pytest.approx(along_x / 2)
+    image = luminance(photo[None, :, :64, :64].float() / 255)
+    assert texture(smooth(image, 2.0)) < texture(image) / 2
+
+
+def test_robust_scale_is_the_standard_deviation_of_noise_where_it_is_valid() -> None:
+    noise = 0.3 * torch.randn(2, 1, 200, 200, generator=torch.Generator().manual_seed(0))
+    valid = torch.ones_like(noise)
+    noise[..., :20, :], valid[..., :20, :] = 50.0, 0.0
+    torch.testing.assert_close(robust_scale(noise, valid).flatten(), torch.full((2,), 0.3), rtol=0.02, atol=0)

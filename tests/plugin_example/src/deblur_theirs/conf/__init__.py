@@ -1,0 +1,1 @@
+"""Options that every command knows once this package is installed; Hydra needs this file."""
