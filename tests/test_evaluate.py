@@ -14,8 +14,10 @@ import pytest
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from jdrl_lightning import DeblurringModule, UserError, backbones, objectives
 from jdrl_lightning.build import from_checkpoint
 from jdrl_lightning.data.images import read_image, to_float
+from jdrl_lightning.evaluate import evaluate
 
 
 def test_the_command_and_its_figures(train: Callable[..., Path], pairs_folder: Path, tmp_path: Path) -> None:
@@ -64,3 +66,9 @@ def test_mistakes(arguments: list[str], words: str, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_tiles_that_do_not_get_on_are_found_first() -> None:
+    module = DeblurringModule(backbones.create("unet", width=4), objectives.create("l1"))
+    with pytest.raises(UserError, match="tile=32 .* raise tile or lower overlap"):
+        evaluate(module, [], None, None, tile=32, overlap=192)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from jdrl_lightning import UserError, backbones
+from jdrl_lightning import DeblurringModule, UserError, backbones, objectives
 from jdrl_lightning.build import from_checkpoint
 from jdrl_lightning.data.images import read_picture, write_image
 from jdrl_lightning.inference.tiles import restore
@@ -100,6 +101,22 @@ def test_nothing_is_overwritten_unless_told(tmp_path: Path, photo: torch.Tensor)
         (tmp_path / "out2").mkdir(exist_ok=True)
         with pytest.raises(UserError, match=source):
             planned(tmp_path / source, tmp_path / "out", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("tile", "overlap", "words"),
+    [(64, 192, "tile=64 .* raise tile or lower overlap"), ("abc", 192, "tile='abc'"), (768, -1, "overlap=-1")],
+)
+def test_tiles_that_do_not_get_on_are_found_first(tile: Any, overlap: int, words: str, tmp_path: Path) -> None:
+    module = DeblurringModule(backbones.create("unet", width=4), objectives.create("l1"))
+    with pytest.raises(UserError, match=words):
+        predict(module, [(tmp_path / "absent.png", tmp_path / "out" / "absent.png")], tile, overlap)
+
+
+def test_an_output_that_is_a_file(photo: torch.Tensor, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", photo[:, :20, :20])
+    with pytest.raises(UserError, match=r"a\.png: is a file; give output=<folder>"):
+        planned(tmp_path / "a.png", tmp_path / "a.png", overwrite=True)
 
 
 def test_the_command(checkpoint: Path, photo: torch.Tensor, tmp_path: Path) -> None:

@@ -71,6 +71,9 @@ def test_it_goes_on_bit_by_bit(
     expected, found = weights(uninterrupted), weights(resumed)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
+    for column in ("stage", "train/loss") if step % STEPS_AN_EPOCH else ("train/loss",):
+        kept = [row[column] for row in rows(uninterrupted) if int(row["step"]) >= step and row[column]]
+        assert [row[column] for row in rows(resumed) if int(row["step"]) >= step and row[column]] == kept
     first = read_checkpoint(checkpoint)["state_dict"]
     assert any(not torch.equal(first[key], found[key]) for key in first)
 
@@ -87,6 +90,31 @@ def test_auto_goes_on_in_its_own_folder_and_keeps_the_table(
     assert [r["val/gt/psnr"] for r in found] == [r["val/gt/psnr"] for r in expected]
     kept, again = weights(uninterrupted), weights(run)
     assert all(torch.equal(kept[key], again[key]) for key in kept)
+
+
+def test_a_new_start_in_the_same_folder_begins_a_new_table(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(tmp_path / "run", *RUN, "trainer.max_epochs=2")
+    first = rows(run)
+    train(run, *RUN, "trainer.max_epochs=1", "seed=5")
+    again = rows(run)
+    assert {int(row["step"]) for row in again} == {int(row["step"]) for row in first[: len(first) // 2]}
+    losses = [[row["train/loss"] for row in table if row["train/loss"]] for table in (first, again)]
+    assert losses[0][0] != losses[1][0]
+
+
+def test_auto_takes_nothing_of_the_users_away(train: Callable[..., Path], tmp_path: Path) -> None:
+    earlier = train(tmp_path / "runs" / "earlier", *RUN, "trainer.max_epochs=1")
+    fresh, mine = tmp_path / "runs" / "fresh", tmp_path / "runs" / "mine"
+    for folder in (fresh, mine):
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / ".hydra" / "config.yaml").touch()
+    (mine / "precious.txt").write_text("here")
+    train(fresh, *RUN, "trainer.max_epochs=2", "ckpt_path=auto")
+    assert not fresh.exists()
+    assert read_checkpoint(earlier / "checkpoints" / "last.ckpt")["epoch"] == 1
+    train(mine, *RUN, "trainer.max_epochs=1", "ckpt_path=auto")
+    assert (mine / "precious.txt").read_text() == "here"
+    assert (mine / "checkpoints" / "last.ckpt").exists()
 
 
 def test_auto_skips_a_truncated_checkpoint(

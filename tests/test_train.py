@@ -19,6 +19,7 @@ import torch
 from conftest import TINY
 from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
+from jdrl_lightning.train import fit
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -115,8 +116,28 @@ def test_in_a_multirun_the_other_jobs_go_on(pairs_folder: Path, tmp_path: Path) 
         ("data.register=rigid", "data.register"),
         ("ckpt_path=absent.ckpt", "absent.ckpt"),
         ("backbone.weights=absent.pth", "absent.pth"),
+        ("objective.lam=abc", "objective 'jdrl' cannot be made with these settings"),
+        ("objective.eps=0", r"objective\.eps=0 .* set objective\.eps="),
+        ("data.crop=abc", r"data\.crop='abc' .* set data\.crop=1 or more"),
+        ("data.crop=null", r"data\.crop=None"),
+        ("data.crop=0", r"data\.crop=0"),
+        ("data.batch_size=0", r"data\.batch_size=0"),
+        ("data.repeat=0", r"data\.repeat=0"),
+        ("data.num_workers=-1", r"data\.num_workers=-1"),
+        ("flow=oracle", "flow=oracle needs .* use data=photos"),
+        ("seed=-1", "seed=-1 .* give seed=0"),
+        ("seed=abc", "seed='abc' .* give seed=0"),
+        ("optim.optimizer.lr=-1", r"optim\.optimizer .* learning rate: -1"),
+        ("backbone.width=0", r"raise its sizes \(.*backbone\.width=0"),
+        ("trainer.precision=foo", "trainer: .*foo"),
+        ("trainer.devices=0", "trainer: .*devices"),
+        ("trainer.devices=abc", "trainer: .*abc"),
+        pytest.param(
+            "trainer.accelerator=gpu", "trainer: .*CUDA",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="here a GPU is no mistake"),
+        ),
     ],
-)
+)  # fmt: skip
 def test_mistakes_are_found_before_training(
     override: str, words: str, train: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -124,6 +145,23 @@ def test_mistakes_are_found_before_training(
         train(tmp_path / "run", override)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (("data=leaves", "data.frames_per_photo=3"), r"give data\.frames_per_photo\.train=3"),
+        (("data=photos", "data.crop=300"), r"data\.crop=300 is larger than data\.frame=256"),
+        (("data=leaves", "data.crop=500"), r"data\.crop=500 is larger than data\.frame=256"),
+        (("objective=charbonnier", "+objective.eps=0"), r"objective\.eps=0 .* set objective\.eps="),
+    ],
+)
+def test_mistakes_in_other_groups(
+    overrides: tuple[str, ...], words: str, composed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    small = ("backbone.width=4", "trainer.accelerator=cpu")
+    with pytest.raises(UserError, match=words):
+        fit(composed(tmp_path / "run", *small, *overrides), tmp_path / "run")
 
 
 KILLED_IN_A_WRITE = """

@@ -69,10 +69,21 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
     settings = dict(config["backbone"])
     weights = settings.pop("weights", None)
     backbone = backbones.create(**settings)
+    sizes = [parameter.numel() for parameter in backbone.parameters()]
+    if not all(sizes) or not sizes:
+        shown = ", ".join(f"backbone.{key}={value}" for key, value in settings.items() if key != "name")
+        raise UserError(
+            f"backbone {settings['name']!r} has nothing to train or an empty layer; raise its sizes ({shown})"
+        )
     if weights:
         backbones.load_weights(backbone, weights)
     objective = objectives.create(**config["objective"])
     optim = {name: _instantiate(part) for name, part in config["optim"].items()}
+    try:
+        optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])
+    except (TypeError, ValueError) as error:
+        told = str(error).split("\n", 1)[0]
+        raise UserError(f"optim.optimizer cannot be made with these settings: {told}") from error
     kept = {key: config[key] for key in IDENTITY if key in config} | {"hash": config_hash(dict(config))}
     kept |= {"backbone": _without_files(settings), "objective": _without_files(config["objective"], ("reblur",))}
     return DeblurringModule(backbone, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept)

@@ -28,9 +28,10 @@ def evaluate(module: Any, pairs: Any, flow: Any, lpips_weights: Path | None, til
     from rich.progress import track
 
     from jdrl_lightning.data.augment import collate
-    from jdrl_lightning.inference.tiles import restore
+    from jdrl_lightning.inference.tiles import check_tiles, restore
     from jdrl_lightning.metrics.protocols import measure
 
+    check_tiles(tile, overlap, module.backbone.divisor)
     rows: list[dict[str, Any]] = []
     pictures: list[dict[str, torch.Tensor]] = []
     for index in track(range(len(pairs)), description="evaluating"):

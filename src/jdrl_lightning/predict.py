@@ -20,7 +20,7 @@ def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Pat
     """Which file becomes which, all checked before the first is read.
 
     Raises:
-        UserError: nothing to restore, two inputs with one result, or a result that exists.
+        UserError: nothing to restore, an output that is no folder, two inputs with one result, or a result that exists.
     """
     from jdrl_lightning.data.images import image_files
 
@@ -29,6 +29,8 @@ def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Pat
     files = image_files(source) if source.is_dir() else [source]
     if not files:
         raise UserError(f"{source}: holds no images (PNG, JPEG, TIFF)")
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output}: is a file; give output=<folder>")
     jobs: dict[Path, Path] = {}
     for file in files:
         target = output / file.name
@@ -48,8 +50,9 @@ def predict(module: Any, jobs: list[tuple[Path, Path]], tile: int, overlap: int)
     from rich.progress import track
 
     from jdrl_lightning.data.images import read_picture, to_float, to_uint, write_image
-    from jdrl_lightning.inference.tiles import restore
+    from jdrl_lightning.inference.tiles import check_tiles, restore
 
+    check_tiles(tile, overlap, module.backbone.divisor)
     for file, target in track(jobs, description="restoring"):
         picture = read_picture(file)
         blurry = to_float(picture.image)[None].to(module.device)

@@ -76,12 +76,13 @@ class Registry:
         """Build ``name`` with ``kwargs``.
 
         Raises:
-            UserError: unknown name, or a setting that it does not take.
+            UserError: unknown name, or a setting that it does not take or not with this value.
         """
         target = self.load(name)
         try:
             return target(**kwargs)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             if "unexpected keyword argument" in str(error) or "required" in str(error):
                 raise UserError(f"{self.kind} {name!r}: {error}") from error
-            raise
+            told = str(error).split("\n", 1)[0]
+            raise UserError(f"{self.kind} {name!r} cannot be made with these settings: {told}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from jdrl_lightning.errors import UserError
 from jdrl_lightning.launch import command
 
 __all__ = ["main"]
@@ -30,7 +31,9 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     from jdrl_lightning.files import clear_temporaries
 
     _quieten()
-    L.seed_everything(int(config["seed"]), workers=True, verbose=False)
+    if not isinstance(config["seed"], int) or not 0 <= config["seed"] < 2**32:
+        raise UserError(f"seed={config['seed']!r} is not a whole number from 0 to {2**32 - 1}; give seed=0")
+    L.seed_everything(config["seed"], workers=True, verbose=False)
     identity = config_hash(config)
     checkpoint = config["ckpt_path"]
     if checkpoint == "auto":
@@ -43,20 +46,26 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     module = build.module(config)  # before the data, which may take minutes to render or to check
     data = build.datamodule(config)
     data.setup("fit")
+    _check_truth(module, data)
     if checkpoint:
         build.check_fit(module, checkpoint)
         log.info("going on from %s", checkpoint)
     callbacks = [*build.parts(config["callbacks"]), SummaryCallback(run_dir / "summary.json", identity)]
+    loggers = build.parts(config["logger"])
     settings = dict(config["trainer"])
-    settings["strategy"] = build.strategy(settings, module)
-    trainer = L.Trainer(
-        **settings,
-        callbacks=callbacks,
-        logger=build.parts(config["logger"]),
-        plugins=[AtomicCheckpointIO()],
-        default_root_dir=str(run_dir),
-        use_distributed_sampler=False,  # the data module shares pairs out by rank itself
-    )
+    try:
+        settings["strategy"] = build.strategy(settings, module)
+        trainer = L.Trainer(
+            **settings,
+            callbacks=callbacks,
+            logger=loggers,
+            plugins=[AtomicCheckpointIO()],
+            default_root_dir=str(run_dir),
+            use_distributed_sampler=False,  # the data module shares pairs out by rank itself
+        )
+    except Exception as error:  # Lightning has many kinds for settings that it refuses
+        told = str(error).split("\n", 1)[0]
+        raise UserError(f"trainer: {told}") from error
     try:
         trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     finally:
@@ -67,6 +76,15 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         raise SystemExit(130)
     log.info("results: %s", run_dir)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def _check_truth(module: Any, data: Any) -> None:
+    """Refuse pairs without a true flow where the objective takes it from them."""
+    if not getattr(getattr(module.objective, "flow", None), "uses_truth", False):
+        return
+    needed = any(stage.flow_source != "none" for stage in module.objective.schedule.stages)
+    if needed and "flow" not in data.pairs("train")[0].extras:
+        raise UserError("flow=oracle needs pairs that carry their true flow; use data=photos or data=leaves")
 
 
 def _quieten() -> None:
@@ -81,7 +99,7 @@ def _quieten() -> None:
 
 
 def _move_into(config: dict[str, Any], fresh: Path, earlier: Path) -> tuple[dict[str, Any], Path]:
-    """Go on in the earlier run's folder; the one just made for this start goes."""
+    """Go on in the earlier run's folder; of the one made for this start goes what this start has put there."""
     root = logging.getLogger()
     for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
         moved = logging.FileHandler(earlier / Path(handler.baseFilename).name)
@@ -89,7 +107,10 @@ def _move_into(config: dict[str, Any], fresh: Path, earlier: Path) -> tuple[dict
         root.removeHandler(handler)
         root.addHandler(moved)
         handler.close()
-    shutil.rmtree(fresh)
+        Path(handler.baseFilename).unlink()
+    shutil.rmtree(fresh / ".hydra", ignore_errors=True)
+    if not any(fresh.iterdir()):
+        fresh.rmdir()
     return _replace(config, str(fresh), str(earlier)), earlier
 
 

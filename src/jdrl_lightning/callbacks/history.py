@@ -67,9 +67,10 @@ class ContinuedCSVLogger(CSVLogger):
 
 
 class TrimHistory(Callback):
-    """On resume, forgets the rows after the checkpoint's step: they are about to be made again."""
+    """Forgets the rows after the step that training goes on from, all of them at a new start: they are about to be made
+    again."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, ContinuedCSVLogger) and trainer.is_global_zero:
-                logger.experiment.trim(trainer.global_step - 1 if trainer.global_step else None)
+                logger.experiment.trim(trainer.global_step - 1)

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from jdrl_lightning.flow import create
 from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.metrics import perceptual
 from jdrl_lightning.metrics.protocols import measure
 
 __all__ = ["QualityCallback"]
@@ -22,12 +23,16 @@ class QualityCallback(Callback):
     Args:
         flow: estimator of ``deformed_gt``, or its name and settings; a choice of its own, since the one that trained
             need not judge itself fairly.
-        lpips_weights: local file of the AlexNet trunk; None leaves LPIPS out.
+        lpips_weights: local file of the AlexNet trunk; None looks where torchvision would have put it, and leaves LPIPS
+            out if it is not there.
+
+    Raises:
+        UserError: a file was given that does not exist.
     """
 
     def __init__(self, flow: FlowEstimator | Mapping[str, Any], lpips_weights: str | None = None) -> None:
         self.flow: FlowEstimator = create(**flow) if isinstance(flow, Mapping) else flow
-        self.lpips_weights = lpips_weights
+        self.lpips_weights = perceptual.lpips_weights(lpips_weights)
 
     def on_validation_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int,

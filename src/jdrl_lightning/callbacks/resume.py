@@ -17,9 +17,11 @@ log = logging.getLogger(__name__)
 def latest_checkpoint(run_dir: Path, config_hash: str) -> Path | None:
     """The newest readable checkpoint of this run folder, else of its neighbours' runs with the same ``config_hash``.
 
-    A file that cannot be read is skipped, saying so. None if there is nothing to go on from.
+    Neighbours count only while the folder is as a start makes it: one that holds anything else is a run, or somebody's,
+    and stays what it is. A file that cannot be read is skipped, saying so. None if there is nothing to go on from.
     """
-    neighbours = (path for path in run_dir.parent.glob("*/checkpoints/*.ckpt") if run_dir not in path.parents)
+    fresh = not run_dir.exists() or all(path.name == ".hydra" or path.suffix == ".log" for path in run_dir.iterdir())
+    neighbours = run_dir.parent.glob("*/checkpoints/*.ckpt") if fresh else ()
     for candidates in (run_dir.glob("checkpoints/*.ckpt"), neighbours):
         for path in sorted(candidates, key=lambda p: p.stat().st_mtime_ns, reverse=True):
             try:

@@ -50,11 +50,10 @@ class StageCallback(Callback):
             )
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Announce a change of stage, and log the stage as a series."""
+        """Announce a change of stage."""
         schedule = schedule_of(pl_module)
         stage = schedule.at(trainer.current_epoch)
         self._state = {"stage": stage.name, "epoch": trainer.current_epoch, "schedule": schedule.plain()}
-        pl_module.log("stage", float(schedule.stages.index(stage)))
         if stage is self._announced:
             return
         self._announced = stage
@@ -65,6 +64,14 @@ class StageCallback(Callback):
             )
         for listener in self.listeners:
             listener(stage)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the stage as a series; an epoch that is gone on with in its middle has no start."""
+        schedule = schedule_of(pl_module)
+        number = float(schedule.stages.index(schedule.at(trainer.current_epoch)))
+        pl_module.log("stage", number, on_step=False, on_epoch=True, batch_size=1)
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self._state)

@@ -53,6 +53,9 @@ class PairDataModule(L.LightningDataModule):
         shuffle: whether the order of training differs from epoch to epoch.
         num_workers: loading processes; 0 loads in the main one.
         seed: of order and crops.
+
+    Raises:
+        UserError: a number that is not whole or too small, or an unknown rule.
     """
 
     def __init__(
@@ -71,6 +74,16 @@ class PairDataModule(L.LightningDataModule):
         super().__init__()
         self._pairs = pairs
         self._sets: dict[str, Dataset[Pair]] = {}
+        for key, value, least in (
+            ("crop", crop, 1),
+            ("batch_size", batch_size, 1),
+            ("repeat", repeat, 1),
+            ("num_workers", num_workers, 0),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UserError(
+                    f"data.{key}={value!r} is not a whole number of at least {least}; set data.{key}={least} or more"
+                )
         if crop_rule not in ("uniform", "official"):
             raise UserError(f"data.crop_rule={crop_rule!r} is neither uniform nor official")
         self.crop, self.crop_rule, self.batch_size, self.repeat = crop, crop_rule, batch_size, repeat

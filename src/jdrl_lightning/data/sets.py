@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -66,6 +66,15 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         **own: Any,
     ) -> Dataset[Pair]:
         place = source(split, seed, crop, **own)  # under its own name it refuses what neither of us knows
+        if frames_per_photo is not None and not isinstance(frames_per_photo, Mapping):
+            raise UserError(
+                f"data.frames_per_photo={frames_per_photo!r} is not a number for each split; give "
+                f"data.frames_per_photo.{split}={frames_per_photo!r}"
+            )
+        if split == "train" and crop is not None and crop > frame:
+            raise UserError(
+                f"data.crop={crop} is larger than data.frame={frame}; set data.crop={frame} or less, or raise data.frame"
+            )
         count = (frames_per_photo or {}).get(split, 1)
         optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
         displaced = preset(misalignment, amplitude)

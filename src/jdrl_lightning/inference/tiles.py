@@ -9,7 +9,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["restore", "spans", "weights"]
+from jdrl_lightning.errors import UserError
+
+__all__ = ["check_tiles", "restore", "spans", "weights"]
+
+
+def check_tiles(tile: int, overlap: int, divisor: int) -> None:
+    """Refuse the settings of a command that :func:`restore` would refuse for some size of picture.
+
+    Raises:
+        UserError: not whole numbers, a negative overlap, or ``tile < overlap + divisor``.
+    """
+    if not isinstance(overlap, int) or overlap < 0:
+        raise UserError(f"overlap={overlap!r} is not a whole number of at least 0")
+    if not isinstance(tile, int) or tile < overlap + divisor:
+        least = overlap + divisor
+        raise UserError(
+            f"tile={tile!r} is not at least {least}, overlap={overlap} and {divisor} more; raise tile or lower overlap"
+        )
 
 
 @torch.no_grad()

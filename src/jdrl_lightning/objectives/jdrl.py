@@ -93,6 +93,10 @@ class JDRL(Objective):
                 raise UserError(f"objective.{key}={value!r} is none of {', '.join(known)}")
         if not 0 < lam < 1:
             raise UserError(f"objective.lam={lam} is not between 0 and 1")
+        if not eps > 0:
+            raise UserError(
+                f"objective.eps={eps} is not above 0: the gradient would not be finite; set objective.eps=0.001"
+            )
         if "reblur" in self.schedule.terms and reblur is None:
             raise UserError("the schedule has a reblur term but objective.reblur is null: give the network's settings")
         self.flow: FlowEstimator = create_flow(**flow) if isinstance(flow, Mapping) else flow

@@ -30,6 +30,10 @@ class Supervised(Objective):
 
     def __init__(self, loss: str = "charbonnier", eps: float = 1e-3, output_weights: Sequence[float] = (1.0,)) -> None:
         super().__init__(Schedule.constant("pixel"), output_weights)
+        if not eps > 0:
+            raise UserError(
+                f"objective.eps={eps} is not above 0: the gradient would not be finite; set objective.eps=0.001"
+            )
         losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "charbonnier": partial(charbonnier_loss, eps=eps),
             "l1": F.l1_loss,
