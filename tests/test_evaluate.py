@@ -51,6 +51,18 @@ def test_the_command_and_its_figures(train: Callable[..., Path], pairs_folder: P
         assert float(row["gt/psnr"]) == pytest.approx(psnr, abs=1e-3)
         assert float(row["gt/ssim"]) == pytest.approx(ssim, abs=1e-5)
 
+    assert any("less precise" in note for note in summary["notes"])
+    published = [*call, "crop=top_left_16", "warp_mode=bilinear", "warp_grid=legacy", "overwrite=true"]
+    done = subprocess.run(published, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    cut = json.loads((output / "summary.json").read_text())
+    assert cut["restored"]["gt/psnr"] != summary["restored"]["gt/psnr"]
+    assert cut["restored"]["deformed_gt/psnr"] != summary["restored"]["deformed_gt/psnr"]
+
+    into_the_run = [*call[:-2], f"output={run}", "device=cpu"]
+    for command, named in ((call, "measured"), (into_the_run, "summary.json")):
+        again = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        assert (again.returncode, named in again.stderr) == (1, True)
     again = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert again.returncode == 1
     assert "overwrite=true" in again.stderr
@@ -58,7 +70,12 @@ def test_the_command_and_its_figures(train: Callable[..., Path], pairs_folder: P
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [([], "ckpt_path"), (["ckpt_path=absent.ckpt"], "absent.ckpt"), (["ckpt_path=x", "split=train"], "split")],
+    [
+        ([], "ckpt_path"),
+        (["ckpt_path=absent.ckpt"], "absent.ckpt"),
+        (["ckpt_path=x", "split=train"], "split"),
+        (["ckpt_path=x", "crop=half"], "center_8"),
+    ],
 )
 def test_mistakes(arguments: list[str], words: str, tmp_path: Path) -> None:
     call = [sys.executable, "-m", "jdrl_lightning.evaluate", *arguments]
@@ -70,5 +87,5 @@ def test_mistakes(arguments: list[str], words: str, tmp_path: Path) -> None:
 
 def test_tiles_that_do_not_get_on_are_found_first() -> None:
     module = DeblurringModule(backbones.create("unet", width=4), objectives.create("l1"))
-    with pytest.raises(UserError, match="tile=32 .* raise tile or lower overlap"):
+    with pytest.raises(UserError, match=r"tile=32 .* raise tile or lower overlap"):
         evaluate(module, [], None, None, tile=32, overlap=192)

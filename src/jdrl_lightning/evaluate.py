@@ -16,9 +16,24 @@ __all__ = ["evaluate", "main"]
 
 log = logging.getLogger(__name__)
 
+WRITTEN = ("per_image.csv", "summary.json", "table.md", "contact_sheet.png")
 
-def evaluate(module: Any, pairs: Any, flow: Any, lpips_weights: Path | None, tile: int, overlap: int) -> Any:
+
+def evaluate(
+    module: Any,
+    pairs: Any,
+    flow: Any,
+    lpips_weights: Path | None,
+    tile: int,
+    overlap: int,
+    rule: str = "none",
+    mode: str = "bicubic",
+    grid: str = "exact",
+) -> Any:
     """Rows of measures, one for the blurry input and one for the restored image of each pair, and the images shown.
+
+    ``rule`` cuts restored and given images alike before they are measured, see :func:`.protocols.crop`; ``mode`` and
+    ``grid`` are those of :func:`.protocols.deformed`.
 
     Returns:
         (rows, pictures): ``rows`` has ``method``, ``name`` and the measures; ``pictures`` is, for the first pairs,
@@ -29,7 +44,7 @@ def evaluate(module: Any, pairs: Any, flow: Any, lpips_weights: Path | None, til
 
     from jdrl_lightning.data.augment import collate
     from jdrl_lightning.inference.tiles import check_tiles, restore
-    from jdrl_lightning.metrics.protocols import measure
+    from jdrl_lightning.metrics.protocols import crop, measure
 
     check_tiles(tile, overlap, module.backbone.divisor)
     rows: list[dict[str, Any]] = []
@@ -39,8 +54,10 @@ def evaluate(module: Any, pairs: Any, flow: Any, lpips_weights: Path | None, til
         blurry = pair.blurry.to(module.device)
         with torch.inference_mode():
             restored = restore(module, blurry, tile=tile, overlap=overlap, divisor=module.backbone.divisor).cpu()
+            extras = {name: crop(value, rule) for name, value in pair.extras.items()}
+            cropped = pair._replace(blurry=crop(pair.blurry, rule), sharp=crop(pair.sharp, rule), extras=extras)
             for method, image in (("input", pair.blurry), ("restored", restored)):
-                values = measure(image, pair, flow, lpips_weights)
+                values = measure(crop(image, rule), cropped, flow, lpips_weights, mode, grid)
                 rows.append({"method": method, "name": pair.name[0], **{k: float(v[0]) for k, v in values.items()}})
         if len(pictures) < 6:
             shown = {"blurry": pair.blurry, "restored": restored, "sharp": pair.sharp} | (
@@ -84,13 +101,23 @@ def main(cfg: DictConfig) -> None:
 
     if cfg.ckpt_path is None:
         raise UserError("give ckpt_path=<run folder>/checkpoints/best.ckpt; see --help")
-    if cfg.split not in ("val", "test"):
-        raise UserError(f"split={cfg.split!r} is neither val nor test")
+    for key, known in (
+        ("split", ("val", "test")),
+        ("crop", ("none", "top_left_16", "top_left_8", "center_8")),
+        ("warp_mode", ("bicubic", "bilinear")),
+        ("warp_grid", ("exact", "legacy")),
+    ):
+        if cfg[key] not in known:
+            raise UserError(f"{key}={cfg[key]!r} is none of {', '.join(known)}")
 
     from jdrl_lightning import build, flow
     from jdrl_lightning.config import plain
     from jdrl_lightning.metrics.perceptual import lpips_weights
 
+    output = Path(cfg.output or HydraConfig.get().runtime.output_dir)
+    there = [name for name in WRITTEN if (output / name).exists()]
+    if there and not cfg.overwrite:
+        raise UserError(f"{output / there[0]}: exists already; give another output=… or overwrite=true")
     config = plain(cfg)
     module = build.from_checkpoint(cfg.ckpt_path).to(build.device(cfg.device))
     stored = module.config | ({"data": config["data"]} if config.get("data") else {})
@@ -98,16 +125,21 @@ def main(cfg: DictConfig) -> None:
     weights = lpips_weights(cfg.lpips_weights)
     notes = [
         f"Checkpoint: {cfg.ckpt_path}; {len(pairs)} images of the {cfg.split} split; means of per-image values.",
-        f"deformed_gt: the sharp image warped onto the output, flow from {config['flow']['name']}, bicubic. It can "
+        f"deformed_gt: the sharp image warped onto the output, flow from {config['flow']['name']}, {cfg.warp_mode}, "
+        f"{cfg.warp_grid} grid. It can "
         "reward displacement: read it with the placement error.",
     ]
     if weights is None:
         notes.append("LPIPS is left out: no AlexNet trunk on this machine (lpips_weights=<alexnet-owt-7be5be79.pth>).")
     estimator = flow.create(**config["flow"])
-    rows, pictures = evaluate(module, pairs, estimator, weights, cfg.tile, cfg.overlap)
-    output = Path(cfg.output or HydraConfig.get().runtime.output_dir)
-    if (output / "per_image.csv").exists() and not cfg.overwrite:
-        raise UserError(f"{output}: holds an evaluation already; give another output=… or overwrite=true")
+    if len(pairs) and "aligned" not in pairs[0].extras:
+        notes.append(
+            "Placement is taken against the blurry input, since the truth is not known: less precise than against a "
+            "sharp image, and 0 for the input itself by definition."
+        )
+    rows, pictures = evaluate(
+        module, pairs, estimator, weights, cfg.tile, cfg.overlap, cfg.crop, cfg.warp_mode, cfg.warp_grid
+    )
     title = f"{cfg.split} split of data={stored['data']['name']}"
     print(write_report(rows, pictures, output, title, notes))
     log.info("written: %s", output)

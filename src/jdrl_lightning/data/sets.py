@@ -31,7 +31,12 @@ def folder(
     val_fraction: float = 0.1,
     register: str = "none",
 ) -> Dataset[Pair]:
-    """The user's own pairs; see :class:`FolderPairs`. They do not depend on ``seed``; only training is cropped."""
+    """The user's own pairs; see :class:`FolderPairs`. They do not depend on ``seed``; only training is cropped.
+
+    With the training pairs a test split that is there is checked too: better now than when training is over.
+    """
+    if split == "train" and (Path(root) / "test").is_dir():
+        folder("test", seed, crop, root, pair_by, val_fraction)
     cropped = crop if split == "train" else None
     with _progress(f"checking the {split} pairs of {root}") as show:
         pairs = FolderPairs(root, split, pair_by, val_fraction, cropped, progress=show)  # type: ignore[arg-type]
@@ -72,9 +77,7 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
                 f"data.frames_per_photo.{split}={frames_per_photo!r}"
             )
         if split == "train" and crop is not None and crop > frame:
-            raise UserError(
-                f"data.crop={crop} is larger than data.frame={frame}; set data.crop={frame} or less, or raise data.frame"
-            )
+            raise UserError(f"data.crop={crop} is larger than data.frame={frame}; lower data.crop or raise data.frame")
         count = (frames_per_photo or {}).get(split, 1)
         optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
         displaced = preset(misalignment, amplitude)
