@@ -26,7 +26,7 @@ test: $(READY) ## ruff, mypy and the test suite
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(READY) ## the reblurring operator and the flow estimator against their references
 	$(BIN)/python benchmarks/reblur_operator.py

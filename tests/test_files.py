@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from jdrl_lightning.errors import UserError
 from jdrl_lightning.files import atomic_write, clear_temporaries
 
 
@@ -32,3 +34,12 @@ def test_leftovers_of_a_kill_are_cleared_and_nothing_else(tmp_path: Path) -> Non
         (tmp_path / kept).write_text("mine")
     clear_temporaries(tmp_path)
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == [".hidden", "notes.tmp"]
+
+
+@pytest.mark.parametrize("target", ["folder", "pipe"])
+def test_only_files_are_replaced(target: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=target), atomic_write(tmp_path / target):
+        pass
+    assert not (tmp_path / target).is_file()

@@ -64,8 +64,8 @@ def register() -> None:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The resolved config as dicts, lists, strings and numbers."""
-    values = OmegaConf.to_container(config, resolve=True)
+    """The resolved config as dicts, lists, strings and numbers; a value still ``???`` raises."""
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from jdrl_lightning.errors import UserError
+
 __all__ = ["atomic_write", "clear_temporaries"]
 
 
@@ -17,8 +19,13 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
     """Open a temporary file that takes ``path``'s place when the block ends, and vanishes if it fails.
 
     Killed at any moment, the process leaves the old file or the new one under ``path``, never a part.
+
+    Raises:
+        UserError: ``path`` is there and no file: a folder, or a device that must not be replaced.
     """
     target = Path(path)
+    if target.exists() and not target.is_file():
+        raise UserError(f"{target}: is no file that could be replaced; give another path")
     target.parent.mkdir(parents=True, exist_ok=True)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)

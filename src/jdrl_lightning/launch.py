@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -12,7 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from jdrl_lightning import config
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.complaints import REFUSALS, complaint
 
 __all__ = ["command"]
 
@@ -20,22 +21,29 @@ __all__ = ["command"]
 def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Turn ``task(cfg)`` into a command composed from ``conf/<name>.yaml``."""
 
+    def refuse(error: Exception) -> NoReturn:
+        print(f"error: {complaint(error, name, sys.argv[1:])}", file=sys.stderr)
+        sys.exit(1)
+
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         def job(cfg: DictConfig) -> Any:
             try:
                 return task(cfg)
-            except UserError as error:
+            except REFUSALS as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
                     raise  # the other jobs go on; a SystemExit would end them all
-                print(f"error: {error}", file=sys.stderr)
-                sys.exit(1)
+                refuse(error)
 
         job.__module__ = "__main__" if task.__module__ == "__main__" else task.__module__
         main = hydra.main(version_base="1.3", config_path=config.CONF, config_name=name)(job)
 
         def run() -> None:
             config.register()
-            main()
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print in several lines itself
+            try:
+                main()
+            except REFUSALS as error:
+                refuse(error)
 
         return run
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -83,6 +85,14 @@ class Registry:
             return target(**kwargs)
         except (TypeError, ValueError) as error:
             if "unexpected keyword argument" in str(error) or "required" in str(error):
-                raise UserError(f"{self.kind} {name!r}: {error}") from error
+                raise UserError(f"{self.kind} {name!r}: {error}{_hint(target, kwargs)}") from error
             told = str(error).split("\n", 1)[0]
             raise UserError(f"{self.kind} {name!r} cannot be made with these settings: {told}") from error
+
+
+def _hint(target: Any, given: dict[str, Any]) -> str:
+    """The names nearest to the first that ``target`` does not take; empty where none is."""
+    taken = list(inspect.signature(target).parameters)
+    wrong = [key for key in given if key not in taken]
+    near = get_close_matches(wrong[0], taken) if wrong else []
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -65,7 +65,8 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         )
     except Exception as error:  # Lightning has many kinds for settings that it refuses
         told = str(error).split("\n", 1)[0]
-        raise UserError(f"trainer: {told}") from error
+        asked = ", ".join(f"trainer.{key}={settings.get(key)}" for key in ("accelerator", "devices", "precision"))
+        raise UserError(f"trainer: {told} (asked for: {asked}); change what this machine or Lightning lacks") from error
     try:
         trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     finally:
