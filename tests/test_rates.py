@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jdrl_lightning.rates import Cosine, StepDecay
+from jdrl_lightning.rates import Constant, Cosine, Milestones, StepDecay
 
 
 def test_the_paper_halves_every_sixty_epochs() -> None:
@@ -15,3 +15,12 @@ def test_cosine_warms_up_peaks_and_ends_at_its_floor() -> None:
     assert rate(7) == pytest.approx(0.505)
     assert rate(12) == pytest.approx(0.01)
     assert rate(100) == pytest.approx(0.01)
+
+
+def test_milestones_are_shares_of_the_training() -> None:
+    rate = Milestones(epochs=12, at=[0.5, 0.75], gamma=0.1)
+    assert [rate(epoch) for epoch in (0, 5, 6, 8, 9, 30)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_constant_holds() -> None:
+    assert {Constant()(epoch) for epoch in (0, 60, 3000)} == {1.0}

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Cosine", "StepDecay"]
+__all__ = ["Constant", "Cosine", "Milestones", "StepDecay"]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """1: the rate is held."""
+
+    def __call__(self, epoch: int) -> float:
+        return 1.0
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,18 @@ class StepDecay:
 
     def __call__(self, epoch: int) -> float:
         return self.gamma ** (epoch // self.every)
+
+
+@dataclass(frozen=True)
+class Milestones:
+    """``gamma`` for each milestone that has passed; ``at`` says where they are, as shares of ``epochs``."""
+
+    epochs: int
+    at: Sequence[float]
+    gamma: float = 0.5
+
+    def __call__(self, epoch: int) -> float:
+        return self.gamma ** sum(epoch >= share * self.epochs for share in self.at)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from jdrl_lightning.data.sampler import BatchPlan, RankShare
+import torch
+
+from jdrl_lightning.data.sampler import STAND_IN, BatchPlan, Evened, RankShare
+from jdrl_lightning.types import Pair
 
 
 def test_every_crop_once_an_epoch_and_another_order_the_next() -> None:
@@ -31,3 +34,15 @@ def test_validation_is_neither_padded_nor_cut() -> None:
     shares = [list(RankShare(5, rank, 2)) for rank in (0, 1)]
     assert shares == [[0, 2, 4], [1, 3]]
     assert [len(RankShare(5, rank, 2)) for rank in (0, 1)] == [3, 2]
+
+
+def test_stand_ins_let_all_ranks_take_equally_many() -> None:
+    image = torch.zeros(3, 2, 2)
+    for size, world, length in ((5, 2, 6), (1, 3, 3), (4, 2, 4), (3, 1, 3)):
+        pairs = [Pair(image + index, image, str(index), {}) for index in range(size)]
+        evened = Evened(pairs, world)  # type: ignore[arg-type]
+        shares = [[evened[index] for index in RankShare(len(evened), rank, world)] for rank in range(world)]
+        assert {len(share) for share in shares} == {length // world}
+        names = sorted(pair.name for share in shares for pair in share)
+        assert names == [STAND_IN] * (length - size) + [str(index) for index in range(size)]
+        assert all(pair.name != STAND_IN for pair in shares[0])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import correlate1d
 from torch.nn import functional as F
 
 from jdrl_lightning import Pair, Restored, UserError, objectives
@@ -18,6 +20,29 @@ def test_the_pixel_losses_are_what_their_names_say() -> None:
         objective = objectives.create(name)
         losses = objective(Restored((image,), {}), Pair(image, sharp, ["a", "b"], {}), objective.schedule.at(3))
         torch.testing.assert_close(losses.total, value)
+
+
+def test_mprnets_recipe_adds_the_edges_of_every_output() -> None:
+    """The Laplacian written out: blur, every second pixel times four, blur; scipy's correlation."""
+    generator = torch.Generator().manual_seed(0)
+    images = tuple(torch.rand(1, 3, 12, 10, generator=generator) for _ in range(3))
+    sharp = torch.rand(1, 3, 12, 10, generator=generator)
+
+    def blur(image: np.ndarray) -> np.ndarray:
+        for axis in (-1, -2):
+            image = correlate1d(image, [0.05, 0.25, 0.4, 0.25, 0.05], axis=axis, mode="nearest")
+        return image
+
+    expected = 0.0
+    for image in images:
+        difference = (image - sharp).double().numpy()
+        coarse = np.zeros_like(difference)
+        coarse[..., ::2, ::2] = 4 * blur(difference)[..., ::2, ::2]
+        edges = difference - blur(coarse)
+        expected += np.sqrt(difference**2 + 1e-6).mean() + 0.05 * np.sqrt(edges**2 + 1e-6).mean()
+    objective = objectives.create("charbonnier", edge_weight=0.05, output_weights=[1.0, 1.0, 1.0])
+    losses = objective(Restored(images, {}), Pair(sharp, sharp, ["a"], {}), objective.schedule.at(0))
+    assert losses.total.item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_unknown_names_and_settings_list_the_known_ones() -> None:

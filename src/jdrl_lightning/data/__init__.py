@@ -1,4 +1,4 @@
-"""Image pairs: rendered from photographs, from textures, or the user's own."""
+"""Image pairs: rendered from photographs, from textures, published, or the user's own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ _registry = Registry(
         "photos": "jdrl_lightning.data.sets:photos",
         "leaves": "jdrl_lightning.data.sets:leaves",
         "folder": "jdrl_lightning.data.sets:folder",
+        "dpdd": "jdrl_lightning.data.published.dpdd:dpdd",
+        "sdd": "jdrl_lightning.data.published.sdd:sdd",
+        "realdof": "jdrl_lightning.data.published.realdof:realdof",
+        "lfdof": "jdrl_lightning.data.published.lfdof:lfdof",
+        "pixeldp": "jdrl_lightning.data.published.pixeldp:pixeldp",
+        "cuhk": "jdrl_lightning.data.published.cuhk:cuhk",
     },
     group="jdrl_lightning.datasets",
 )

@@ -9,7 +9,7 @@ import lightning as L
 from torch.utils.data import DataLoader, Dataset
 
 from jdrl_lightning.data.augment import augment, collate
-from jdrl_lightning.data.sampler import BatchPlan, RankShare
+from jdrl_lightning.data.sampler import BatchPlan, Evened, RankShare
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
@@ -131,9 +131,9 @@ class PairDataModule(L.LightningDataModule):
 
     def _whole(self, split: str) -> DataLoader[Any]:
         """Whole images one by one, since their sizes may differ."""
-        pairs = self.pairs(split)
-        share = RankShare(len(pairs), *self._place())  # type: ignore[arg-type]
-        return DataLoader(pairs, batch_size=1, sampler=share, **self._loading())
+        rank, world = self._place()
+        pairs = Evened(self.pairs(split), world)
+        return DataLoader(pairs, batch_size=1, sampler=RankShare(len(pairs), rank, world), **self._loading())
 
     def _loading(self) -> dict[str, Any]:
         pinned = self.trainer is not None and str(self.trainer.strategy.root_device).startswith("cuda")

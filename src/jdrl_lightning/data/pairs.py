@@ -1,36 +1,71 @@
-"""The user's own pairs: ``{train,val,test}/{blur,gt}`` or flat ``blur/`` and ``gt/``, checked before they are used."""
+"""Pairs of pictures on disk, checked before they are used; and the user's own, in ``blur/`` and ``gt/``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.decoded import Decoded
-from jdrl_lightning.data.images import SUFFIXES, header, image_files, read_image
+from jdrl_lightning.data.images import header, read_image
+from jdrl_lightning.data.places import Place, by_name, pictures
+from jdrl_lightning.data.shares import share
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
-__all__ = ["FolderPairs", "Place", "find_pairs", "share"]
+__all__ = ["FilePairs", "FolderPairs", "find_pairs"]
 
 Split = Literal["train", "val", "test"]
 TREE = "expected {train,val,test}/{blur,gt} in it, or blur/ and gt/"
 
 
-class Place(NamedTuple):
-    """Where one pair lies; the name is the blurry file's, without suffix."""
+class FilePairs(Dataset[Pair]):
+    """The photographs at ``places``, whole and with the bits that the files have.
 
-    name: str
-    blurry: Path
-    sharp: Path
+    Args:
+        places: where each pair lies; either all have a sharp picture or none, either all have views or none.
+        crop: side of the training crops, px; no picture may be smaller. None: any size.
+        verify: decode every file once now; what was decoded before is known by path, size and time.
+        cache_dir: folder in which that knowledge outlives the process; None: it does not.
+        progress: called with (files decoded, files to decode).
+
+    Attributes:
+        has_sharp: whether there are sharp pictures. If not, ``sharp`` is the blurry picture again.
+
+    Raises:
+        UserError: sizes differ, a file cannot be read, a picture is too small.
+    """
+
+    def __init__(
+        self,
+        places: list[Place],
+        crop: int | None = None,
+        verify: bool = True,
+        cache_dir: str | Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.places = places
+        self.has_sharp = all(place.sharp is not None for place in places)
+        check_sizes(places, crop)
+        if verify:
+            check_readable(places, Decoded(cache_dir), progress)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Pair:
+        place = self.places[index]
+        blurry = read_image(place.blurry)
+        sharp = blurry if place.sharp is None else read_image(place.sharp)
+        views = zip(("left", "right"), place.views or (), strict=False)
+        return Pair(blurry, sharp, place.name, {side: read_image(path) for side, path in views})
 
 
-class FolderPairs(Dataset[Pair]):
-    """Blurry and sharp photographs in two folders, whole and with the bits that the files have.
+class FolderPairs(FilePairs):
+    """Blurry and sharp photographs in two folders: ``{train,val,test}/{blur,gt}``, or flat ``blur/`` and ``gt/``.
 
     A flat ``root/{blur,gt}`` is split by ``val_fraction``; there ``test`` is the same share as ``val``.
 
@@ -39,13 +74,10 @@ class FolderPairs(Dataset[Pair]):
         split: ``train``, ``val`` or ``test``.
         pair_by: ``name``: partners have the same name, suffixes aside; ``order``: both folders sorted by name.
         val_fraction: share of a flat folder that is kept from training, at least one pair each side, in (0, 1).
-        crop: side of the training crops, px; no picture may be smaller. None: any size.
-        verify: decode every file once now; what was decoded before is known by path, size and time.
-        cache_dir: folder in which that knowledge outlives the process; None: it does not.
-        progress: called with (files decoded, files to decode).
+        crop, verify, cache_dir, progress: see :class:`FilePairs`.
 
     Raises:
-        UserError: a folder or partner is missing, sizes differ, a file cannot be read, a picture is too small.
+        UserError: a folder or partner is missing, or see :class:`FilePairs`.
     """
 
     def __init__(
@@ -61,17 +93,9 @@ class FolderPairs(Dataset[Pair]):
     ) -> None:
         folder, flat = _split_folder(Path(root), split)
         places = find_pairs(folder, pair_by)
-        self.places = share(places, split, val_fraction, folder) if flat else places
-        check_sizes(self.places, crop)
-        if verify:
-            check_readable(self.places, Decoded(cache_dir), progress)
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> Pair:
-        place = self.places[index]
-        return Pair(read_image(place.blurry), read_image(place.sharp), place.name, {})
+        if flat:
+            places = share(places, split, val_fraction, folder)
+        super().__init__(places, crop, verify, cache_dir, progress)
 
 
 def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list[Place]:
@@ -80,43 +104,17 @@ def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list
     Raises:
         UserError: a folder is missing or empty, or a file has no partner.
     """
-    blurry, sharp = _files(folder / "blur"), _files(folder / "gt")
-    if pair_by == "order":
-        if len(blurry) != len(sharp):
-            raise UserError(
-                f"{folder}: {len(blurry)} files in blur/ but {len(sharp)} in gt/; data.pair_by=order needs as many"
-            )
-        return [Place(one.stem, one, other) for one, other in zip(blurry, sharp, strict=True)]
-    if pair_by != "name":
+    where = "the blurry pictures belong into blur/, the sharp ones into gt/"
+    blurry, sharp = (pictures(folder / kind, where) for kind in ("blur", "gt"))
+    if pair_by == "name":
+        return by_name(blurry, sharp, ", or set data.pair_by=order if the files correspond in sorted order")
+    if pair_by != "order":
         raise UserError(f"data.pair_by={pair_by}: must be name or order")
-    blurry_by_name, sharp_by_name = _by_name(blurry), _by_name(sharp)
-    for here, there, other in ((blurry_by_name, sharp_by_name, "gt"), (sharp_by_name, blurry_by_name, "blur")):
-        lonely = [path for name, path in here.items() if name not in there]
-        if lonely:
-            more = f" (nor have {len(lonely) - 1} more)" if len(lonely) > 1 else ""
-            raise UserError(
-                f"{lonely[0]}: no partner of that name in {folder / other}{more}; add it, remove the file, or set "
-                "data.pair_by=order if the files correspond in sorted order"
-            )
-    return [Place(name, path, sharp_by_name[name]) for name, path in blurry_by_name.items()]
-
-
-def share(places: list[Place], split: Split, val_fraction: float, folder: Path) -> list[Place]:
-    """The part of a flat folder that belongs to ``split``; ``test`` is ``val``.
-
-    Names are ordered by their hash and the first ``val_fraction`` taken, so a pair added later hardly moves others.
-
-    Raises:
-        UserError: fewer than two pairs, or a fraction outside (0, 1).
-    """
-    if not 0 < val_fraction < 1:
-        raise UserError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
-    if len(places) < 2:
-        raise UserError(f"{folder}: one pair cannot be split into training and validation; add at least one more")
-    count = min(max(round(len(places) * val_fraction), 1), len(places) - 1)
-    ordered = sorted(places, key=lambda place: sha256(place.blurry.name.encode()).digest())
-    kept = set(ordered[:count])
-    return [place for place in places if (place in kept) == (split != "train")]
+    if len(blurry) != len(sharp):
+        raise UserError(
+            f"{folder}: {len(blurry)} files in blur/ but {len(sharp)} in gt/; data.pair_by=order needs as many"
+        )
+    return [Place(one.stem, one, other) for one, other in zip(blurry, sharp, strict=True)]
 
 
 def check_sizes(places: list[Place], crop: int | None = None) -> None:
@@ -126,12 +124,13 @@ def check_sizes(places: list[Place], crop: int | None = None) -> None:
         UserError: partners of different sizes, or a picture smaller than ``crop``.
     """
     for place in places:
-        blurry, sharp = header(place.blurry), header(place.sharp)
-        if blurry[:2] != sharp[:2]:
-            raise UserError(
-                f"{place.blurry} has {blurry.width}x{blurry.height} pixels, its partner {place.sharp} "
-                f"{sharp.width}x{sharp.height}; crop or scale them to one size"
-            )
+        blurry = header(place.blurry)
+        for partner, other in ((path, header(path)) for path in place.partners()):
+            if blurry[:2] != other[:2]:
+                raise UserError(
+                    f"{place.blurry} has {blurry.width}x{blurry.height} pixels, its partner {partner} "
+                    f"{other.width}x{other.height}; crop or scale them to one size"
+                )
         if crop is not None and min(blurry[:2]) < crop:
             raise UserError(
                 f"{place.blurry}: {blurry.width}x{blurry.height} pixels are smaller than data.crop={crop}; "
@@ -145,7 +144,8 @@ def check_readable(places: list[Place], decoded: Decoded, progress: Callable[[in
     Raises:
         UserError: a file cannot be decoded.
     """
-    files = [path for place in places for path in (place.blurry, place.sharp) if path not in decoded]
+    every = (path for place in places for path in (place.blurry, *place.partners()))
+    files = [path for path in dict.fromkeys(every) if path not in decoded]  # several pairs may share a sharp picture
     with ThreadPoolExecutor(max_workers=4) as pool:  # the decoders let go of Python's lock
         try:
             for done, path in enumerate(pool.map(_decode, files), start=1):
@@ -175,21 +175,3 @@ def _split_folder(root: Path, split: Split) -> tuple[Path, bool]:
     if not (root / "blur").is_dir() and not (root / "gt").is_dir():
         raise UserError(f"{root}: holds no pairs; {TREE}")
     return root, True
-
-
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; the blurry pictures belong into blur/, the sharp ones into gt/")
-    found = image_files(folder)
-    if not found:
-        raise UserError(f"{folder}: no pictures in it; put in files that end with {', '.join(SUFFIXES)}")
-    return found
-
-
-def _by_name(paths: list[Path]) -> dict[str, Path]:
-    names: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in names:
-            raise UserError(f"{path}: {names[path.stem].name} has the same name; remove or rename one of them")
-        names[path.stem] = path
-    return names

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data import Dataset, Sampler
 
-__all__ = ["BatchPlan", "RankShare"]
+from jdrl_lightning.types import Pair
+
+__all__ = ["STAND_IN", "BatchPlan", "Evened", "RankShare"]
 
 Key = tuple[int, int]
+
+STAND_IN = ""  # the name of a pair that counts for nothing
 
 
 class BatchPlan(Sampler[list[Key]]):
@@ -65,3 +69,18 @@ class RankShare(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)
+
+
+class Evened(Dataset[Pair]):
+    """``pairs`` and as many stand-ins as let all processes take equally many; a process that ran out of images would
+    be missed by the others, since some networks and strategies talk to each other in every forward pass."""
+
+    def __init__(self, pairs: Dataset[Pair], world_size: int) -> None:
+        self.pairs, self.size = pairs, len(pairs)  # type: ignore[arg-type]
+        self._length = -(-self.size // world_size) * world_size
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Pair:
+        return self.pairs[index] if index < self.size else self.pairs[self.size - 1]._replace(name=STAND_IN)

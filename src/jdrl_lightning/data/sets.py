@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.progress import Progress
 from torch.utils.data import Dataset
 
+from jdrl_lightning.data.opening import Show, opened, progress, registered
 from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.data.synthetic.dataset import RenderedPairs
 from jdrl_lightning.data.synthetic.misalignment import Misalignment, preset
@@ -30,17 +29,20 @@ def folder(
     pair_by: str = "name",
     val_fraction: float = 0.1,
     register: str = "none",
+    store: str = "files",
 ) -> Dataset[Pair]:
     """The user's own pairs; see :class:`FolderPairs`. They do not depend on ``seed``; only training is cropped.
 
     With the training pairs a test split that is there is checked too: better now than when training is over.
     """
-    if split == "train" and (Path(root) / "test").is_dir():
+    if split == "train" and store == "files" and (Path(root) / "test").is_dir():
         folder("test", seed, crop, root, pair_by, val_fraction)
     cropped = crop if split == "train" else None
-    with _progress(f"checking the {split} pairs of {root}") as show:
-        pairs = FolderPairs(root, split, pair_by, val_fraction, cropped, progress=show)  # type: ignore[arg-type]
-    return _registered(pairs, register)
+
+    def files(show: Show) -> Dataset[Pair]:
+        return FolderPairs(root, split, pair_by, val_fraction, cropped, progress=show)  # type: ignore[arg-type]
+
+    return opened(files, split, root, register, store)
 
 
 class Source(NamedTuple):
@@ -81,7 +83,7 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         count = (frames_per_photo or {}).get(split, 1)
         optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
         displaced = preset(misalignment, amplitude)
-        return _registered(_rendered_once(place, split, seed, count, frame, optics, displaced), register)
+        return registered(_rendered_once(place, split, seed, count, frame, optics, displaced), register)
 
     create.__name__, create.__qualname__, create.__doc__ = source.__name__, source.__qualname__, source.__doc__
     return create
@@ -113,26 +115,6 @@ def _rendered_once(
 ) -> RenderedPairs:
     photographs = source.photographs(*source.arguments)
     pairs = RenderedPairs(photographs, seed, frames_per_photo, frame, optics, misalignment)
-    with _progress(f"rendering the {split} pairs") as show:
+    with progress(f"rendering the {split} pairs") as show:
         pairs.prerender(show)
     return pairs
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar that goes when it is done, as a function of (done, total)."""
-    with Progress(transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def _registered(pairs: Dataset[Pair], register: str) -> Dataset[Pair]:
-    """With ``register=affine``, each sharp image moved onto its blurry one by one affine map: the simple remedy."""
-    if register == "none":
-        return pairs
-    if register != "affine":
-        raise UserError(f"data.register={register!r} is neither none nor affine")
-    from jdrl_lightning.data.registration import Registered
-    from jdrl_lightning.flow.gauss_newton import GaussNewton
-
-    return Registered(pairs, GaussNewton(dense=False))

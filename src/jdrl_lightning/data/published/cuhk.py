@@ -1,0 +1,35 @@
+"""CUHK's blur detection set, photographs from the web without sharp partners, to be looked at.
+
+Source: Shi, Xu and Jia, Discriminative Blur Detection Features, CVPR 2014.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from jdrl_lightning.data.places import Place, pictures
+from jdrl_lightning.data.published.tree import published
+from jdrl_lightning.types import Pair
+
+__all__ = ["cuhk", "find"]
+
+TREE = "<root>/*.jpg or *.png, all in one folder"
+
+
+def cuhk(
+    split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
+) -> Dataset[Pair]:
+    """The photographs, each in the place of its sharp partner too; ``has_sharp`` is False."""
+    return published("cuhk", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
+
+
+def find(root: Path) -> list[Place]:
+    """The places, sorted by name.
+
+    Raises:
+        UserError: no pictures directly in the folder.
+    """
+    folder = root / "CUHK" if (root / "CUHK").is_dir() else root
+    return [Place(path.stem, path, None) for path in pictures(folder, f"expected {TREE}")]

@@ -1,0 +1,83 @@
+"""DPDD, Canon dual-pixel photographs at f/4 and f/22, in the authors' layout or one of two common copies.
+
+Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020: 350, 74 and 76 scenes of 1680×1120 px
+(some upright), 16-bit PNG.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from torch.utils.data import Dataset
+
+from jdrl_lightning.data.places import Place, pictures
+from jdrl_lightning.data.published.order import Shots, beside, shots
+from jdrl_lightning.data.published.tree import check_count, home, published
+from jdrl_lightning.types import Pair
+
+__all__ = ["dpdd", "find"]
+
+SCENES = {"train": 350, "val": 74, "test": 76}
+TREE = (
+    "<root>/{train,val,test}_c/{source,target}/*.png (views: _l/source, _r/source), or "
+    "<root>/{train,val,test}/{inputC,target}/*.png (views: inputL, inputR; crops: inputC_crops, target_crops)"
+)
+
+
+class Folders(NamedTuple):
+    """The folders of one split in one layout, below the set's own."""
+
+    blurry: str
+    sharp: str
+    left: str
+    right: str
+    cropped: bool
+
+
+def dpdd(
+    split: str,
+    seed: int,
+    crop: int | None,
+    root: str | Path,
+    views: bool = False,
+    register: str = "none",
+    store: str = "files",
+) -> Dataset[Pair]:
+    """The centre views and their sharp partners; ``views`` adds the dual-pixel views as extras ``left``, ``right``."""
+    return published("dpdd", lambda: find(Path(root), split, views), split, crop, root, register, store)
+
+
+def find(root: Path, split: str, views: bool = False) -> list[Place]:
+    """The places of one split. Source and target differ in name by one, up or down: they are paired in order.
+
+    Raises:
+        UserError: the tree is another, or a file has no partner.
+    """
+    known = {layout.blurry: layout for layout in layouts(split)}
+    folder, mark = home(root, ("dd_dp_dataset_canon", "DPDD"), list(known), f"the {split} split of DPDD", TREE)
+    layout = known[mark]
+
+    def look(kind: str) -> Shots:
+        return shots(pictures(folder / kind, f"expected {TREE}"), layout.cropped)
+
+    blurry = look(layout.blurry)
+    check_count(len(blurry), SCENES[split], "scenes", folder / layout.blurry)
+    sharp = beside(blurry, look(layout.sharp))
+    pairs = [Place(path.stem, path, partner) for path, partner in sharp.items()]
+    if not views:
+        return pairs
+    left, right = beside(blurry, look(layout.left)), beside(blurry, look(layout.right))
+    return [place._replace(views=(left[place.blurry], right[place.blurry])) for place in pairs]
+
+
+def layouts(split: str) -> list[Folders]:
+    """The known layouts of a split, the preferred first: crops are made for training, whole pictures for the rest."""
+    authors = Folders(f"{split}_c/source", f"{split}_c/target", f"{split}_l/source", f"{split}_r/source", cropped=False)
+    whole, crops = (_inside(split, ending) for ending in ("", "_crops"))
+    return [authors, *{"train": (crops, whole), "val": (whole, crops), "test": (whole,)}[split]]
+
+
+def _inside(split: str, ending: str) -> Folders:
+    blurry, sharp, left, right = (f"{split}/{kind}{ending}" for kind in ("inputC", "target", "inputL", "inputR"))
+    return Folders(blurry, sharp, left, right, cropped=bool(ending))

@@ -1,0 +1,35 @@
+"""PixelDP, Pixel 4 photographs without sharp partners, to be looked at.
+
+Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from jdrl_lightning.data.places import Place, pictures
+from jdrl_lightning.data.published.tree import home, published
+from jdrl_lightning.types import Pair
+
+__all__ = ["find", "pixeldp"]
+
+TREE = "<root>/test_c/source/*.png, or <root>/test_c/*.png"
+
+
+def pixeldp(
+    split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
+) -> Dataset[Pair]:
+    """The centre views, each in the place of its sharp partner too; ``has_sharp`` is False."""
+    return published("pixeldp", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
+
+
+def find(root: Path) -> list[Place]:
+    """The places, sorted by name.
+
+    Raises:
+        UserError: the tree is another.
+    """
+    folder, mark = home(root, ("PixelDP",), ["test_c/source", "test_c"], "PixelDP", TREE)
+    return [Place(path.stem, path, None) for path in pictures(folder / mark, f"expected {TREE}")]

@@ -1,0 +1,38 @@
+"""RealDOF, 50 scenes shot by two cameras through a beam splitter: a test set.
+
+Source: Lee et al., Iterative Filter Adaptive Network for Single Image Defocus Deblurring, CVPR 2021.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from jdrl_lightning.data.places import Place, pictures
+from jdrl_lightning.data.published.order import beside, shots
+from jdrl_lightning.data.published.tree import check_count, home, published
+from jdrl_lightning.types import Pair
+
+__all__ = ["find", "realdof"]
+
+TREE = "<root>/{source,target}/*.png"
+
+
+def realdof(
+    split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
+) -> Dataset[Pair]:
+    """The 50 blurry pictures and their sharp partners."""
+    return published("realdof", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
+
+
+def find(root: Path) -> list[Place]:
+    """The places, paired in order of names.
+
+    Raises:
+        UserError: the tree is another, or a file has no partner.
+    """
+    folder, _ = home(root, ("RealDOF",), ["source"], "RealDOF", TREE)
+    blurry, sharp = (shots(pictures(folder / kind, f"expected {TREE}")) for kind in ("source", "target"))
+    check_count(len(blurry), 50, "pairs", folder)
+    return [Place(path.stem, path, partner) for path, partner in beside(blurry, sharp).items()]

@@ -1,0 +1,93 @@
+"""LFDOF: several apertures with one sharp picture, all of a scene in one split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import trees
+from jdrl_lightning import UserError, data
+from jdrl_lightning.data import pairs
+from jdrl_lightning.data.published import lfdof
+
+SCENES = ["IMG_ap_7", *(f"scene_{number}" for number in range(9))]  # the first has the mark in its own name
+
+
+def fill(root: Path, folder: str) -> Path:
+    """Of the n-th scene n % 3 + 1 apertures, which hold ``10 n + aperture``; the sharp picture ``10 n``."""
+    for number, scene in enumerate(SCENES):
+        trees.picture(root / folder / "ground_truth" / f"{scene}.png", 10 * number)
+        for aperture in range(1, number % 3 + 2):
+            trees.picture(root / folder / "input" / f"{scene}_ap{aperture}.png", 10 * number + aperture)
+    return root
+
+
+def create(root: Path, split: str, **settings: Any) -> Any:
+    return data.create("lfdof", **{"split": split, "seed": 0, "crop": 8, "root": root, **settings})
+
+
+def complaint(root: Path, split: str) -> str:
+    with pytest.raises(UserError) as raised:
+        create(root, split)
+    line = str(raised.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize("inner", ["", "LFDOF"])
+@pytest.mark.parametrize("ending", ["", "_data"])
+def test_every_aperture_has_its_scene(tmp_path: Path, ending: str, inner: str) -> None:
+    fill(tmp_path / inner, f"test{ending}")
+    found = create(tmp_path, "test")
+    assert len(found) == 19
+    for pair in (found[index] for index in range(len(found))):
+        scene, _, aperture = str(pair.name).rpartition("_ap")
+        number = SCENES.index(scene)
+        assert int(pair.blurry[0, 0, 0]) == 10 * number + int(aperture)
+        assert int(pair.sharp[0, 0, 0]) == 10 * number
+
+
+def test_a_scene_is_in_one_split(tmp_path: Path) -> None:
+    fill(tmp_path / "here", "train")
+    train, val = (create(tmp_path / "here", split, val_fraction=0.3) for split in ("train", "val"))
+    scenes = [{place.sharp.name for place in found.places} for found in (train, val)]
+    assert [len(some) for some in scenes] == [7, 3]
+    assert not scenes[0] & scenes[1]
+    assert len(train) + len(val) == 19
+    fill(tmp_path / "there", "train")  # the same in another folder
+    again = create(tmp_path / "there", "val", val_fraction=0.3)
+    assert [place.name for place in again.places] == [place.name for place in val.places]
+
+
+def test_a_shared_picture_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(pairs, "_decode", lambda path: (read.append(path), path)[1])
+    create(fill(tmp_path, "test"), "test")
+    assert len(read) == len(set(read)) == 19 + len(SCENES)
+
+
+def test_what_can_be_wrong(tmp_path: Path) -> None:
+    assert f"{tmp_path}: LFDOF's test split is not in it; expected <root>/" in complaint(tmp_path, "test")
+    root = fill(tmp_path, "test")
+    odd = trees.picture(root / "test/input/notes.png", 1)
+    assert f"{odd}: no partner <id>.png in {root / 'test/ground_truth'}" in complaint(root, "test")
+    odd.unlink()
+    (root / "test/ground_truth/scene_4.png").unlink()
+    assert "scene_4_ap1.png: no partner scene_4.png" in complaint(root, "test")
+    trees.picture(root / "test/ground_truth/scene_4.png", 1, height=13)
+    assert "scene_4_ap1.png has 16x12 pixels" in complaint(root, "test")
+    trees.picture(root / "test/ground_truth/scene_4.png", 1)
+    lonely = trees.picture(root / "test/ground_truth/scene_10.png", 1)
+    assert f"{lonely}: no partner scene_10_ap*.png" in complaint(root, "test")
+
+
+def test_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lfdof.COUNTS == {"train": 11261, "test": 725}
+    create(fill(tmp_path, "train"), "train")
+    (record,) = caplog.records
+    assert "19 pairs, but the published split has 11,261" in record.getMessage()
+    monkeypatch.setitem(lfdof.COUNTS, "train", 19)
+    create(tmp_path, "val")
+    assert len(caplog.records) == 1
