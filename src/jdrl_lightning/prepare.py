@@ -1,0 +1,120 @@
+"""Make data ready for training: ``python -m jdrl_lightning.prepare <patches|pack|align> data.root=… output=…``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.launch import command
+
+__all__ = ["main"]
+
+log = logging.getLogger(__name__)
+
+HELP = """prepare: make pairs of pictures ready for training.
+  python -m jdrl_lightning.prepare patches data.root=my_pairs output=my_patches  # small pictures, without the dull ones
+  python -m jdrl_lightning.prepare pack    data.root=my_pairs output=my_pack     # few large files, which load faster
+  python -m jdrl_lightning.prepare align   data.root=my_pairs output=my_aligned  # each pair registered, and a report
+
+--help behind one of the three lists its settings."""
+
+
+@command("prepare_patches")
+def patches(cfg: DictConfig) -> None:
+    """Cut the pairs of each split into patches."""
+    from jdrl_lightning.data.opening import progress
+    from jdrl_lightning.data.patches import Rule, checked, preset, write_patches
+
+    train = preset(cfg.preset, cfg.patch, cfg.overlap, cfg.discard)
+    rest = checked(Rule(cfg.patch, cfg.val.overlap, cfg.val.discard))
+    for split, pairs, folder in splits(cfg, ("train", "val")):
+        with progress(f"cutting the {split} pairs") as show:
+            count = write_patches(pairs, folder, train if split == "train" else rest, cfg.overwrite, show)
+        log.info("%s: %d patches of %d pairs: %s", split, count, len(pairs), folder)
+
+
+@command("prepare_pack")
+def pack(cfg: DictConfig) -> None:
+    """Write the pairs of each split into few large files."""
+    from jdrl_lightning.data.opening import progress
+    from jdrl_lightning.data.pack import pack as write_pack
+    from jdrl_lightning.data.streamed import stream
+
+    size = {"packed": cfg.shard_mib, "litdata": cfg.chunk_mib}.get(cfg.store)
+    if size is None:
+        raise UserError(f"store={cfg.store} is none of packed, litdata")
+    if not isinstance(size, int) or size < 1:
+        raise UserError(f"a shard or chunk of {size} MiB: shard_mib and chunk_mib must be whole numbers of at least 1")
+    write = write_pack if cfg.store == "packed" else stream
+    for split, pairs, folder in splits(cfg, ("train", "val", "test")):
+        with progress(f"packing the {split} pairs") as show:
+            write(pairs, folder, size * 2**20, cfg.overwrite, show)
+        log.info("%s: %d pairs packed: %s", split, len(pairs), folder)
+    log.info("train on them with data.store=%s data.root=%s", cfg.store, cfg.output)
+
+
+@command("prepare_align")
+def align(cfg: DictConfig) -> None:
+    """Register the pairs of each split and report."""
+    from jdrl_lightning import build
+    from jdrl_lightning.data.align import align_files
+    from jdrl_lightning.data.align_report import summary, write_report
+    from jdrl_lightning.data.opening import progress
+
+    report, device, found = Path(cfg.output) / "report.md", build.device(cfg.device), {}
+    if report.exists() and not cfg.overwrite:
+        raise UserError(f"{report}: exists; give another output=… or overwrite=true")
+    for split, pairs, folder in splits(cfg, ("train", "val", "test")):
+        if not hasattr(pairs, "places"):
+            raise UserError("align works on picture files; give data=folder data.store=files data.register=none")
+        with progress(f"registering the {split} pairs") as show:
+            found[split] = align_files(pairs.places, folder, device, cfg.overwrite, show)
+        log.info("%s: %s", split, summary(found[split]))
+    write_report(Path(cfg.output), found)
+    if all(one.problem for alignments in found.values() for one in alignments):
+        raise UserError(f"no pair could be registered, see {report}; check which files are partners (data.pair_by)")
+    log.info("%s", report)
+
+
+def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Path]]:
+    """Each split that is asked for, or else that is there: its name, its pairs, and its output folder."""
+    from jdrl_lightning import build
+    from jdrl_lightning.config import plain
+
+    config = plain(cfg)
+    data, output, root = config["data"], Path(config["output"]), config["data"].get("root")
+    if root is not None:
+        given, taken = Path(root).resolve(), output.resolve()
+        if taken == given or taken in given.parents or given in taken.parents:
+            raise UserError(f"output={output} and data.root={root} lie in each other; give a folder beside data.root")
+        if data["name"] == "folder" and (given / "blur").is_dir():  # there, test is the same pairs as val
+            offered = tuple(split for split in offered if split != "test")
+        elif data["name"] == "folder" or data.get("store", "files") != "files":  # others make a val of their own
+            offered = tuple(split for split in offered if (given / split).is_dir()) or offered
+    asked = config["splits"] or offered
+    data["crop"] = 1  # nothing is cropped here, so no picture is too small
+    sets = build.datamodule(config)
+    return [(split, sets.pairs(split), output / split) for split in ([asked] if isinstance(asked, str) else asked)]
+
+
+def main() -> None:
+    """Hand the settings that follow the first word to the command that it names."""
+    commands = {"patches": patches, "pack": pack, "align": align}
+    word = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if word in ("--help", "-h"):
+        print(HELP)
+    elif word in commands:
+        del sys.argv[1]
+        commands[word]()
+    else:
+        print(f"error: {word}: is none of {', '.join(commands)}; see --help", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
