@@ -7,10 +7,11 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from jdrl_lightning import __version__
 from jdrl_lightning.data.images import to_float
+from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
@@ -81,12 +82,13 @@ class DeblurringModule(L.LightningModule):
         if self.auxiliary is not None and "backbone" not in stage.frozen:
             extra = self.auxiliary(self.backbone, restored, batch)
             total, terms = total + sum(extra.values()), terms | extra
-        size = len(batch.blurry)
-        self.log("train/loss", total, prog_bar=True, batch_size=size)
-        self.log_dict({f"train/loss/{name}": term for name, term in terms.items()}, batch_size=size)
+        shown = {"loss": total, **{f"loss/{name}": term for name, term in terms.items()}}
         if "mask" in losses.maps:
-            self.log("train/kept", losses.maps["mask"].mean(), batch_size=size)
-            self.log("train/flow_px", losses.maps["flow"].norm(dim=1).mean(), batch_size=size)
+            flow, mask = losses.maps["flow"], losses.maps["mask"]
+            shown |= {"kept": mask.mean(), "flow_px": flow.norm(dim=1).mean(), "flow_p95_px": kept_quantile(flow, mask)}
+        size, shown = len(batch.blurry), _over_ranks(shown)
+        self.log("train/loss", shown.pop("loss"), prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{name}": value for name, value in shown.items()}, batch_size=size)
         return {"loss": total, "restored": restored.images[0].detach(), "maps": losses.maps}
 
     def validation_step(self, batch: Pair, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
@@ -108,6 +110,15 @@ class DeblurringModule(L.LightningModule):
         """Add what rebuilding the module takes, as plain types: nothing in a checkpoint needs unpickling of code."""
         plan = self.objective.schedule
         checkpoint[CHECKPOINT_KEY] = {"config": self.config, "version": __version__, "schedule": plan.plain()}
+
+
+def _over_ranks(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Means over all processes, in one reduction; ``sync_dist`` would have each of them wait for each value."""
+    if not distributed.is_available() or not distributed.is_initialized():
+        return values
+    stacked = torch.stack([value.detach().float() for value in values.values()])
+    distributed.all_reduce(stacked)
+    return dict(zip(values, stacked / distributed.get_world_size(), strict=True))
 
 
 def _step_seed(seed: int, epoch: int, batch_idx: int, rank: int) -> int:

@@ -13,7 +13,9 @@ from jdrl_lightning.objectives import Schedule
 def follow(schedule: Schedule, epochs: range, callback: StageCallback) -> list[float]:
     logged: list[float] = []
     objective = SimpleNamespace(schedule=schedule)
-    module: Any = SimpleNamespace(objective=objective, log=lambda name, value, **_: logged.append(value))
+    module: Any = SimpleNamespace(
+        objective=objective, device="cpu", log=lambda name, value, **_: logged.append(float(value))
+    )
     for epoch in epochs:
         trainer: Any = SimpleNamespace(current_epoch=epoch, is_global_zero=True)
         callback.on_train_epoch_start(trainer, module)

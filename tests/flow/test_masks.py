@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jdrl_lightning.flow.masks import calibration_mask
+from jdrl_lightning.flow.masks import calibration_mask, kept_quantile
 from jdrl_lightning.flow.warp import invert
 
 SIZE = 65
@@ -137,3 +137,14 @@ def test_what_is_unknown_or_missing_is_refused() -> None:
         calibration_mask(SHIFT, kind="colourwheel")
     with pytest.raises(ValueError, match="backward"):
         calibration_mask(SHIFT, kind="consistency")
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_the_quantile_is_that_of_the_kept_pixels(stride: int) -> None:
+    flow = torch.cat([zoomed(0.1), zoomed(0.3)])
+    mask = torch.zeros(2, 1, SIZE, SIZE)
+    mask[0, :, : SIZE // 2] = 1  # of the first picture the upper half, of the second nothing
+    length = flow[0].norm(dim=0)[: SIZE // 2]
+    expected = torch.quantile(length.flatten(), 0.95).item()
+    assert kept_quantile(flow, mask, stride=stride).item() == pytest.approx(expected, rel=1e-6 if stride == 1 else 0.05)
+    assert kept_quantile(flow, torch.zeros_like(mask)).isnan()

@@ -10,6 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from jdrl_lightning.files import atomic_write
 
@@ -59,6 +60,7 @@ class ContinuedCSVLogger(CSVLogger):
         return str(self._root_dir)
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> Any:
         if self._experiment is None:
             self._fs.makedirs(self._root_dir, exist_ok=True)

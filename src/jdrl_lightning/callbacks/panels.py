@@ -18,7 +18,7 @@ from jdrl_lightning.files import atomic_write
 from jdrl_lightning.flow.color import flow_to_rgb
 from jdrl_lightning.types import Pair, Restored
 
-__all__ = ["PanelCallback", "panel"]
+__all__ = ["PanelCallback", "middle", "panel"]
 
 LABEL_PX = 16
 
@@ -65,7 +65,7 @@ class PanelCallback(Callback):
         for name in ("aligned", "flow", "mask", "reblurred"):
             if name in maps:
                 pictures[name] = flow_to_rgb(maps[name]) if name == "flow" else maps[name]
-        sheet = panel({name: _middle(value[0], self.size) for name, value in pictures.items()})
+        sheet = panel({name: middle(value[0], self.size) for name, value in pictures.items()})
         name = batch.name[0] if isinstance(batch.name, Sequence) else str(batch_idx)
         stem = f"epoch_{trainer.current_epoch:04d}_{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}"
         with atomic_write(self.folder / f"{stem}.png") as file:
@@ -75,7 +75,8 @@ class PanelCallback(Callback):
                 logger.log_image(key=f"panels/{name}", images=[np.asarray(sheet)], step=trainer.global_step)
 
 
-def _middle(picture: Tensor, size: int) -> Tensor:
+def middle(picture: Tensor, size: int) -> Tensor:
+    """The middle of ``(..., H, W)``, at most ``size`` pixels a side."""
     height, width = picture.shape[-2:]
     top, left = max(0, (height - size) // 2), max(0, (width - size) // 2)
     return picture[..., top : top + size, left : left + size]

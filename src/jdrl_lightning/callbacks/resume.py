@@ -1,15 +1,19 @@
-"""Finds the checkpoint that a killed run goes on from."""
+"""Finds the checkpoint that a killed run goes on from, and leaves the folder that was made for a new one."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
 
 from jdrl_lightning import build
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.module import CHECKPOINT_KEY
 
-__all__ = ["latest_checkpoint"]
+__all__ = ["LeaveFolder", "latest_checkpoint"]
 
 log = logging.getLogger(__name__)
 
@@ -32,3 +36,24 @@ def latest_checkpoint(run_dir: Path, config_hash: str) -> Path | None:
             if stored.get("hash") == config_hash:
                 return path
     return None
+
+
+class LeaveFolder(Callback):
+    """Takes away what this start has put into a folder of its own before it went on in an earlier run's; not before
+    every process knows that, since the others would look into a folder that is no more.
+
+    Args:
+        folder: the one that was made for this start; it goes if nothing else is in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if not trainer.is_global_zero or not self.folder.is_dir():
+            return
+        for written in self.folder.glob("train*.log"):
+            written.unlink()
+        shutil.rmtree(self.folder / ".hydra", ignore_errors=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()

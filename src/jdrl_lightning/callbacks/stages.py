@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from jdrl_lightning.errors import UserError
@@ -71,7 +72,8 @@ class StageCallback(Callback):
         """Log the stage as a series; an epoch that is gone on with in its middle has no start."""
         schedule = schedule_of(pl_module)
         number = float(schedule.stages.index(schedule.at(trainer.current_epoch)))
-        pl_module.log("stage", number, on_step=False, on_epoch=True, batch_size=1)
+        filled = torch.full((), number, device=pl_module.device)  # a plain number would be copied, and waited for
+        pl_module.log("stage", filled, on_step=False, on_epoch=True, batch_size=1)
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self._state)

@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback
 from jdrl_lightning import __version__
 from jdrl_lightning.files import atomic_write
 
-__all__ = ["SummaryCallback"]
+__all__ = ["SummaryCallback", "git_revision", "peak_memory_mib"]
 
 
 class SummaryCallback(Callback):
@@ -40,20 +40,20 @@ class SummaryCallback(Callback):
         self._started = time.monotonic()
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not trainer.is_global_zero or (not metrics and self.path.is_file()):  # nothing was left to train
+            return
         summary: dict[str, Any] = {
             "metrics": {name: value if math.isfinite(value) else None for name, value in sorted(metrics.items())},
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
             "seconds": round(self._seconds(), 2),
-            "peak_memory_mib": round(_peak_memory_mib(pl_module.device)),
+            "peak_memory_mib": round(peak_memory_mib(pl_module.device)),
             "world_size": trainer.world_size,
             "device": torch.cuda.get_device_name(pl_module.device) if pl_module.device.type == "cuda" else "cpu",
             "parameters": _count(pl_module.backbone),
             "config_hash": self.config_hash,
-            "git_revision": _git_revision(),
+            "git_revision": git_revision(),
             "versions": {
                 "jdrl_lightning": __version__,
                 "python": platform.python_version(),
@@ -63,6 +63,11 @@ class SummaryCallback(Callback):
         with atomic_write(self.path, "w") as file:
             json.dump(summary, file, indent=2)
             file.write("\n")
+
+    def metrics(self) -> dict[str, float]:
+        """The metrics that the file has; a run that is complete when it is gone on with measures none."""
+        stored = json.loads(self.path.read_text(encoding="utf-8"))["metrics"]
+        return {name: math.nan if value is None else float(value) for name, value in stored.items()}
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
@@ -78,14 +83,15 @@ def _count(network: Any) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _peak_memory_mib(device: torch.device) -> float:
+def peak_memory_mib(device: torch.device) -> float:
+    """The most that this process has held so far: of the GPU's memory, else of the machine's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def _git_revision() -> str | None:
+def git_revision() -> str | None:
     """The checkout this package runs from; None for an installed one."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:

@@ -15,9 +15,12 @@ PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "
 # Extra of ours: the package that it brings, and what needs that.
 EXTRAS = {
     "keras": ("h5py", "DPDNet's published weights"),
+    "litdata": ("litdata", "data.store=litdata"),
     "opencv": ("opencv-python-headless", "flow=dis"),
     "ptlflow": ("ptlflow", "flow=ptlflow"),
     "spandrel": ("spandrel", "backbone=spandrel"),
+    "tensorboard": ("tensorboard", "logger=tensorboard"),
+    "workspaces": ("wandb-workspaces", "docs/dashboards/workspace.py"),
 }
 
 

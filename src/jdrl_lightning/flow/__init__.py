@@ -12,6 +12,7 @@ _registry = Registry(
         "raft_small": "jdrl_lightning.flow.raft:raft_small",
         "raft_large": "jdrl_lightning.flow.raft:raft_large",
         "dis": "jdrl_lightning.flow.dis:DIS",
+        "ilk": "jdrl_lightning.flow.ilk:ILK",
         "ptlflow": "jdrl_lightning.flow.ptlflow:PTLFlow",
         "oracle": "jdrl_lightning.flow.oracle:Oracle",
         "none": "jdrl_lightning.flow.oracle:Zero",

@@ -10,7 +10,7 @@ from jdrl_lightning.flow.color import flow_to_rgb
 from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.flow.warp import warp
 
-__all__ = ["calibration_mask"]
+__all__ = ["calibration_mask", "kept_quantile"]
 
 
 @torch.no_grad()
@@ -62,6 +62,23 @@ def calibration_mask(
         middle = shade.mean(dim=(2, 3), keepdim=True)
         kept = ((1 - lam) * middle <= shade) & (shade <= (1 + lam) * middle)
     return (kept | near).to(flow.dtype)
+
+
+def kept_quantile(flow: Tensor, mask: Tensor, q: float = 0.95, stride: int = 4) -> Tensor:
+    """The ``q``-quantile of ``|flow|`` over the pixels that are kept, without making the host wait for the device.
+
+    Args:
+        flow: displacement in pixels, ``(B, 2, H, W)``.
+        mask: ``(B, 1, H, W)`` of 0 and 1.
+        q: in [0, 1].
+        stride: looks at every so many-th row and column; flow is smooth.
+
+    Returns:
+        A scalar over the whole batch, px; NaN if nothing is kept.
+    """
+    length = flow[..., ::stride, ::stride].norm(dim=1)
+    kept = mask[:, 0, ::stride, ::stride] > 0.5
+    return length.where(kept, torch.nan).nanquantile(q)
 
 
 def _grey(flow: Tensor) -> Tensor:

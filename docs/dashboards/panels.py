@@ -1,0 +1,28 @@
+"""Which lines stand in which panel: for the workspace and for the pictures of docs/dashboards.md."""
+
+from __future__ import annotations
+
+STEP = "trainer/global_step"
+METRICS = ("psnr", "ssim", "mae")
+REFERENCES = ("gt", "deformed_gt", "aligned")
+
+# Section: its panels: their lines, by the name under which they are logged.
+SECTIONS: dict[str, dict[str, list[str]]] = {
+    "Quality": {metric: [f"val/{reference}/{metric}" for reference in REFERENCES] for metric in METRICS}
+    | {"placement, px": ["val/placement/rms", "val/placement/p95"]},
+    "Losses": {
+        "total": ["train/loss"],
+        "terms": ["train/loss/align", "train/loss/align_back", "train/loss/reblur"],
+        "stage": ["stage"],
+    },
+    "Alignment": {
+        "kept share of the mask": ["train/kept"],
+        "|flow|, px": ["train/flow_px", "train/flow_p95_px"],
+    },
+    "Predicted blur": {"kernel radius, px": ["val/blur/mean_px", "val/blur/p95_px"]},
+    "Machine": {
+        "crops a second": ["train/images_per_s"],
+        "peak memory, MiB": ["train/peak_memory_mib"],
+        "learning rate": ["lr-Adam"],
+    },
+}

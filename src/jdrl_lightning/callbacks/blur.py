@@ -1,0 +1,49 @@
+"""How much blur the reblurring network predicts: too little, and it explains nothing; at its limit, it cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from jdrl_lightning.callbacks.panels import middle
+from jdrl_lightning.callbacks.wandb_run import wandb_of
+from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.types import Pair
+
+__all__ = ["BlurCallback"]
+
+
+class BlurCallback(Callback):
+    """Logs ``val/blur/mean_px`` and ``val/blur/p95_px``, of the mean radius of each pixel's predicted kernel, and for
+    W&B its histogram: on the first validation image, if the objective reblurs with isotropic kernels.
+
+    Args:
+        size: at most this many pixels a side are looked at, cut from the middle.
+    """
+
+    def __init__(self, size: int = 256) -> None:
+        self.size = size
+
+    @torch.no_grad()
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Pair, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Predict once more, on the first process only."""
+        network = getattr(pl_module.objective, "reblur", None)
+        if batch_idx or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        if not isinstance(network, ReblurNet) or network.kernel == "free":
+            return
+        radius = network.blur_radius(middle(outputs["restored"], self.size), middle(batch.blurry, self.size))
+        figures = {"val/blur/mean_px": radius.mean(), "val/blur/p95_px": radius.quantile(0.95)}
+        pl_module.log_dict(figures, batch_size=1, rank_zero_only=True)
+        logger = wandb_of(trainer)
+        if logger is not None:
+            import wandb
+
+            histogram: Any = wandb.Histogram(radius.flatten().tolist())
+            logger.log_metrics({"val/blur/histogram": histogram}, step=trainer.global_step)

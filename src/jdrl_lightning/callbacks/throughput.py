@@ -1,0 +1,59 @@
+"""How fast training is and what memory it takes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from jdrl_lightning.callbacks.summary import peak_memory_mib
+from jdrl_lightning.types import Pair
+
+__all__ = ["ThroughputCallback"]
+
+
+class ThroughputCallback(Callback):
+    """Logs once an epoch ``train/images_per_s``, crops of all processes a second without the time for validation, and
+    ``train/peak_memory_mib`` of the first process so far (its GPU's memory, else the machine's).
+
+    The clock is read where an epoch or a validation begins or ends: Lightning's ThroughputMonitor reads it at every
+    step, and the host then waits for the device each time.
+    """
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._paused = 0.0
+        self._images = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._since, self._images = _now(pl_module), 0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Pair, batch_idx: int
+    ) -> None:
+        self._images += len(batch.blurry)
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._paused = _now(pl_module)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._since += _now(pl_module) - self._paused
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        now = _now(pl_module)
+        if trainer.is_global_zero:
+            figures = {
+                "train/images_per_s": trainer.world_size * self._images / (now - self._since),
+                "train/peak_memory_mib": peak_memory_mib(pl_module.device),
+            }
+            pl_module.log_dict(figures, batch_size=1, rank_zero_only=True)
+        self._since, self._images = now, 0
+
+
+def _now(pl_module: L.LightningModule) -> float:
+    if pl_module.device.type == "cuda":
+        torch.cuda.synchronize(pl_module.device)
+    return time.monotonic()

@@ -1,0 +1,100 @@
+"""Which W&B run a training is: what the run is told, and how a training that goes on finds its own again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import WandbLogger
+
+from jdrl_lightning import __version__, build
+from jdrl_lightning.callbacks.summary import git_revision
+from jdrl_lightning.config import config_hash
+from jdrl_lightning.errors import UserError
+
+__all__ = ["WandbRun", "finish", "identified", "wandb_of"]
+
+KEY = "wandb_run_id"
+
+
+def identified(
+    loggers: Mapping[str, Any] | None, checkpoint: str | Path | None, run_dir: Path
+) -> dict[str, dict[str, Any]]:
+    """The group ``loggers`` of a config, with W&B's part told which run this is; what the user gave stays.
+
+    Its name is that of ``run_dir``, its group that of the sweep, and its id that of the run that wrote ``checkpoint``.
+    A job of a sweep goes on with its own run only: one that starts from another's checkpoint is a new run.
+
+    Raises:
+        UserError: the id in the checkpoint is none.
+    """
+    told = {name: dict(logger) for name, logger in (loggers or {}).items() if logger}
+    for logger in told.values():
+        if str(logger.get("_target_")).rpartition(".")[2] not in ("wandb_logger", "WandbLogger"):
+            continue
+        found: dict[str, Any] = {"name": "/".join(run_dir.absolute().parts[-2:])}
+        sweep = _sweep()
+        if sweep:
+            found["group"] = sweep
+        if checkpoint and (not sweep or run_dir.absolute() in Path(checkpoint).absolute().parents):
+            found["id"] = _stored_id(Path(checkpoint))
+        logger |= {key: value for key, value in found.items() if value and not logger.get(key)}
+    return told
+
+
+def wandb_of(trainer: L.Trainer) -> WandbLogger | None:
+    """The trainer's W&B logger, on the process that logs."""
+    loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+    return loggers[0] if loggers and trainer.is_global_zero else None
+
+
+def finish(trainer: L.Trainer) -> None:
+    """End the W&B run if one was begun; it failed if the training did. The next job of a sweep is another run, and sets
+    W&B up anew."""
+    if wandb_of(trainer) is not None:
+        import wandb
+
+        wandb.finish(exit_code=0 if trainer.state.finished else 1)
+        wandb.teardown()
+
+
+class WandbRun(Callback):
+    """Tells the W&B run the whole config and the git revision, and keeps its id in the checkpoints.
+
+    Args:
+        config: of the training, as plain types.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        logger = wandb_of(trainer)
+        if logger is not None:
+            about = {"hash": config_hash(dict(self.config)), "git_revision": git_revision(), "version": __version__}
+            logger.log_hyperparams({**self.config, "jdrl_lightning": about})
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        logger = wandb_of(trainer)
+        if logger is not None and logger.version:
+            checkpoint[KEY] = logger.version
+
+
+def _sweep() -> str | None:
+    """Name of the sweep that this process is a job of: the last two parts of its folder."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    return "/".join(Path(HydraConfig.get().sweep.dir).parts[-2:])
+
+
+def _stored_id(checkpoint: Path) -> str | None:
+    found = build.read_checkpoint(checkpoint).get(KEY)
+    if found is not None and not (isinstance(found, str) and re.fullmatch(r"[\w-]{1,64}", found)):
+        raise UserError(f"{checkpoint}: its {KEY} is no id of a W&B run; give logger.wandb.id=<another> or logger=csv")
+    return found

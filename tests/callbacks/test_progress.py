@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from lightning.pytorch.callbacks import RichProgressBar
+
+from jdrl_lightning.callbacks.progress import ProgressCallback
+
+
+def test_the_loss_is_read_off_the_device_on_logged_steps_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def reading(self: Any, trainer: Any, module: Any) -> dict[str, int]:
+        read.append(trainer.global_step)
+        return {"train/loss": trainer.global_step}
+
+    monkeypatch.setattr(RichProgressBar, "get_metrics", reading)
+    bar, module = ProgressCallback(), Any
+    shown = []
+    for step in range(1, 25):
+        trainer: Any = SimpleNamespace(global_step=step, log_every_n_steps=10)
+        shown.append(bar.get_metrics(trainer, module)["train/loss"])
+    assert read == [1, 10, 20]
+    assert shown == [1] * 9 + [10] * 10 + [20] * 5
