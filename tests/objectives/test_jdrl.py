@@ -164,6 +164,32 @@ def test_a_detached_warmup_trains_the_reblurring_network_alone(batch: Any) -> No
     assert all(p.grad is not None for p in objective.reblur.parameters())
 
 
+def test_a_network_that_learns_from_the_sharp_image_holds_still_for_the_output(batch: Any) -> None:
+    pair, restored, there, back = batch
+    objective = objectives.create("jdrl", flow=Fixed(there, back), reblur=SMALL, lam=0.3, reblur_learns_from="aligned")
+    network = objective.reblur
+    assert network is not None
+
+    def trained_by(term: str) -> bool:
+        network.zero_grad(set_to_none=True)
+        losses = objective(Restored((restored,), {}), pair, objective.schedule.at(15))
+        losses.terms[term].backward()
+        return any(p.grad is not None for p in network.parameters())
+
+    assert not trained_by("reblur")
+    assert restored.grad is not None
+    assert restored.grad.abs().sum() > 0
+    restored.grad = None
+    assert trained_by("reblur_sharp")
+    assert restored.grad is None
+
+    losses = objective(Restored((restored,), {}), pair, objective.schedule.at(15))
+    torch.testing.assert_close(losses.terms["reblur"], charbonnier(pair.blurry - network(restored, pair.blurry)))
+    mask = paper_mask(there, 0.3) * inside(there)
+    expected = charbonnier(mask * (network(kornia_warp(pair.sharp, there), pair.blurry) - pair.blurry))
+    torch.testing.assert_close(losses.terms["reblur_sharp"], expected, rtol=1e-5, atol=1e-6)
+
+
 def test_a_frozen_backbone_gets_no_gradient(batch: Any) -> None:
     pair, restored, there, back = batch
     stages = [{"name": "f", "start": 0, "frozen": ["backbone"], "weights": {"align": 1.0, "reblur": 1.0}}]
@@ -244,3 +270,7 @@ def test_ddp_is_told_what_the_schedule_leaves_idle(batch: Any) -> None:
     assert objectives.create("jdrl_official", flow=flow, reblur=SMALL).find_unused_parameters
     assert not objectives.create("charbonnier").find_unused_parameters
     assert objectives.create("jdrl", flow=flow, reblur=SMALL, alpha=0).reblur is None
+    ours = objectives.create("jdrl", flow=flow, reblur=SMALL, reblur_learns_from="aligned", warmup_reblur="detached")
+    assert not ours.find_unused_parameters
+    alone = [{"name": "alone", "start": 0, "weights": {"reblur_sharp": 1.0}}]
+    assert objectives.create("jdrl", flow=flow, reblur=SMALL, schedule=alone).find_unused_parameters

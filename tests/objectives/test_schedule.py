@@ -32,6 +32,17 @@ def test_detached_warmup_ends_with_the_warmup() -> None:
     assert [stage.detach_reblur for stage in Schedule.paper(warmup_reblur="detached").stages] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("warmup_reblur", "terms"),
+    [("attached", {"reblur", "reblur_sharp"}), ("detached", {"reblur_sharp"}), ("off", set())],
+)
+def test_the_reblurring_network_may_learn_from_the_sharp_image(warmup_reblur: str, terms: set[str]) -> None:
+    schedule = Schedule.paper(alpha=0.25, warmup_reblur=warmup_reblur, reblur_learns_from="aligned")
+    assert set(schedule.at(0).weights) == {"align", "align_back"} | terms
+    joint = {"align": 1.0, "align_back": 1.0, "reblur": 0.25, "reblur_sharp": 0.25}
+    assert schedule.at(15).weights == joint
+
+
 def test_a_schedule_survives_plain_types() -> None:
     schedule = Schedule.paper(alpha=0.25, warmup_epochs=3)
     again = Schedule.build(schedule.plain())
@@ -52,6 +63,8 @@ def test_a_schedule_survives_plain_types() -> None:
         lambda: Schedule.build("papers"),
         lambda: Schedule.build([{"name": "a", "start": 0, "rate": 1}]),
         lambda: Schedule.build("official", warmup_reblur="detached"),
+        lambda: Schedule.build("official", reblur_learns_from="aligned"),
+        lambda: Schedule.paper(reblur_learns_from="sharp"),
     ],
 )
 def test_wrong_schedules_are_named(wrong: object) -> None:

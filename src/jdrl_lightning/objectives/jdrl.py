@@ -24,6 +24,7 @@ from jdrl_lightning.types import Losses, Pair, Restored
 
 __all__ = ["JDRL"]
 
+_REBLURRING = frozenset(("reblur", "reblur_sharp"))
 MASKS = ("none", "magnitude", "colorwheel", "residual", "consistency")
 
 
@@ -31,7 +32,10 @@ class JDRL(Objective):
     """The losses of the paper (Eq. 1-5, 10); every place where its published code differs is a setting.
 
     Terms: ``align``, the output against the sharp image warped onto it; ``align_back``, the output warped onto the
-    sharp image against that; ``reblur``, the output reblurred with predicted isotropic kernels against the input.
+    sharp image against that; ``reblur``, the output reblurred with predicted isotropic kernels against the input;
+    ``reblur_sharp`` (ours), the sharp image in place reblurred against the input. In a stage that has the last one,
+    it alone trains the reblurring network, which holds still in ``reblur``: trained on outputs that are still blurry,
+    the network ends at no blur at all, and can then say nothing about sharpness.
     The objective owns the reblurring network, which is trained; the flow estimator is frozen and outside the module
     tree. No gradient passes through flow or masks. Gradient reaches the output as the image compared in ``align``, as
     the image sampled in ``align_back``, as the image reblurred, and as the input of the reblurring network.
@@ -45,6 +49,7 @@ class JDRL(Objective):
         alpha: α of Eq. 1, weight of ``reblur`` in the two named schedules.
         warmup_epochs: N, first epoch of the joint stage in the two named schedules.
         warmup_reblur: ``attached``, ``detached`` or ``off``; see :meth:`Schedule.paper`.
+        reblur_learns_from: ``restored`` (paper) or ``aligned``: adds ``reblur_sharp`` to the schedule ``paper``.
         mask: ``magnitude`` (Eq. 4), ``colorwheel`` (published code), ``residual``, ``consistency`` or ``none``.
         min_px: pixels within this distance of the mean flow are kept whatever λ says.
         mask_warmup: whether the warm-up masks too (the published code does not).
@@ -58,7 +63,7 @@ class JDRL(Objective):
         output_weights: see :class:`Objective`.
     """
 
-    known_terms = ("align", "align_back", "reblur")
+    known_terms = ("align", "align_back", "reblur", "reblur_sharp")
 
     def __init__(
         self,
@@ -70,6 +75,7 @@ class JDRL(Objective):
         alpha: float = 0.5,
         warmup_epochs: int = 15,
         warmup_reblur: str = "attached",
+        reblur_learns_from: str = "restored",
         mask: str = "magnitude",
         min_px: float = 0.0,
         mask_warmup: bool = True,
@@ -81,8 +87,14 @@ class JDRL(Objective):
         edge_weight: float = 0.0,
         output_weights: Sequence[float] = (1.0,),
     ) -> None:
-        settings = {"alpha": alpha, "warmup_epochs": warmup_epochs, "warmup_reblur": warmup_reblur}
-        super().__init__(Schedule.build(schedule, **settings), output_weights)
+        named = Schedule.build(
+            schedule,
+            alpha=alpha,
+            warmup_epochs=warmup_epochs,
+            warmup_reblur=warmup_reblur,
+            reblur_learns_from=reblur_learns_from,
+        )
+        super().__init__(named, output_weights)
         for key, value, known in (
             ("mask", mask, MASKS),
             ("anchor", anchor, ("none", "affine")),
@@ -97,11 +109,12 @@ class JDRL(Objective):
             raise UserError(
                 f"objective.eps={eps} is not above 0: the gradient would not be finite; set objective.eps=0.001"
             )
-        if "reblur" in self.schedule.terms and reblur is None:
+        reblurs = not _REBLURRING.isdisjoint(self.schedule.terms)
+        if reblurs and reblur is None:
             raise UserError("the schedule has a reblur term but objective.reblur is null: give the network's settings")
         self.flow: FlowEstimator = create_flow(**flow) if isinstance(flow, Mapping) else flow
         self.reblur = _reblur_net(**reblur) if isinstance(reblur, Mapping) else reblur
-        if "reblur" not in self.schedule.terms:
+        if not reblurs:
             self.reblur = None  # never trained, so neither built into checkpoints nor shown to DDP
         self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
         self.anchor, self.reduction, self.grid, self.eps = anchor, reduction, warp, eps
@@ -111,8 +124,11 @@ class JDRL(Objective):
     def find_unused_parameters(self) -> bool:
         """True if a stage leaves the backbone or the reblurring network without gradient."""
         stages = self.schedule.stages
-        idle = self.reblur is not None and any("reblur" not in stage.weights for stage in stages)
-        stopped = any(stage.detach_reblur and set(stage.weights) == {"reblur"} for stage in stages)
+        idle = self.reblur is not None and any(_REBLURRING.isdisjoint(stage.weights) for stage in stages)
+        stopped = any(
+            set(stage.weights) <= ({"reblur", "reblur_sharp"} if stage.detach_reblur else {"reblur_sharp"})
+            for stage in stages
+        )
         return idle or stopped or super().find_unused_parameters
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
@@ -120,7 +136,8 @@ class JDRL(Objective):
         images = tuple(image.detach() for image in restored.images) if stage.frozen else restored.images
         terms: dict[str, Tensor] = {}
         maps: dict[str, Tensor] = {}
-        if "align" in stage.weights or "align_back" in stage.weights:
+        mask: Tensor | None = None
+        if not {"align", "align_back", "reblur_sharp"}.isdisjoint(stage.weights):
             there, back = self.flows(images[0], pair, stage)
             mask, mask_back = self.masks(there, back, stage)
             aligned = warp(pair.sharp, there, grid=self.grid)
@@ -130,14 +147,26 @@ class JDRL(Objective):
             if "align_back" in stage.weights:
                 moved = warp(images[0], back, grid=self.grid)
                 terms["align_back"] = charbonnier_loss(moved, pair.sharp, mask_back, self.eps, self.reduction)
-        if "reblur" in stage.weights:
+        if "reblur_sharp" in stage.weights:
             assert self.reblur is not None
+            reblurred_sharp = self.reblur(maps["aligned"], pair.blurry)
+            terms["reblur_sharp"] = charbonnier_loss(reblurred_sharp, pair.blurry, mask, self.eps, self.reduction)
+            maps["reblurred"] = reblurred_sharp
+        if "reblur" in stage.weights:
             sources = [image.detach() for image in images] if stage.detach_reblur else images
-            reblurred = [self.reblur(image, pair.blurry) for image in sources]
+            reblurred = [self._reblurred(image, pair, still="reblur_sharp" in stage.weights) for image in sources]
             maps["reblurred"] = reblurred[0]
             losses = [w * charbonnier_loss(x, pair.blurry, eps=self.eps) for w, x in self.per_output(reblurred)]
             terms["reblur"] = self._sum(losses)
         return Losses(self.weigh(terms, stage), terms, {name: value.detach() for name, value in maps.items()})
+
+    def _reblurred(self, image: Tensor, pair: Pair, still: bool) -> Tensor:
+        """``image`` reblurred; with ``still`` the gradient reaches the image and not the network's parameters."""
+        assert self.reblur is not None
+        if not still:
+            return self.reblur(image, pair.blurry)
+        held = {name: parameter.detach() for name, parameter in self.reblur.named_parameters()}
+        return torch.func.functional_call(self.reblur, held, (image, pair.blurry))
 
     def flows(self, restored: Tensor, pair: Pair, stage: Stage) -> tuple[Tensor, Tensor]:
         """Flow from the output to the sharp image (Eq. 2 calls it S→Î), and the reverse: ``(B, 2, H, W)`` each."""

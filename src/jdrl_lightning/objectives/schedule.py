@@ -85,19 +85,31 @@ class Schedule:
         return cls((Stage("supervised", 0, "none", {term: 1.0}),))
 
     @classmethod
-    def paper(cls, alpha: float = 0.5, warmup_epochs: int = 15, warmup_reblur: str = "attached") -> Schedule:
+    def paper(
+        cls,
+        alpha: float = 0.5,
+        warmup_epochs: int = 15,
+        warmup_reblur: str = "attached",
+        reblur_learns_from: str = "restored",
+    ) -> Schedule:
         """The paper's two stages: flow of the blurry image before epoch ``warmup_epochs`` (N), then of the output.
 
         All terms count in both (Eq. 1 with ``alpha``); the paper does not say so of the first, we infer it.
         ``warmup_reblur="detached"`` trains the reblurring network alone during the warm-up, so that an untrained one
-        does not push the deblurrer; ``"off"`` leaves its term out.
+        does not push the deblurrer; ``"off"`` leaves it out. With ``reblur_learns_from="aligned"`` (ours) it learns
+        from the sharp image in place, a term of its own with the same weight.
         """
         if warmup_reblur not in ("attached", "detached", "off"):
             raise UserError(f"warmup_reblur={warmup_reblur!r} is none of attached, detached, off")
-        full = {"align": 1.0, "align_back": 1.0, "reblur": alpha}
-        first = {"align": 1.0, "align_back": 1.0, "reblur": 0.0 if warmup_reblur == "off" else alpha}
-        warmup = Stage("warmup", 0, "blurry", first, detach_reblur=warmup_reblur == "detached")
-        return cls._staged(warmup, Stage("joint", warmup_epochs, "restored", full))
+        if reblur_learns_from not in ("restored", "aligned"):
+            raise UserError(f"reblur_learns_from={reblur_learns_from!r} is neither restored nor aligned")
+        align, reblur = {"align": 1.0, "align_back": 1.0}, {"reblur": alpha}
+        detached = reblur
+        if reblur_learns_from == "aligned":
+            reblur, detached = {"reblur": alpha, "reblur_sharp": alpha}, {"reblur_sharp": alpha}
+        first = {"attached": reblur, "detached": detached, "off": {}}[warmup_reblur]
+        warmup = Stage("warmup", 0, "blurry", align | first, detach_reblur=warmup_reblur == "detached")
+        return cls._staged(warmup, Stage("joint", warmup_epochs, "restored", align | reblur))
 
     @classmethod
     def official(cls, alpha: float = 0.5, warmup_epochs: int = 15) -> Schedule:
@@ -121,8 +133,9 @@ class Schedule:
         if isinstance(spec, str):
             if spec not in ("paper", "official"):
                 raise UserError(f"objective.schedule={spec!r} is neither paper nor official nor a list of stages")
-            if spec == "official" and settings.pop("warmup_reblur", "attached") != "attached":
-                raise UserError("warmup_reblur belongs to schedule=paper: the official warm-up does not reblur")
+            for key, usual in (("warmup_reblur", "attached"), ("reblur_learns_from", "restored")):
+                if spec == "official" and settings.pop(key, usual) != usual:
+                    raise UserError(f"{key} belongs to schedule=paper; the published code has {key}={usual} only")
             return getattr(cls, spec)(**settings)
         try:
             return cls(tuple(Stage(**stage) for stage in spec))
