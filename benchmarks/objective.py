@@ -7,7 +7,9 @@ and measures whole held-out images against the truth. Beside them the aligned ce
 from __future__ import annotations
 
 import argparse
+import csv
 import logging
+import re
 import statistics
 import tempfile
 import time
@@ -18,8 +20,9 @@ import torch
 
 from jdrl_lightning import build
 from jdrl_lightning.demo.rows import as_batches, compose_row, measure_images, train_row
-from jdrl_lightning.metrics.report import paired_interval
+from jdrl_lightning.metrics.report import paired_interval, write_csv
 
+FROM_ALIGNED = "objective.reblur_learns_from=aligned"
 ROWS: dict[str, tuple[str, ...]] = {
     "jdrl_quick": ("jdrl",),
     "mask=none": ("jdrl", "objective.mask=none"),
@@ -27,8 +30,12 @@ ROWS: dict[str, tuple[str, ...]] = {
     "mask=residual": ("jdrl", "objective.mask=residual"),
     "reduction=mean": ("jdrl", "objective.reduction=mean"),
     "anchor=none": ("jdrl", "objective.anchor=none"),
-    "alpha=0": ("jdrl", "objective.alpha=0"),
-    "alpha=0.5": ("jdrl", "objective.alpha=0.5"),
+    "reblur from output, alpha=0.1": ("jdrl", "objective.reblur_learns_from=restored", "objective.alpha=0.1"),
+    "reblur from output, alpha=0.5": ("jdrl", "objective.reblur_learns_from=restored", "objective.alpha=0.5"),
+    "reblur from sharp, alpha=0.1": ("jdrl", FROM_ALIGNED, "objective.alpha=0.1"),
+    "reblur from sharp, alpha=0.5": ("jdrl", FROM_ALIGNED, "objective.alpha=0.5"),
+    "reblur from sharp, alpha=1": ("jdrl", FROM_ALIGNED, "objective.alpha=1"),
+    "no reblurring": ("jdrl", "objective.alpha=0"),
     "warp_only": ("jdrl", "objective.alpha=0", "objective.warmup_epochs=1000"),
     "prealign": ("prealign",),
     "aligned_ceiling": ("aligned_ceiling",),
@@ -37,32 +44,41 @@ QUIET = ("callbacks.progress=null", "callbacks.panels=null", "+trainer.enable_mo
 
 
 def main() -> None:
-    """Train and measure every row, seed after seed."""
+    """Train and measure every row, seed after seed; what ``--folder`` holds already is not trained again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", default="photos", help="photos, photos_heavy or leaves")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--folder", type=Path, default=Path("outputs/objective"), help="of each training's figures")
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args()
     logging.getLogger("jdrl_lightning").setLevel(logging.WARNING)
     found: dict[str, list[dict[str, np.ndarray]]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in given.seeds:
-            for row in given.rows:
-                started = time.monotonic()
-                found.setdefault(row, []).append(trained(row, given.data, seed, Path(folder) / f"{row}{seed}"))
-                psnr = found[row][-1]["psnr"].mean()
-                print(f"seed {seed} {row}: {psnr:.2f} dB, {time.monotonic() - started:.0f} s", flush=True)
-            report(found, given)
+    for seed in given.seeds:
+        for row in given.rows:
+            started = time.monotonic()
+            found.setdefault(row, []).append(measured(row, given.data, seed, given.folder))
+            psnr = found[row][-1]["psnr"].mean()
+            print(f"seed {seed} {row}: {psnr:.2f} dB, {time.monotonic() - started:.0f} s", flush=True)
+        report(found, given)
 
 
-def trained(row: str, data: str, seed: int, folder: Path) -> dict[str, np.ndarray]:
-    """Every measure of every test image, for one training."""
+def measured(row: str, data: str, seed: int, folder: Path) -> dict[str, np.ndarray]:
+    """Every measure of every test image, read from ``folder`` or, if it is not there, trained for."""
     method, *overrides = ROWS[row]
     settings = [f"data={data}", f"seed={seed}"]
-    module, _, _ = train_row(compose_row(method, folder, [*QUIET, *settings, *overrides]), folder)
-    test = build.datamodule(compose_row("jdrl", folder, settings)).pairs("test")
-    return measure_images(module, as_batches(test, module))[0]
+    file = folder / f"{data}_seed{seed}_{re.sub('[^a-z0-9.]+', '_', row)}.csv"
+    if not file.exists():
+        with tempfile.TemporaryDirectory() as run:
+            module, _, _ = train_row(compose_row(method, Path(run), [*QUIET, *settings, *overrides]), Path(run))
+        test = build.datamodule(compose_row("jdrl", folder, settings)).pairs("test")
+        images = measure_images(module, as_batches(test, module))[0]
+        write_csv(
+            file, [dict(zip(images, map(float, values), strict=True)) for values in zip(*images.values(), strict=True)]
+        )
+    with file.open(newline="") as lines:
+        table = list(csv.DictReader(lines))
+    return {name: np.array([float(line[name]) for line in table]) for name in table[0]}
 
 
 def report(found: dict[str, list[dict[str, np.ndarray]]], given: argparse.Namespace) -> None:
