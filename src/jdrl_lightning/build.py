@@ -17,6 +17,7 @@ from jdrl_lightning.config import IDENTITY, config_hash
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.base import Unavailable
 from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
+from jdrl_lightning.ranks import devices
 
 __all__ = ["datamodule", "from_checkpoint", "module", "parts", "read_checkpoint"]
 
@@ -24,7 +25,9 @@ __all__ = ["datamodule", "from_checkpoint", "module", "parts", "read_checkpoint"
 _TRUSTED = ("jdrl_lightning.rates.", "torch.optim.")
 _TRUSTED_TRAINING = ("jdrl_lightning.callbacks.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
 
-_LOADING = ("crop", "crop_rule", "batch_size", "repeat", "augment", "recolor", "shuffle", "num_workers")
+_LOADING = (
+    "crop", "crop_rule", "batch_size", "repeat", "augment", "recolor", "shuffle", "num_workers", "on_error",
+)  # fmt: skip
 
 
 def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> Any:
@@ -183,11 +186,8 @@ def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:
 
 def strategy(trainer: Mapping[str, Any], built: DeblurringModule) -> Any:
     """The strategy asked for; with ``auto`` and several devices, DDP that knows whether parts stay idle."""
-    asked, devices = trainer.get("strategy", "auto"), trainer.get("devices", 1)
-    if devices in ("auto", -1, "-1"):
-        devices = torch.cuda.device_count() if trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") else 1
-    several = len(devices) > 1 if isinstance(devices, list) else int(devices) > 1
-    if asked != "auto" or not (several or int(trainer.get("num_nodes", 1)) > 1):
+    asked = trainer.get("strategy", "auto")
+    if asked != "auto" or devices(trainer) * int(trainer.get("num_nodes", 1)) <= 1:
         return asked
     return "ddp_find_unused_parameters_true" if built.objective.find_unused_parameters else "ddp"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+from datetime import datetime
 from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -15,6 +17,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from jdrl_lightning.ranks import outside
 from jdrl_lightning.registry import distribution
 
 __all__ = ["CONF", "IDENTITY", "config_hash", "plain", "register"]
@@ -28,6 +31,7 @@ CONF = str(_PACKAGED if _PACKAGED.is_dir() else _PACKAGE.parents[1] / "conf")
 
 # What decides how a run trains; two runs with the same values are the same run, on whatever devices and loggers.
 IDENTITY = ("backbone", "objective", "flow", "data", "optim", "seed")
+_HOW_LOADED = ("num_workers", "on_error")  # of data: a run goes on with other values
 
 
 class _PluginConfigs(SearchPathPlugin):
@@ -59,8 +63,23 @@ def _problem(entry: EntryPoint) -> str | None:
 
 
 def register() -> None:
-    """Make the plug-ins' configs known to Hydra; harmless when called again."""
+    """Make the plug-ins' configs and ``${run_id:}`` known to Hydra; harmless when called again."""
     Plugins.instance().register(_PluginConfigs)
+    OmegaConf.register_new_resolver("run_id", _run_id, use_cache=True, replace=True)
+
+
+def _run_id() -> str:
+    """Name of a run's folder: the time, which all processes that torchrun has started agree on, or srun's job."""
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        from torch.distributed import TCPStore
+
+        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+        agreed: bytes = store.compare_set("jdrl_lightning/run_id", "", now)
+        return agreed.decode()
+    if outside() == "srun":
+        return f"{os.environ['SLURM_JOB_ID']}-{os.environ['SLURM_STEP_ID']}"
+    return now
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -73,4 +92,6 @@ def plain(config: DictConfig) -> dict[str, Any]:
 def config_hash(config: dict[str, Any]) -> str:
     """A short name of how ``config`` trains: the same for a run and its continuation."""
     identity = {key: config.get(key) for key in IDENTITY}
+    if isinstance(identity["data"], dict):
+        identity["data"] = {key: value for key, value in identity["data"].items() if key not in _HOW_LOADED}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:12]

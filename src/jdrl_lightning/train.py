@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,13 @@ log = logging.getLogger(__name__)
 def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     """Train what the plain ``config`` describes and leave everything under ``run_dir``; returns the final metrics."""
     import lightning as L
-    from lightning.pytorch.loggers import WandbLogger
+    import torch
 
-    from jdrl_lightning import build
+    from jdrl_lightning import build, memory, ranks
     from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-    from jdrl_lightning.callbacks.resume import latest_checkpoint
+    from jdrl_lightning.callbacks.resume import LeaveFolder, latest_checkpoint
     from jdrl_lightning.callbacks.summary import SummaryCallback
+    from jdrl_lightning.callbacks.wandb_run import WandbRun, finish, identified
     from jdrl_lightning.config import config_hash
     from jdrl_lightning.files import clear_temporaries
 
@@ -34,7 +34,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     if not isinstance(config["seed"], int) or not 0 <= config["seed"] < 2**32:
         raise UserError(f"seed={config['seed']!r} is not a whole number from 0 to {2**32 - 1}; give seed=0")
     L.seed_everything(config["seed"], workers=True, verbose=False)
-    identity = config_hash(config)
+    identity, fresh = config_hash(config), run_dir
     checkpoint = config["ckpt_path"]
     if checkpoint == "auto":
         checkpoint = latest_checkpoint(run_dir, identity)
@@ -42,16 +42,21 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
             log.info("ckpt_path=auto: nothing to go on from, starting anew")
         elif run_dir not in checkpoint.parents:
             config, run_dir = _move_into(config, run_dir, checkpoint.parents[1])
-    clear_temporaries(run_dir)
+    if ranks.rank() == 0:
+        clear_temporaries(run_dir)
     module = build.module(config)  # before the data, which may take minutes to render or to check
+    _check_start(module, config, checkpoint)
     data = build.datamodule(config)
     data.setup("fit")
     _check_truth(module, data)
     if checkpoint:
         build.check_fit(module, checkpoint)
         log.info("going on from %s", checkpoint)
-    callbacks = [*build.parts(config["callbacks"]), SummaryCallback(run_dir / "summary.json", identity)]
-    loggers = build.parts(config["logger"])
+    summary = SummaryCallback(run_dir / "summary.json", identity)
+    callbacks = [*build.parts(config["callbacks"]), summary, WandbRun(config)]
+    if fresh != run_dir:
+        callbacks.append(LeaveFolder(fresh))
+    loggers = build.parts(identified(config["logger"], checkpoint, run_dir))
     settings = dict(config["trainer"])
     try:
         settings["strategy"] = build.strategy(settings, module)
@@ -69,14 +74,23 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         raise UserError(f"trainer: {told} (asked for: {asked}); change what this machine or Lightning lacks") from error
     try:
         trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+    except torch.OutOfMemoryError as error:
+        raise UserError(memory.what_helps(config)) from error
     finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # the next job of a sweep is another run
+        finish(trainer)
     if trainer.interrupted:
         raise SystemExit(130)
     log.info("results: %s", run_dir)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return summary.metrics() if trainer.is_global_zero else {}
+
+
+def _check_start(module: Any, config: dict[str, Any], checkpoint: Any) -> None:
+    """Refuse to hold a network fixed that nobody has trained."""
+    backbone = config["backbone"]
+    if checkpoint or backbone.get("weights") or backbone.get("path"):  # path: spandrel's network with its weights
+        return
+    if "backbone" in module.objective.schedule.at(0).frozen:
+        raise UserError("the first stage holds the network fixed, so it must be trained: give backbone.weights=<file>")
 
 
 def _check_truth(module: Any, data: Any) -> None:
@@ -89,29 +103,29 @@ def _check_truth(module: Any, data: Any) -> None:
 
 
 def _quieten() -> None:
-    """Leave out Lightning's advertisements and two warnings that are not about the user's run."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    """Leave out Lightning's advertisements and warnings that are not about the user's run."""
+    for part in ("pytorch", "fabric"):
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     # Ours converts integers for any data module on purpose.
     warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")  # inside Lightning, with torch >= 2.11
     warnings.filterwarnings("ignore", message=".*does not have many workers")  # rendered pairs lie in memory
     # The batch plan knows where to go on; Lightning only looks for a loader with a state.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
+    # What is logged without it is the same in all processes, or is meant to be the first one's.
+    warnings.filterwarnings("ignore", message="It is recommended to use `self.log")
 
 
 def _move_into(config: dict[str, Any], fresh: Path, earlier: Path) -> tuple[dict[str, Any], Path]:
-    """Go on in the earlier run's folder; of the one made for this start goes what this start has put there."""
+    """Go on in the earlier run's folder, where the log goes on too."""
     root = logging.getLogger()
     for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
-        moved = logging.FileHandler(earlier / Path(handler.baseFilename).name)
+        moved = logging.FileHandler(earlier / Path(handler.baseFilename).name, delay=handler.delay)
         moved.setFormatter(handler.formatter)
+        moved.setLevel(handler.level)
         root.removeHandler(handler)
         root.addHandler(moved)
         handler.close()
-        Path(handler.baseFilename).unlink()
-    shutil.rmtree(fresh / ".hydra", ignore_errors=True)
-    if not any(fresh.iterdir()):
-        fresh.rmdir()
     return _replace(config, str(fresh), str(earlier)), earlier
 
 
@@ -128,9 +142,12 @@ def main(cfg: DictConfig) -> float | None:
     """Compose, build, run; returns the value of ``monitor`` for sweepers."""
     from hydra.core.hydra_config import HydraConfig
 
+    from jdrl_lightning import crew
     from jdrl_lightning.config import plain
+    from jdrl_lightning.sweep import recorded
 
-    metrics = fit(plain(cfg), Path(HydraConfig.get().runtime.output_dir))
+    with recorded(cfg.monitor) as metrics:
+        metrics |= crew.train(plain(cfg), Path(HydraConfig.get().runtime.output_dir))
     return metrics.get(cfg.monitor)
 
 
