@@ -39,7 +39,7 @@ FLOWS: dict[str, dict[str, Any]] = {
     "raft_large": {"weights": "random", "iterations": 1},
     "ptlflow": {"model": "neuflow2", "weights": "random"},
 }
-ACCURATE = ("gauss_newton", "dis")  # the others are networks with random weights here, or look at nothing
+ACCURATE = ("gauss_newton", "dis", "tvl1")  # the others are networks with random weights here, or look at nothing
 OBJECTIVES = sorted(path.stem for path in (Path(config.CONF) / "objective").glob("*.yaml"))
 
 

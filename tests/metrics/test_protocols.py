@@ -8,9 +8,10 @@ import torch
 import torchvision
 from scipy.ndimage import shift as scipy_shift
 
+from jdrl_lightning.errors import UserError
 from jdrl_lightning.metrics import mae, psnr, ssim
 from jdrl_lightning.metrics.placement import placement_error
-from jdrl_lightning.metrics.protocols import crop, deformed, measure
+from jdrl_lightning.metrics.protocols import Protocol, crop, deformed, measure, moved
 from jdrl_lightning.types import Pair
 
 
@@ -66,7 +67,7 @@ def test_deformed_by_half_a_pixel_equals_scipy(pair: Pair) -> None:
     """Bilinear sampling between two columns is their mean; bicubic keeps more of the contrast, inside [0, 1]."""
     image = pair.sharp
     expected = scipy_shift(image.numpy(), (0, 0, 0, -0.5), order=1, mode="nearest")
-    bilinear = deformed(image, image, ConstantFlow(0.5, 0), mode="bilinear")
+    bilinear = deformed(image, image, ConstantFlow(0.5, 0), "bilinear")
     torch.testing.assert_close(bilinear, torch.from_numpy(expected), rtol=0, atol=1e-4)
     bicubic = deformed(image, image, ConstantFlow(0.5, 0))
     assert bicubic.std() > bilinear.std()
@@ -79,7 +80,7 @@ def test_legacy_grid_is_the_published_half_pixel(pair: Pair) -> None:
     image = pair.sharp
     still = ConstantFlow(0, 0)
     torch.testing.assert_close(deformed(image, image, still), image, rtol=0, atol=1e-4)
-    legacy = deformed(image, image, still, mode="bilinear", grid="legacy")
+    legacy = deformed(image, image, still, "legacy")
     assert psnr(legacy, image).item() < 40
 
 
@@ -131,3 +132,40 @@ def test_lpips_is_measured_where_its_weights_are_given(pair: Pair, tmp_path: Pat
     values = measure(pair.blurry, pair, lpips_weights=tmp_path / "trunk.pth")
     assert {"gt/lpips", "aligned/lpips"} <= set(values)
     assert values["aligned/lpips"] != values["gt/lpips"]
+
+
+def test_the_protocol_decides_how_is_measured(pair: Pair) -> None:
+    restored, flow = pair.blurry, ConstantFlow(-1.5, 0)
+    values = measure(restored, pair, flow, protocol=Protocol(warp="legacy", ssim="gaussian", round=True))
+    rounded = torch.from_numpy((255 * restored.numpy()).round()) / 255
+    assert not torch.equal(rounded, restored)
+    legacy = deformed(pair.sharp, rounded, flow, "legacy")
+    torch.testing.assert_close(values["deformed_gt/psnr"], psnr(rounded, legacy))
+    torch.testing.assert_close(values["gt/ssim"], ssim(rounded, pair.sharp, "gaussian"))
+    assert values["gt/psnr"] != measure(restored, pair, flow)["gt/psnr"]
+
+
+def test_the_legacy_warp_is_grid_samples_default_on_corner_coordinates(pair: Pair) -> None:
+    """What the published code does: a grid of aligned corners, sampled as if corners were not aligned."""
+    height, width = pair.sharp.shape[-2:]
+    x, y = torch.linspace(-1, 1, width) + 2 * 3 / (width - 1), torch.linspace(-1, 1, height)
+    grid = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=-1)[None]
+    expected = torch.nn.functional.grid_sample(pair.sharp, grid, padding_mode="border", align_corners=False)
+    found = deformed(pair.sharp, pair.sharp, ConstantFlow(3, 0), "legacy")
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"crop": "half"}, {"warp": "nearest"}, {"ssim": "box"}, {"round": 8}, {"crop": None}, {"warp": ["legacy"]}],
+)
+def test_unknown_settings_are_refused(wrong: dict[str, object]) -> None:
+    (key,) = wrong
+    with pytest.raises(UserError, match=f"^{key}=") as error:
+        Protocol(**wrong)  # type: ignore[arg-type]
+    assert "\n" not in str(error.value)
+
+
+def test_an_image_is_in_place_with_itself(pair: Pair) -> None:
+    assert all(not value.any() for value in moved(pair.blurry, pair.blurry.clone()).values())
+    assert moved(pair.blurry, pair.sharp)["placement/rms"] > 1

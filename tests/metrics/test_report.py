@@ -11,6 +11,7 @@ from jdrl_lightning.metrics.report import (
     Row,
     bootstrap_interval,
     bootstrap_means,
+    figure,
     markdown_table,
     paired_interval,
     summary,
@@ -43,6 +44,29 @@ def test_markdown() -> None:
         "| a,b | 25.12 | 0.7500 | not available |",
         "| c\\|d | 27.50 | 0.8500 | not available |",
     ]
+
+
+def test_what_could_not_be_had_is_empty_and_has_no_mean(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {"name": "a", "gt/psnr": 25.0, "gt/lpips": None},
+        {"name": "b", "gt/psnr": 27.0, "gt/lpips": 0.1},
+    ]
+    write_csv(tmp_path / "images.csv", rows)
+    assert (tmp_path / "images.csv").read_text().splitlines() == ["name,gt/psnr,gt/lpips", "a,25.0,", "b,27.0,0.1"]
+    assert summary(rows) == {"gt/psnr": 26.0, "gt/lpips": None}
+    assert markdown_table(rows).splitlines()[2] == "| a | 25.00 | – |"
+
+
+def test_figures() -> None:
+    written = [
+        figure("psnr", 25.126),
+        figure("gt/ssim", 0.75),
+        figure("placement/rms", 0.1, "+"),
+        figure("x", -1.0, "+"),
+    ]
+    assert written == ["25.13", "0.7500", "+0.100", "-1.000"]
+    assert figure("gt/psnr", float("nan")) == figure("gt/psnr", None) == "–"
+    assert figure("gt/psnr", "words") == "words"
 
 
 @pytest.mark.parametrize("function", [summary, markdown_table])

@@ -12,7 +12,7 @@ _registry = Registry(
         "raft_small": "jdrl_lightning.flow.raft:raft_small",
         "raft_large": "jdrl_lightning.flow.raft:raft_large",
         "dis": "jdrl_lightning.flow.dis:DIS",
-        "ilk": "jdrl_lightning.flow.ilk:ILK",
+        "tvl1": "jdrl_lightning.flow.tvl1:TVL1",
         "ptlflow": "jdrl_lightning.flow.ptlflow:PTLFlow",
         "oracle": "jdrl_lightning.flow.oracle:Oracle",
         "none": "jdrl_lightning.flow.oracle:Zero",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.metrics.fidelity import mae, psnr, ssim
@@ -15,9 +17,39 @@ from jdrl_lightning.metrics.perceptual import lpips
 from jdrl_lightning.metrics.placement import placement_error
 from jdrl_lightning.types import Pair
 
-__all__ = ["crop", "deformed", "measure"]
+__all__ = ["Protocol", "crop", "deformed", "measure", "moved"]
 
 CROPS = {"none": (1, False), "top_left_16": (16, False), "top_left_8": (8, False), "center_8": (8, True)}
+WARPS = {"bicubic": ("bicubic", "exact"), "bilinear": ("bilinear", "exact"), "legacy": ("bilinear", "legacy")}
+WINDOWS = ("uniform", "gaussian")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How images are measured; figures of different protocols cannot be compared.
+
+    Attributes:
+        crop: what is cut off before restoring, see :func:`crop`.
+        warp: of ``deformed_gt``, see :func:`deformed`.
+        ssim: the window, see :func:`.fidelity.ssim`: ``uniform`` (what is published) or ``gaussian`` (Wang et al.).
+        round: whether the restored image is rounded to 8 bits first, as one that went through an ordinary PNG.
+
+    Raises:
+        UserError: a value that is not known.
+    """
+
+    crop: str = "none"
+    warp: str = "bicubic"
+    ssim: str = "uniform"
+    round: bool = False
+
+    def __post_init__(self) -> None:
+        for key, known in (("crop", CROPS), ("warp", WARPS), ("ssim", WINDOWS)):
+            value = getattr(self, key)
+            if not isinstance(value, str) or value not in known:
+                raise UserError(f"{key}={value!r} is none of {', '.join(known)}")
+        if not isinstance(self.round, bool):
+            raise UserError(f"round={self.round!r} is neither true nor false")
 
 
 def crop(image: Tensor, rule: str) -> Tensor:
@@ -46,11 +78,7 @@ def crop(image: Tensor, rule: str) -> Tensor:
 
 
 def deformed(
-    sharp: Tensor,
-    restored: Tensor,
-    flow_estimator: Callable[[Tensor, Tensor], Tensor],
-    mode: str = "bicubic",
-    grid: str = "exact",
+    sharp: Tensor, restored: Tensor, flow_estimator: Callable[[Tensor, Tensor], Tensor], warping: str = "bicubic"
 ) -> Tensor:
     """Warp the sharp image onto the restored one: ``warp(sharp, flow(restored, sharp))``, the "deformed GT" of SDD.
 
@@ -61,15 +89,16 @@ def deformed(
         sharp: ``(B, 3, H, W)``, RGB in [0, 1].
         restored: same shape.
         flow_estimator: ``(first, second) -> flow`` with ``warp(second, flow) ≈ first``.
-        mode: ``bicubic``, or ``bilinear`` as in the published protocol.
-        grid: ``exact``, or ``legacy`` for the published half-pixel grid.
+        warping: ``bicubic``; ``bilinear``; ``legacy``: bilinear on the published code's grid, half a pixel off at the
+            edges.
 
     Returns:
         ``(B, 3, H, W)``, clamped to [0, 1] (bicubic overshoots).
 
-    Source: Li et al., AAAI 2023, "Evaluation"; the published code warps bilinearly on the legacy grid with the flow
-    estimator that it trains with.
+    Source: Li et al., AAAI 2023, "Evaluation"; the published code warps as ``legacy``, with the flow estimator that it
+    trains with.
     """
+    mode, grid = WARPS[warping]
     flow = flow_estimator(restored, sharp)
     return warp(sharp, flow, padding="border", mode=mode, grid=grid).clamp(0, 1)
 
@@ -80,8 +109,7 @@ def measure(
     pair: Pair,
     flow_estimator: FlowEstimator | None = None,
     lpips_weights: str | os.PathLike[str] | None = None,
-    mode: str = "bicubic",
-    grid: str = "exact",
+    protocol: Protocol = Protocol(),
 ) -> dict[str, Tensor]:
     """Every figure that the references at hand allow.
 
@@ -94,27 +122,39 @@ def measure(
         pair: float batch, same size.
         flow_estimator: for ``deformed_gt``; None, or one that only knows the truth, leaves it out.
         lpips_weights: file of AlexNet's weights; None leaves LPIPS out.
-        mode: see :func:`deformed`.
-        grid: see :func:`deformed`.
+        protocol: everything but ``crop``, which comes before restoring.
 
     Returns:
-        ``(B,)`` each: ``<reference>/{psnr,ssim,mae,lpips}`` and ``placement/{rms,p95,dx,dy}`` in pixels.
+        ``(B,)`` each: ``<reference>/{psnr,ssim,mae,lpips}`` and those of :func:`moved`.
     """
     restored = restored.clamp(0, 1)
+    if protocol.round:
+        restored = (restored * 255).round() / 255
     references = {"gt": pair.sharp}
     if flow_estimator is not None and not flow_estimator.uses_truth:
-        references["deformed_gt"] = deformed(pair.sharp, restored, flow_estimator, mode, grid)
+        references["deformed_gt"] = deformed(pair.sharp, restored, flow_estimator, protocol.warp)
     if "aligned" in pair.extras:
         references["aligned"] = pair.extras["aligned"]
 
     values: dict[str, Tensor] = {}
     for name, reference in references.items():
-        for metric in (psnr, ssim, mae):
-            values[f"{name}/{metric.__name__}"] = metric(restored, reference)
+        values[f"{name}/psnr"] = psnr(restored, reference)
+        values[f"{name}/ssim"] = ssim(restored, reference, protocol.ssim)
+        values[f"{name}/mae"] = mae(restored, reference)
         if lpips_weights is not None:
             values[f"{name}/lpips"] = lpips(restored, reference, lpips_weights)
+    return values | moved(restored, references.get("aligned", pair.blurry))
 
-    placement = placement_error(restored, references.get("aligned", pair.blurry))
-    values |= {"placement/rms": placement.rms, "placement/p95": placement.p95}
+
+def moved(restored: Tensor, reference: Tensor) -> dict[str, Tensor]:
+    """The placement error as figures, pixels: ``placement/{rms,p95,dx,dy}``, ``(B,)`` each; see :mod:`.placement`.
+
+    An image is in place with itself, which need not be measured: that takes longest.
+    """
+    if torch.equal(restored, reference):
+        zero = restored.new_zeros(len(restored))
+        return {f"placement/{name}": zero for name in ("rms", "p95", "dx", "dy")}
+    placement = placement_error(restored, reference)
+    values = {"placement/rms": placement.rms, "placement/p95": placement.p95}
     values["placement/dx"], values["placement/dy"] = placement.mean.unbind(1)
     return values

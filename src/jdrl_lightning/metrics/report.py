@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -13,11 +14,11 @@ from numpy.typing import NDArray
 from jdrl_lightning.files import atomic_write
 
 __all__ = [
-    "Row", "bootstrap_interval", "bootstrap_means", "central_interval", "markdown_table", "paired_interval", "summary",
-    "write_csv",
+    "Row", "bootstrap_interval", "bootstrap_means", "central_interval", "figure", "markdown_table", "paired_interval",
+    "summary", "write_csv",
 ]  # fmt: skip
 
-Row: TypeAlias = Mapping[str, "float | str"]
+Row: TypeAlias = Mapping[str, "float | str | None"]  # None: a figure that could not be had
 
 DECIMALS = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4}
 
@@ -35,22 +36,22 @@ def write_csv(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
         writer.writerows(rows)
 
 
-def summary(rows: Sequence[Row]) -> dict[str, float]:
-    """The mean over images of every column that holds only numbers; others (names, "not available") are left out.
+def summary(rows: Sequence[Row]) -> dict[str, float | None]:
+    """The mean over images of every column of figures, None where one is None; columns with words are left out.
 
     Raises:
         ValueError: no rows, or rows whose columns differ.
     """
     columns = {column: [row[column] for row in rows] for column in _columns(rows)}
     return {
-        column: float(np.mean(np.asarray(values, dtype=np.float64)))
+        column: None if any(value is None for value in values) else float(np.mean(np.asarray(values, dtype=np.float64)))
         for column, values in columns.items()
         if not any(isinstance(value, str) for value in values)
     }
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """A Markdown table of ``rows``: two decimals for PSNR, four for SSIM, MAE and LPIPS, three otherwise.
+    """A Markdown table of ``rows``: figures as :func:`figure` writes them.
 
     Raises:
         ValueError: no rows, or rows whose columns differ.
@@ -60,9 +61,24 @@ def markdown_table(rows: Sequence[Row]) -> str:
     lines = [
         [_escape(column) for column in columns],
         ["---:" if number else "---" for number in numeric],
-        *([_cell(column, row[column]) for column in columns] for row in rows),
+        *([_escape(figure(column, row[column])) for column in columns] for row in rows),
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def figure(column: str, value: float | str | None, sign: str = "") -> str:
+    """Two decimals for PSNR, four for SSIM, MAE and LPIPS, three otherwise; a dash where there is none.
+
+    Args:
+        column: what it is a figure of, the part after the last ``/`` counts.
+        value: words stay as they are.
+        sign: ``+`` for differences, which then have a sign always.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:{sign}.{DECIMALS.get(column.rsplit('/', 1)[-1], 3)}f}"
 
 
 def bootstrap_means(values: Sequence[float] | NDArray[np.float64], n: int = 2000, seed: int = 0) -> NDArray[np.float64]:
@@ -136,12 +152,6 @@ def _columns(rows: Sequence[Row]) -> list[str]:
         if set(row) != set(columns):
             raise ValueError(f"row {number} differs from the first in columns {sorted(set(row) ^ set(columns))}")
     return columns
-
-
-def _cell(column: str, value: float | str) -> str:
-    if isinstance(value, str):
-        return _escape(value)
-    return f"{value:.{DECIMALS.get(column.rsplit('/', 1)[-1], 3)}f}"
 
 
 def _escape(text: str) -> str:

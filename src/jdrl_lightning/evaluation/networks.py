@@ -1,0 +1,76 @@
+"""Networks as methods: a checkpoint of a training, or published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jdrl_lightning import backbones, build
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.evaluation.methods import Method, of_blurry
+from jdrl_lightning.inference.tiles import check_tiles, restore
+
+__all__ = ["checkpoint", "weights"]
+
+AVERAGED = "current_model_state"  # where Lightning's weight averaging keeps the raw weights, beside the averaged ones
+
+
+def checkpoint(config: Mapping[str, Any], device: torch.device) -> Method:
+    """The final output of the network in ``config["ckpt_path"]``."""
+    path = config["ckpt_path"]
+    module = build.from_checkpoint(path).to(device)
+    stored, divisor = module.config, int(module.backbone.divisor)  # type: ignore[arg-type]
+    note = f"Checkpoint {path}: backbone={stored['backbone']['name']}, " + (
+        "averaged weights (EMA); the raw ones that it holds too were not used."
+        if AVERAGED in build.read_checkpoint(path)
+        else "weights as trained, the file holds no average of them."
+    )
+    network = _in_tiles(module, divisor, config)
+    return Method(_run_name(Path(path)), network, (note, _padding(divisor, config)), stored)
+
+
+def weights(config: Mapping[str, Any], device: torch.device) -> Method:
+    """The network ``config["backbone"]`` with the weights of a file."""
+    settings = dict(config["backbone"])
+    file, path = settings.pop("weights", None), settings.get("path")
+    if not (file or path):
+        raise UserError(f"method=weights needs backbone.weights=<file>: without it {settings['name']} is untrained")
+    backbone = backbones.create(**settings)
+    if file:
+        backbones.load_weights(backbone, file)
+    backbone.eval().to(device)
+
+    def final(blurry: Tensor) -> Tensor:
+        return backbone(blurry).images[0]
+
+    note = f"Weights {file or path}: backbone={settings['name']}; licence: {backbone.licence}."
+    network = _in_tiles(final, backbone.divisor, config)
+    return Method(settings["name"], network, (note, _padding(backbone.divisor, config)))
+
+
+def _in_tiles(network: Callable[[Tensor], Tensor], divisor: int, config: Mapping[str, Any]) -> Callable[[Any], Tensor]:
+    tile, overlap = config["tile"], config["overlap"]
+    check_tiles(tile, overlap, divisor)
+
+    def restored(blurry: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return restore(network, blurry, tile=tile, overlap=overlap, divisor=divisor)
+
+    return of_blurry(restored)
+
+
+def _padding(divisor: int, config: Mapping[str, Any]) -> str:
+    return (
+        f"Images are extended by reflection to multiples of {divisor} px for the network and cut back; those longer "
+        f"than {config['tile']} px are restored in tiles that share at least {config['overlap']} px."
+    )
+
+
+def _run_name(path: Path) -> str:
+    """``run/checkpoints/best.ckpt`` is called by its run."""
+    path = path.absolute()
+    return path.parents[1].name if path.parent.name == "checkpoints" else path.stem
