@@ -10,15 +10,15 @@ import sys
 for name in ("lightning", "pytorch_lightning", "hydra", "omegaconf"):
     sys.modules[name] = None
 import jdrl_lightning
-from jdrl_lightning import backbones, flow, metrics, objectives
+from jdrl_lightning import backbones, classical, flow, metrics, objectives
 import jdrl_lightning.flow.masks, jdrl_lightning.flow.affine, jdrl_lightning.losses.edge, jdrl_lightning.reblur.network
-import jdrl_lightning.metrics.report, jdrl_lightning.inference.tiles
+import jdrl_lightning.metrics.report, jdrl_lightning.inference.tiles, jdrl_lightning.classical.learn_jnb
 metrics.psnr, metrics.placement_error, metrics.lpips, backbones.load_weights
 import jdrl_lightning.testing
-for registry in (flow._registry, backbones._registry, objectives._registry):
+for registry in (flow._registry, backbones._registry, classical._registry, objectives._registry):
     for name in registry.names():
         registry.load(name)
-backbones.create("unet", width=4), flow.create("gauss_newton")
+backbones.create("unet", width=4), flow.create("gauss_newton"), classical.create("jnb")
 for name in objectives.names():
     settings = {"flow": {"name": "none"}, "reblur": {"width": 4}} if name.startswith("jdrl") else {}
     objectives.create(name, **settings)

@@ -53,6 +53,9 @@ _registry = Registry(
         "weights": "jdrl_lightning.evaluation.networks:weights",
         "folder": "jdrl_lightning.evaluation.images:folder",
         "identity": "jdrl_lightning.evaluation.images:identity",
+        "ebdb": "jdrl_lightning.evaluation.classical:ebdb",
+        "jnb": "jdrl_lightning.evaluation.classical:jnb",
+        "oracle_map": "jdrl_lightning.evaluation.classical:oracle_map",
     },
     group="jdrl_lightning.methods",
 )

@@ -1,0 +1,49 @@
+"""DMENet's weights from a file: PyTorch's or safetensors, or TensorLayer's npz. Files are not trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from jdrl_lightning.backbones.checkpoints import fill, read_weights, unwrap
+from jdrl_lightning.backbones.tensorflow_weights import read_tensorlayer
+from jdrl_lightning.classical.dmenet import DMENet
+
+__all__ = ["load_dmenet"]
+
+COUNTER = "num_batches_tracked"  # PyTorch's own; it has no influence
+
+
+def load_dmenet(network: DMENet, file: Path) -> None:
+    """Fill ``network``; every tensor must be there and fit, or nothing is changed.
+
+    The published weights are TensorLayer's: a list of arrays, taken to come in the order in which the layers run, a
+    residual unit's shortcut first and the auxiliary heads last. That follows from how such files are written; it was
+    not verified on a published file. Shapes are checked one by one.
+
+    Raises:
+        UserError: the file is missing, unreadable, holds pickled code, or does not fit; the message says where.
+    """
+    state = read_tensorlayer(file, _InTensorLayersOrder(network))
+    if state is None:
+        state = unwrap(read_weights(file), file)[1]
+    else:
+        state |= {key: value for key, value in network.state_dict().items() if key.endswith(COUNTER)}
+    fill(network, state, f"weights {file} do not fit dmenet with this width")
+
+
+class _InTensorLayersOrder(nn.Module):
+    """A network whose state dict has TensorLayer's order: of a normalisation the offset before the factor."""
+
+    def __init__(self, network: DMENet) -> None:
+        super().__init__()
+        self.network = network
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Tensor]:  # type: ignore[override]
+        state = self.network.state_dict()
+        order = {nn.Conv2d: ("weight", "bias"), nn.BatchNorm2d: ("bias", "weight", "running_mean", "running_var")}
+        layers = self.network.named_modules()
+        keys = [f"{name}.{key}" for name, layer in layers for key in order.get(type(layer), ())]
+        return {key: state[key] for key in keys}
