@@ -1,9 +1,11 @@
-"""Time and memory of the reblurring operator against the per-pixel form that was published.
+"""Time and memory of the reblurring operator against the per-pixel form that was published, and against the machine.
 
     python benchmarks/reblur_operator.py [--size 256] [--batch 1] [--repeats 7]
 
-Times: both forms in one process, taking turns, median. Memory: each form in a process of its own; the peak resident
-set (VmHWM) reached in the step, minus what was resident before it, with torch loaded and the inputs made. Linux only.
+Times: all forms in one process, taking turns; medians, and medians of the ratios within a turn. Processor time is of
+all threads. Memory: each form in a process of its own; the peak resident set reached in the step, less what
+was resident before it (torch loaded, inputs made) and less the output and the gradients. The second table is for one
+thread, by processor time: what must be read, written and computed at least, at the rates measured here. Linux only.
 """
 
 from __future__ import annotations
@@ -14,17 +16,42 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from jdrl_lightning.reblur import fused, native, reference
 from jdrl_lightning.reblur.operator import reblur
 from per_pixel_reblur import per_pixel_reblur
+from roofline import Work, backward_work, ceilings, forward_work, shortest
 
-FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"per-pixel": per_pixel_reblur, "ours": reblur}
+
+class _Rings(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> Tensor:
+        ctx.save_for_backward(*tensors)
+        return reference.forward(*tensors, "square", True)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        return tuple(reference.backward(grad, *ctx.saved_tensors, "square", True, True, True))
+
+
+def rings(image: Tensor, seeds: Tensor, weights: Tensor) -> Tensor:
+    return _Rings.apply(F.pad(image, [7] * 4), seeds, weights)
+
+
+FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "per-pixel": per_pixel_reblur,
+    "rings": rings,
+    "fused": reblur,
+}
 
 
 def inputs(size: int, batch: int) -> list[Tensor]:
@@ -50,11 +77,12 @@ def resident_mib(field: str) -> float:
 
 
 def extra_memory_mib(form: str, size: int, batch: int, backward: bool) -> float:
-    step(form, inputs(16, 1), backward)  # loads whatever torch loads on first use
+    step(form, inputs(16, 1), backward)  # loads whatever is loaded on first use
     tensors = inputs(size, batch)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
     before = resident_mib("VmRSS")
-    step(form, tensors, backward)
-    return resident_mib("VmHWM") - before
+    results = step(form, tensors, backward)
+    return resident_mib("VmHWM") - before - sum(result.nbytes for result in results) / 2**20
 
 
 def measure_elsewhere(form: str, size: int, batch: int, backward: bool) -> float:
@@ -64,10 +92,78 @@ def measure_elsewhere(form: str, size: int, batch: int, backward: bool) -> float
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def seconds(form: str, tensors: list[Tensor], backward: bool) -> float:
-    start = time.perf_counter()
+class Seconds(NamedTuple):
+    wall: float
+    processor: float
+
+
+def seconds(form: str, tensors: list[Tensor], backward: bool) -> Seconds:
+    wall, processor = time.perf_counter(), time.process_time()
     step(form, tensors, backward)
-    return time.perf_counter() - start
+    return Seconds(time.perf_counter() - wall, time.process_time() - processor)
+
+
+def build_seconds() -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        kept = os.environ.get("XDG_CACHE_HOME")
+        os.environ["XDG_CACHE_HOME"] = folder
+        start = time.perf_counter()
+        native._library.__wrapped__()
+        taken = time.perf_counter() - start
+        del os.environ["XDG_CACHE_HOME"]
+        os.environ |= {"XDG_CACHE_HOME": kept} if kept else {}
+    return taken
+
+
+def compare(tensors: list[Tensor]) -> None:
+    theirs = step("per-pixel", tensors, True)
+    for form in ("rings", "fused"):
+        differences = [
+            f"{name} {(a - b).abs().max():.1e} of {b.abs().max():.1e}"
+            for name, a, b in zip(
+                ("result", "d image", "d seeds", "d weights"), step(form, tensors, True), theirs, strict=True
+            )
+        ]
+        print(f"largest difference, {form} and per-pixel: {', '.join(differences)}")
+
+
+def table(args: argparse.Namespace, tensors: list[Tensor]) -> None:
+    print("| pass | form | time, ms | times less | processor, ms | times less | extra MiB | bytes/pixel | times less |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    for label, backward in (("forward", False), ("forward + backward", True)):
+        turns = [{form: seconds(form, tensors, backward) for form in FORMS} for _ in range(args.repeats + 1)][1:]
+        memory = {form: measure_elsewhere(form, args.size, args.batch, backward) for form in FORMS}
+        for form in FORMS:
+            cells = []
+            for clock in Seconds._fields:
+                taken = [(getattr(turn["per-pixel"], clock), getattr(turn[form], clock)) for turn in turns]
+                cells += [f"{1000 * statistics.median(ours for _, ours in taken):.1f}"]
+                cells += [f"{statistics.median(theirs / ours for theirs, ours in taken):.1f}"]
+            cells += [f"{memory[form]:.1f}", f"{memory[form] * 2**20 / (args.batch * args.size**2):.0f}"]
+            print(f"| {label} | {form} | {' | '.join(cells)} | {memory['per-pixel'] / memory[form]:.0f} |", flush=True)
+
+
+def roofline(args: argparse.Namespace, tensors: list[Tensor]) -> None:
+    torch.set_num_threads(1)
+    limit, pixels = ceilings(), args.batch * args.size**2
+    padded, seeds, weights = F.pad(tensors[0].detach(), [7] * 4), tensors[1].detach(), tensors[2].detach()
+    grad, settings = torch.ones_like(tensors[0]), ("square", True)
+    runs: dict[str, tuple[Work, Callable[[], object]]] = {
+        "forward": (forward_work(), lambda: native.forward(padded, seeds, weights, *settings)),
+        "backward": (backward_work(), lambda: native.backward(grad, padded, seeds, weights, *settings, True, True)),
+    }
+    print(
+        f"one thread's ceilings: copy {limit.bytes / 1e9:.1f} GB/s, {limit.multiply_adds / 1e9:.1f} G multiply-adds/s "
+        f"(matrix product), {limit.exps / 1e9:.2f} G exponentials/s (PyTorch's)"
+    )
+    print("| pass | bytes a pixel | instructions a pixel | memory, ms | arithmetic, ms | took, ms | reached |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for label, (work, run) in runs.items():
+        memory, arithmetic = limit.seconds(work, pixels)
+        taken = shortest(run)
+        cells = [f"{1000 * value:.2f}" for value in (memory, arithmetic, taken)]
+        share = max(memory, arithmetic) / taken
+        print(f"| {label} | {work.bytes} | {work.instructions} | {' | '.join(cells)} | {share:.2f} |")
 
 
 def main() -> None:
@@ -83,35 +179,20 @@ def main() -> None:
         return
 
     tensors = inputs(args.size, args.batch)
+    if fused._form(torch.device("cpu"), torch.float32) is not native:
+        sys.exit("the C++ form does not work here: nothing to compare")
     print(f"$ python {' '.join(sys.argv)}")
     print(
         f"torch {torch.__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs, "
-        f"{torch.get_num_threads()} threads; {args.batch}×3×{args.size}×{args.size} float32, 8 levels; "
-        f"median of {args.repeats} alternating runs"
+        f"{torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}; "
+        f"{args.batch}×3×{args.size}×{args.size} float32, 8 levels; {args.repeats} turns; "
+        f"built in {build_seconds():.1f} s"
     )
-    for name, ours, theirs in zip(
-        ("result", "d image", "d seeds", "d weights"),
-        step("ours", tensors, True),
-        step("per-pixel", tensors, True),
-        strict=True,
-    ):
-        print(f"largest difference, {name}: {(ours - theirs).abs().max():.1e} (largest value {theirs.abs().max():.1e})")
+    compare(tensors)
     print()
-    print("| pass | form | time, ms | extra memory, MiB | times faster | memory, share |")
-    print("|---|---|---:|---:|---:|---:|")
-    for label, backward in (("forward", False), ("forward + backward", True)):
-        times: dict[str, list[float]] = {form: [] for form in FORMS}
-        for _ in range(args.repeats):
-            for form, taken in times.items():
-                taken.append(seconds(form, tensors, backward))
-        median = {form: statistics.median(taken) for form, taken in times.items()}
-        memory = {form: measure_elsewhere(form, args.size, args.batch, backward) for form in FORMS}
-        for form in FORMS:
-            faster, share = median["per-pixel"] / median[form], memory[form] / memory["per-pixel"]
-            print(
-                f"| {label} | {form} | {1000 * median[form]:.0f} | {memory[form]:.0f} | {faster:.1f} | {share:.3f} |",
-                flush=True,
-            )
+    table(args, tensors)
+    print()
+    roofline(args, tensors)
 
 
 if __name__ == "__main__":

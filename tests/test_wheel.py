@@ -44,6 +44,7 @@ def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
 
 def test_the_wheel_holds_the_configuration_and_uses_it(installed: Path, tmp_path: Path) -> None:
     assert (installed / "jdrl_lightning" / "conf" / "train.yaml").is_file()
+    assert (installed / "jdrl_lightning" / "reblur" / "cpp" / "reblur.cpp").is_file()
     where = run(installed, tmp_path, "-c", "from jdrl_lightning.config import CONF; print(CONF)")
     assert where.stdout.strip() == str(installed / "jdrl_lightning" / "conf")
     for name in ("train", "evaluate", "predict", "doctor"):

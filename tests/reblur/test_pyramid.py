@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from jdrl_lightning import UserError
+from jdrl_lightning.reblur.kernels import mean_radius
 from jdrl_lightning.reblur.network import ReblurNet
 from jdrl_lightning.reblur.operator import reblur
-from jdrl_lightning.reblur.pyramid import reblur_pyramid
+from jdrl_lightning.reblur.pyramid import radius_pyramid, reblur_pyramid
 
 LEVELS = 3
 SEEDS = 2 + 3
@@ -66,3 +67,22 @@ def test_the_network_predicts_for_all_scales() -> None:
     for wrong in ({"scales": 0}, {"scales": 2, "kernel": "free"}, {"scales": 2, "weight_maps": False}):
         with pytest.raises(UserError, match=r"reblur\.scales"):
             ReblurNet(levels=3, width=4, **wrong)  # type: ignore[arg-type]
+
+
+def test_the_radius_of_a_coarse_scale_counts_twice() -> None:
+    _, seeds, weights = drawn(2, 8, 8)
+    fine, coarse = weights[:, :LEVELS], weights[:, LEVELS:]
+    first, second = seeds.chunk(2, dim=1)
+    within = mean_radius(second, torch.cat([1 - coarse.sum(1, keepdim=True), coarse], dim=1), LEVELS)
+    expected = mean_radius(first, fine, LEVELS) + 2 * within
+    torch.testing.assert_close(radius_pyramid(seeds, weights, LEVELS, 2), expected)
+    torch.testing.assert_close(radius_pyramid(first, fine, LEVELS, 1), mean_radius(first, fine, LEVELS))
+
+
+def test_the_network_says_how_far_it_blurs() -> None:
+    restored, blurry = torch.rand(2, 1, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    network = ReblurNet(levels=LEVELS, width=4, scales=2, support="disk")
+    radius = network.blur_radius(restored, blurry)
+    expected = radius_pyramid(*network.seeds_and_weights(restored, blurry), LEVELS, 2, "disk")
+    torch.testing.assert_close(radius, expected)
+    assert 0 < radius.max() < 2 * (LEVELS - 1)

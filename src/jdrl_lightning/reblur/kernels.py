@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from jdrl_lightning.reblur.rings import ring_counts, squared_radii
 
 __all__ = [
     "KernelWeights",
     "isotropic_kernel",
     "kernel_weights",
     "mean_radius",
-    "ring_counts",
     "split_levels",
-    "squared_radii",
 ]
 
 
@@ -29,21 +28,6 @@ class KernelWeights(NamedTuple):
 
     rings: Tensor
     corner: Tensor
-
-
-@lru_cache
-def squared_radii(level: int) -> tuple[int, ...]:
-    """The distinct ``dx² + dy² <= (level - 1)²`` of a kernel, ascending; one level's are a prefix of the next's."""
-    reach = level - 1
-    return tuple(sorted({x * x + y * y for x in range(level) for y in range(level) if x * x + y * y <= reach * reach}))
-
-
-@lru_cache
-def ring_counts(level: int) -> tuple[int, ...]:
-    """How many elements lie at each of the ``squared_radii``; the rest of ``(2 level - 1)²`` are corners."""
-    side = range(1 - level, level)
-    found = [x * x + y * y for x in side for y in side]
-    return tuple(found.count(squared) for squared in squared_radii(level))
 
 
 def split_levels(seeds: Tensor, levels: int) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.reblur.operator import reblur_free
-from jdrl_lightning.reblur.pyramid import reblur_pyramid
+from jdrl_lightning.reblur.pyramid import radius_pyramid, reblur_pyramid
 
 __all__ = ["PredictionNet", "ReblurNet", "ResidualBlock"]
 
@@ -131,6 +131,15 @@ class ReblurNet(nn.Module):
             return kernels, self.wpn(images).softmax(dim=1)
         batch, _, height, width = kernels.shape
         return kernels, kernels.new_full((1, 1, 1, 1), 1 / self.levels).expand(batch, self.levels, height, width)
+
+    def blur_radius(self, restored: Tensor, blurry: Tensor) -> Tensor:
+        """How far the light of each reblurred pixel comes on average, ``(B, 1, H, W)``, px; isotropic kernels only.
+
+        Raises:
+            ValueError: the two shapes differ.
+        """
+        seeds, weights = self.seeds_and_weights(restored, blurry)
+        return radius_pyramid(seeds, weights, self.levels, self.scales, self.support)
 
 
 def _he(module: nn.Module) -> None:

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.reblur.kernels import mean_radius
 from jdrl_lightning.reblur.operator import reblur
 
-__all__ = ["reblur_pyramid"]
+__all__ = ["radius_pyramid", "reblur_pyramid"]
 
 
 def reblur_pyramid(
@@ -50,6 +51,30 @@ def reblur_pyramid(
         enlarged = F.interpolate(blurred, scale_factor=2**scale, mode="bilinear")[..., :height, :width]
         result = result + own_weights.sum(1, keepdim=True) * enlarged
     return result
+
+
+def radius_pyramid(seeds: Tensor, weights: Tensor, levels: int = 8, scales: int = 2, support: str = "square") -> Tensor:
+    """Expected distance, px, between a pixel and where its reblurred light comes from: ``Σ_s 2^s Σ_i w_si r_si``.
+
+    ``r`` is that of :func:`.kernels.mean_radius`; what halving and enlarging blur by themselves is left out.
+
+    Args:
+        seeds: as in :func:`reblur_pyramid`.
+        weights: as in :func:`reblur_pyramid`.
+        levels: see :func:`reblur`.
+        scales: see :func:`reblur_pyramid`.
+        support: see :func:`reblur`.
+
+    Returns:
+        ``(B, 1, H, W)``, at least 0.
+    """
+    finest, *coarser = weights.split([levels, *[levels - 1] * (scales - 1)], dim=1)
+    unblurred = torch.zeros_like(finest[:, :1])
+    mixtures = [finest, *(torch.cat([unblurred, own], dim=1) for own in coarser)]
+    radius = unblurred
+    for scale, (own_seeds, mixture) in enumerate(zip(seeds.chunk(scales, dim=1), mixtures, strict=True)):
+        radius = radius + 2**scale * mean_radius(own_seeds, mixture, levels, support)
+    return radius
 
 
 def _reduced(image: Tensor, factor: int) -> Tensor:

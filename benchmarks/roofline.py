@@ -1,0 +1,81 @@
+"""What one thread can do at most, measured; and what reblurring needs at least, counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from jdrl_lightning.reblur.rings import corner_levels, orbits
+
+EXP = 13  # arithmetic instructions of one exponential in single precision: clamp, split, six multiply-adds, scale
+
+
+class Work(NamedTuple):
+    """Per pixel: bytes read and written once, and arithmetic instructions of one lane (a multiply-add is one)."""
+
+    bytes: int
+    instructions: int
+
+
+class Ceilings(NamedTuple):
+    """Bytes (read and written), multiply-adds, and PyTorch's exponentials a second."""
+
+    bytes: float
+    multiply_adds: float
+    exps: float
+
+    def seconds(self, work: Work, pixels: int) -> tuple[float, float]:
+        """Least time for the memory, and for the arithmetic."""
+        return pixels * work.bytes / self.bytes, pixels * work.instructions / self.multiply_adds
+
+
+def forward_work(levels: int = 8, channels: int = 3) -> Work:
+    """Kernels of every level by orbit, their mixture, and the sums of the image over the orbits."""
+    within, corners, pairs = _counted(levels)
+    n_orbits, n_seeds = len(orbits(levels)), levels * (levels + 1) // 2 - 1
+    kernels = (EXP + 3) * within + EXP * (levels - 1) + corners + 3 * n_seeds
+    image = channels * ((levels - 1) + (pairs - n_orbits) + n_orbits)  # rows folded, elements added, orbits weighted
+    return Work(4 * (2 * channels + n_seeds + levels), kernels + image)
+
+
+def backward_work(levels: int = 8, channels: int = 3) -> Work:
+    """All that again, for the maps' gradients; and the image's gradient, spread over the orbits."""
+    within, corners, pairs = _counted(levels)
+    n_orbits, n_seeds = len(orbits(levels)), levels * (levels + 1) // 2 - 1
+    maps = 6 * within + corners + 3 * n_seeds
+    spread = channels * (n_orbits + pairs + 2 * levels - 1)
+    read, written = 2 * channels + n_seeds + levels, channels + n_seeds + levels
+    return Work(4 * (read + written), forward_work(levels, channels).instructions + maps + spread)
+
+
+def _counted(levels: int) -> tuple[int, int, int]:
+    """Orbits within the levels' radii, those in their corners, and elements when mirrored rows are one."""
+    every, all_levels = orbits(levels), range(2, levels + 1)
+    within = sum(orbit.squared <= (level - 1) ** 2 for level in all_levels for orbit in every)
+    corners = sum(len(corner_levels(orbit, levels)) for orbit in every)
+    return within, corners, sum(len({(dx, abs(dy)) for dx, dy in orbit.shifts}) for orbit in every)
+
+
+def ceilings() -> Ceilings:
+    """PyTorch's copy (64 MiB), matrix product (1024²) and exponential (in the second cache)."""
+    source = torch.zeros(1 << 24)
+    target, logits = torch.empty_like(source), -torch.rand(1 << 16)
+    result, matrix = torch.empty_like(logits), torch.rand(1024, 1024)
+    return Ceilings(
+        2 * source.numel() * source.element_size() / shortest(lambda: target.copy_(source)),
+        1024**3 / shortest(lambda: matrix @ matrix),
+        20 * logits.numel() / shortest(lambda: [torch.exp(logits, out=result) for _ in range(20)]),
+    )
+
+
+def shortest(run: Callable[[], object]) -> float:
+    """Processor seconds of the fastest of 15 runs."""
+    taken = []
+    for _ in range(15):
+        start = time.process_time()
+        run()
+        taken.append(time.process_time() - start)
+    return min(taken)

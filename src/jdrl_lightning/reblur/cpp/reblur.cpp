@@ -1,0 +1,127 @@
+// Reblurring on processors (Eq. 7-9): one pass over the pixels forward, one backward that computes the kernels again.
+// Loaded by native.py. All tensors are contiguous float32; padded has `levels - 1` pixels more on each side.
+
+#include <atomic>
+#include <system_error>
+#include <thread>
+
+#include "kernels.h"
+#include "lanes.h"
+#include "orbits.h"
+#include "shifts.h"
+
+namespace {
+
+struct Shape {
+    int64_t batch, channels, height, width, levels;
+
+    int64_t plane() const { return height * width; }
+    int64_t n_seeds() const { return levels * (levels + 1) / 2 - 1; }
+    int64_t padded_width() const { return width + 2 * (levels - 1); }
+    int64_t padded_plane() const { return padded_width() * (height + 2 * (levels - 1)); }
+};
+
+// Calls work(task) of a worker for every task; each thread makes its worker. The threads are our own, because a second
+// OpenMP beside torch's would not follow torch's number of threads.
+template <class MakeWorker>
+void in_parallel(int64_t tasks, int64_t threads, MakeWorker make_worker) {
+    std::atomic<int64_t> next{0};
+    auto run = [&] {
+        auto work = make_worker();
+        for (int64_t task; (task = next++) < tasks;) work(task);
+    };
+    std::vector<std::thread> others;
+    try {
+        while (int64_t(others.size()) + 1 < std::min(threads, tasks)) others.emplace_back(run);
+    } catch (const std::system_error&) {  // no more threads to be had: those there are do it all
+    }
+    run();
+    for (auto& other : others) other.join();
+}
+
+// Calls work(y, left, columns) for the rows [top, top + rows), COLUMNS at most at a time.
+template <class Work>
+void each_stretch(const Shape& shape, int64_t top, int64_t rows, Work work) {
+    for (int64_t y = top; y < std::min(top + rows, shape.height); ++y)
+        for (int64_t left = 0; left < shape.width; left += COLUMNS)
+            work(y, left, std::min<int64_t>(COLUMNS, shape.width - left));
+}
+
+}  // namespace
+
+extern "C" void jdrl_reblur_forward(const float* padded, const float* seeds, const float* weights, float* out,
+                                    int64_t batch, int64_t channels, int64_t height, int64_t width, int64_t levels,
+                                    int64_t square, int64_t absolute, int64_t threads) {
+    const Shape shape{batch, channels, height, width, levels};
+    const Orbits orbits(levels, square, absolute);
+    const int64_t plane = shape.plane(), rows = 16, strips = (height + rows - 1) / rows;
+    in_parallel(batch * strips, threads, [&] {
+        return [&, folded = Folded(orbits, channels), kernels = Kernels(orbits)](int64_t task) mutable {
+            const int64_t image = task / strips;
+            each_stretch(shape, task % strips * rows, rows, [&](int64_t y, int64_t left, int64_t columns) {
+                const int64_t row = (y + orbits.reach) * shape.padded_width() + left;
+                folded.fill(padded + image * channels * shape.padded_plane() + row, shape.padded_width(),
+                            shape.padded_plane(), channels, columns);
+                for (int64_t x = 0; x < columns; x += LANES) {
+                    const int64_t pixel = y * width + left + x, n = columns - x;
+                    kernels.compute(seeds + image * shape.n_seeds() * plane + pixel,
+                                    weights + image * levels * plane + pixel, plane, n);
+                    for (int64_t c = 0; c < channels; ++c) {
+                        Vec sum = {};
+                        for (int i = 0; i < orbits.size(); ++i)
+                            sum += kernels.mixture[i] * folded.over(orbits.all[i], c, x);
+                        store(out + (image * channels + c) * plane + pixel, sum, n);
+                    }
+                }
+            });
+        };
+    });
+}
+
+// Adds to grad_padded, which starts at zero. A null grad_padded, or null grad_seeds and grad_weights, are not computed.
+extern "C" void jdrl_reblur_backward(const float* grad_out, const float* padded, const float* seeds,
+                                     const float* weights, float* grad_padded, float* grad_seeds, float* grad_weights,
+                                     int64_t batch, int64_t channels, int64_t height, int64_t width, int64_t levels,
+                                     int64_t square, int64_t absolute, int64_t threads) {
+    const Shape shape{batch, channels, height, width, levels};
+    const Orbits orbits(levels, square, absolute);
+    const int64_t plane = shape.plane(), rows = std::max(16, 2 * orbits.reach), strips = (height + rows - 1) / rows;
+    // A strip adds to its neighbours' rows: the even strips first, then the odd ones, so that no two threads meet and
+    // the sums are the same with any number of them.
+    for (int64_t odd = 0; odd < 2; ++odd) {
+        const int64_t here = (strips + 1 - odd) / 2;
+        in_parallel(batch * here, threads, [&] {
+            return [&, folded = Folded(orbits, channels), kernels = Kernels(orbits), spread = Spread(orbits),
+                    grad_mixture = std::vector<Vec>(orbits.size())](int64_t task) mutable {
+                const int64_t image = task / here, top = (task % here * 2 + odd) * rows;
+                const float* grad = grad_out + image * channels * plane;
+                each_stretch(shape, top, rows, [&](int64_t y, int64_t left, int64_t columns) {
+                    const int64_t row = image * channels * shape.padded_plane() +
+                                        (y + orbits.reach) * shape.padded_width() + left;
+                    if (grad_seeds)
+                        folded.fill(padded + row, shape.padded_width(), shape.padded_plane(), channels, columns);
+                    for (int64_t x = 0; x < columns; x += LANES) {
+                        const int64_t pixel = y * width + left + x, n = columns - x;
+                        const int64_t seed = image * shape.n_seeds() * plane + pixel;
+                        const int64_t weight = image * levels * plane + pixel;
+                        kernels.compute(seeds + seed, weights + weight, plane, n);
+                        for (int i = 0; grad_padded && i < orbits.size(); ++i)
+                            store(spread.mixture.data() + i * COLUMNS + x, kernels.mixture[i]);
+                        if (!grad_seeds) continue;
+                        for (int i = 0; i < orbits.size(); ++i) {
+                            Vec sum = {};
+                            for (int64_t c = 0; c < channels; ++c)
+                                sum += load(grad + c * plane + pixel, n) * folded.over(orbits.all[i], c, x);
+                            grad_mixture[i] = sum;
+                        }
+                        kernels.gradients(grad_mixture.data(), seeds + seed, weights + weight, grad_seeds + seed,
+                                          grad_weights + weight, plane, n);
+                    }
+                    for (int64_t c = 0; grad_padded && c < channels; ++c)
+                        spread.add(grad + c * plane + y * width + left, grad_padded + row + c * shape.padded_plane(),
+                                   shape.padded_width(), columns);
+                });
+            };
+        });
+    }
+}

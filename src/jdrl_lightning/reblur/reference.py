@@ -1,0 +1,197 @@
+"""The ring form of the reblurring operator: exact, plain PyTorch, any device and precision.
+
+A kernel's weight depends on the radius alone. So every level's weights are added up per radius first, and the shifted
+copies that share a weight are summed before they are weighted. The fused forms are held against this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from jdrl_lightning.reblur.kernels import KernelWeights, fractions, kernel_weights, split_levels
+from jdrl_lightning.reblur.rings import Orbit, corner_levels, orbits, ring_counts, squared_radii
+
+__all__ = ["backward", "forward"]
+
+# Pixels worked on at once: few enough to stay in a processor's cache, enough to keep an accelerator busy.
+STRIP_PIXELS = {"cpu": 1 << 14}
+STRIP_PIXELS_ELSEWHERE = 1 << 18
+
+
+def forward(padded: Tensor, seeds: Tensor, weights: Tensor, support: str, absolute: bool) -> Tensor:
+    """``(B, C, H, W)`` from the padded image ``(B, C, H + 2 levels - 2, W + 2 levels - 2)``, in its dtype."""
+    batch, levels, height, width = weights.shape
+    out = padded.new_zeros(batch, padded.shape[1], height, width)
+    for strip in _strips(weights):
+        _, summed = _summed_weights(
+            strip.read(seeds, padded.dtype), strip.read(weights, padded.dtype), support, absolute
+        )
+        folded = _fold_columns(strip.halo(padded), width)
+        target = strip.view(out)
+        gathered = torch.empty_like(target)
+        for orbit in orbits(levels, support):
+            _gather(folded, orbit, out=gathered)
+            target.addcmul_(_weight_of(orbit, summed, levels, support), gathered)
+    return out
+
+
+def backward(
+    grad_out: Tensor,
+    padded: Tensor,
+    seeds: Tensor,
+    weights: Tensor,
+    support: str,
+    absolute: bool,
+    need_image: bool,
+    need_maps: bool,
+) -> list[Tensor]:
+    """Gradients of the padded image (if needed), then of the seeds and the weights (if needed); strips afresh."""
+    (levels, width), reach = (weights.shape[1], weights.shape[3]), weights.shape[1] - 1
+    grad_padded = torch.zeros_like(padded)
+    grad_seeds, grad_weights = seeds.new_empty(seeds.shape), weights.new_empty(weights.shape)
+    for strip in _strips(weights):
+        seed_strip, weight_strip = strip.read(seeds, padded.dtype), strip.read(weights, padded.dtype)
+        per_level, summed = _summed_weights(seed_strip, weight_strip, support, absolute)
+        grad = strip.read(grad_out, padded.dtype)
+        folded = _fold_columns(strip.halo(padded), width)
+        grad_folded = [torch.zeros_like(columns) for columns in folded] if need_image else []
+        grad_summed = torch.zeros_like(summed)
+        scratch = torch.empty_like(grad)
+        for orbit in orbits(levels, support):
+            if need_maps:
+                _gather(folded, orbit, out=scratch)
+                share = scratch.mul_(grad).sum(dim=1)
+                for channel in _channels(orbit, levels, support):
+                    grad_summed[:, channel] += share
+            if need_image:
+                torch.mul(grad, _weight_of(orbit, summed, levels, support), out=scratch)
+                for dx, dy in orbit.shifts:
+                    if dx >= 0:
+                        grad_folded[dx][:, :, reach + dy : reach + dy + grad.shape[2]] += scratch
+        if need_image:
+            _unfold_columns(grad_folded, strip.halo(grad_padded))
+        if need_maps:
+            for_seeds, for_weights = _level_gradients(seed_strip, weight_strip, per_level, grad_summed, absolute)
+            strip.view(grad_seeds).copy_(for_seeds)
+            strip.view(grad_weights).copy_(for_weights)
+    return [grad_padded] * need_image + [grad_seeds, grad_weights] * need_maps
+
+
+class _Strip(NamedTuple):
+    """Some rows of some images; ``halo_rows`` are the rows of the padded image that they look at."""
+
+    images: slice
+    rows: slice
+    halo_rows: slice
+
+    def view(self, tensor: Tensor) -> Tensor:
+        return tensor[self.images, :, self.rows]
+
+    def read(self, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+        return self.view(tensor).to(dtype).contiguous()
+
+    def halo(self, padded: Tensor) -> Tensor:
+        return padded[self.images, :, self.halo_rows]
+
+
+def _strips(weights: Tensor) -> Iterator[_Strip]:
+    batch, levels, height, width = weights.shape
+    halo = 2 * (levels - 1)
+    pixels = STRIP_PIXELS.get(weights.device.type, STRIP_PIXELS_ELSEWHERE)
+    n_images = max(1, pixels // max(1, height * width))
+    n_rows = min(height, max(halo, pixels // max(1, width)))  # thinner than its halo would be mostly halo
+    for image in range(0, batch, n_images):
+        for top in range(0, height, n_rows):
+            bottom = min(height, top + n_rows)
+            yield _Strip(slice(image, image + n_images), slice(top, bottom), slice(top, bottom + halo))
+
+
+def _summed_weights(seeds: Tensor, weights: Tensor, support: str, absolute: bool) -> tuple[list[KernelWeights], Tensor]:
+    """Each level's weights, and ``Σ_i W_i k_i``, ``(B, R + levels - 1, h, W)``: radii first, then a corner a level."""
+    levels = weights.shape[1]
+    per_level = [kernel_weights(seed, support, absolute) for seed in split_levels(seeds, levels)]
+    n_rings = per_level[-1].rings.shape[1]
+    summed = weights.new_zeros(weights.shape[0], n_rings + levels - 1, *weights.shape[2:])
+    summed[:, 0] = weights[:, 0]
+    for i, level in enumerate(per_level, start=1):
+        weight = weights[:, i : i + 1]
+        summed[:, : level.rings.shape[1]].addcmul_(level.rings, weight)
+        torch.mul(level.corner, weight, out=summed[:, n_rings + i - 1 : n_rings + i])
+    return per_level, summed
+
+
+def _level_gradients(
+    seeds: Tensor, weights: Tensor, per_level: list[KernelWeights], grad_maps: Tensor, absolute: bool
+) -> tuple[Tensor, Tensor]:
+    """From the gradient of the summed weights to that of the seeds and of the weight maps."""
+    grad_seeds, grad_weights = torch.zeros_like(seeds), torch.empty_like(weights)
+    grad_weights[:, 0] = grad_maps[:, 0]
+    n_rings = per_level[-1].rings.shape[1]
+    for i, (level, into) in enumerate(zip(per_level, split_levels(grad_seeds, weights.shape[1]), strict=True), start=1):
+        size = i + 1
+        grad_rings = grad_maps[:, : level.rings.shape[1]]
+        blurred = (level.rings * grad_rings).sum(dim=1) + level.corner[:, 0] * grad_maps[:, n_rings + i - 1]
+        grad_weights[:, i] = blurred
+        # softmax over elements, written per radius: each of the n elements of a ring pulls the mean down
+        counts = seeds.new_tensor(ring_counts(size)).view(1, -1, 1, 1)
+        grad_logits = torch.addcmul(grad_rings, counts, blurred[:, None], value=-1)
+        grad_logits.mul_(level.rings).mul_(weights[:, i : i + 1])
+        start = 0
+        for k in range(size - 1):
+            outer = fractions(size, k, seeds)
+            run = grad_logits[:, start : start + outer.shape[1]]
+            far = (run * outer).sum(dim=1)
+            into[:, k] += run.sum(dim=1) - far
+            into[:, k + 1] += far
+            start += outer.shape[1]
+        into[:, -1] += grad_logits[:, -1]
+    return (grad_seeds * seeds.sign() if absolute else grad_seeds), grad_weights
+
+
+def _channels(orbit: Orbit, levels: int, support: str) -> list[int]:
+    """Which channels of the summed weights apply to it."""
+    radii = squared_radii(levels)
+    ring = [radii.index(orbit.squared)] if orbit.squared <= radii[-1] else []
+    return ring + ([len(radii) + n - 2 for n in corner_levels(orbit, levels)] if support == "square" else [])
+
+
+def _weight_of(orbit: Orbit, summed: Tensor, levels: int, support: str) -> Tensor:
+    first, *others = _channels(orbit, levels, support)
+    weight = summed[:, first : first + 1]
+    for channel in others:
+        weight = weight + summed[:, channel : channel + 1]
+    return weight
+
+
+def _fold_columns(padded: Tensor, width: int) -> list[Tensor]:
+    """``image(x - dx) + image(x + dx)`` for ``dx = 0 … reach`` (at 0 the image once), ``(B, C, h + 2 reach, W)``."""
+    reach = (padded.shape[-1] - width) // 2
+    folded = [padded[..., reach : reach + width].contiguous()]
+    for dx in range(1, reach + 1):
+        folded.append(padded[..., reach - dx :][..., :width] + padded[..., reach + dx :][..., :width])
+    return folded
+
+
+def _unfold_columns(grad_folded: list[Tensor], grad_padded: Tensor) -> None:
+    """Adjoint of :func:`_fold_columns`, added to ``grad_padded``."""
+    reach, width = len(grad_folded) - 1, grad_folded[0].shape[-1]
+    for dx, columns in enumerate(grad_folded):
+        for start in {reach - dx, reach + dx}:
+            grad_padded[..., start : start + width] += columns
+
+
+def _gather(folded: list[Tensor], orbit: Orbit, out: Tensor) -> None:
+    """Sum of the image over the orbit's elements."""
+    reach = len(folded) - 1
+    shifts = [(dx, dy) for dx, dy in orbit.shifts if dx >= 0]  # folded has the mirror image too
+    first, *others = (folded[dx][:, :, reach + dy : reach + dy + out.shape[2]] for dx, dy in shifts)
+    if others:
+        torch.add(first, others[0], out=out)
+    else:
+        out.copy_(first)
+    for shifted in others[1:]:
+        out += shifted

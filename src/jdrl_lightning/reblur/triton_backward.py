@@ -1,0 +1,141 @@
+"""The reblurring operator in Triton, backward.
+
+A first kernel computes the orbits' weights again, with the gradients of seeds and weight maps, and writes them down, so
+that in a second one each pixel of the image gathers from its neighbours: no atomic additions, always the same result.
+"""
+
+# mypy: ignore-errors
+# ruff: noqa: B007, RUF005
+# See triton_kernels.
+
+import triton
+import triton.language as tl
+
+from jdrl_lightning.reblur.triton_kernels import count, fraction, over, place, softmax, tile, whole, with_level, within
+
+__all__ = ["image_kernel", "maps_kernel"]
+
+
+@triton.jit(do_not_specialize=("channels", "height", "width"))  # or else another size is compiled anew
+def maps_kernel(
+    grad_out,
+    padded,
+    seeds,
+    weights,
+    grad_seeds,
+    grad_weights,
+    mixtures,
+    channels,
+    height,
+    width,
+    LEVELS: tl.constexpr,
+    SQUARE: tl.constexpr,
+    ABSOLUTE: tl.constexpr,
+    NEED_IMAGE: tl.constexpr,
+    NEED_MAPS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Gradients of seeds and weight maps, pixel by pixel; and the orbits' weights for :func:`image_kernel`."""
+    N_ORBITS: tl.constexpr = LEVELS * (LEVELS + 1) // 2
+    y, x, there = tile(height, width, ROWS, COLUMNS)
+    y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
+    image, plane, pixel = tl.program_id(1).to(tl.int64), height * width, y * width + x
+    seeds += image * (N_ORBITS - 1) * plane + pixel
+    grad_seeds += image * (N_ORBITS - 1) * plane + pixel
+    weights += image * LEVELS * plane + pixel
+    grad_weights += image * LEVELS * plane + pixel
+    mixture = (tl.load(weights).to(tl.float32),)
+    grads = (tl.zeros_like(mixture[0]),)
+    for i in tl.static_range(1, N_ORBITS):
+        mixture = mixture + (tl.zeros_like(mixture[0]),)
+        grads = grads + (tl.zeros_like(mixture[0]),)
+    if NEED_MAPS:
+        padded_width = width + 2 * (LEVELS - 1)
+        padded_plane = padded_width * (height + 2 * (LEVELS - 1))
+        centre = padded + image * channels * padded_plane + (y + LEVELS - 1) * padded_width + x + LEVELS - 1
+        grad_out += image * channels * plane + pixel
+        for _ in range(channels):
+            grad = tl.load(grad_out).to(tl.float32)
+            grown = ()
+            for a in tl.static_range(LEVELS):
+                for b in tl.static_range(a + 1):
+                    if SQUARE or within(a, b, LEVELS):
+                        grown = grown + (grads[place(a, b)] + grad * over(centre, padded_width, a, b),)
+                    else:
+                        grown = grown + (grads[place(a, b)],)
+            grads = grown
+            centre += padded_plane
+            grad_out += plane
+        tl.store(grad_weights, grads[0], mask=there)
+    for level in tl.static_range(2, LEVELS + 1):
+        exps, inverse = softmax(seeds, plane, level, SQUARE, ABSOLUTE)
+        scale = tl.load(weights + (level - 1) * plane).to(tl.float32) * inverse
+        if NEED_IMAGE:
+            mixture = with_level(mixture, exps, scale)
+        if NEED_MAPS:
+            blurred = tl.zeros_like(scale)
+            for a in tl.static_range(level):
+                for b in tl.static_range(a + 1):
+                    if SQUARE or within(a, b, level):
+                        blurred += exps[place(a, b)] * grads[place(a, b)]
+            blurred *= inverse
+            tl.store(grad_weights + (level - 1) * plane, blurred, mask=there)
+            for k in tl.static_range(level):
+                grad = tl.zeros_like(scale)
+                for a in tl.static_range(level):
+                    for b in tl.static_range(a + 1):
+                        if within(a, b, level):
+                            # softmax: each of an orbit's elements pulls the mean down
+                            pull = exps[place(a, b)] * (grads[place(a, b)] - count(a, b) * blurred)
+                            if whole(a, b) == k:
+                                grad += (1 - fraction(a, b)) * pull
+                            elif whole(a, b) + 1 == k:
+                                grad += fraction(a, b) * pull
+                grad *= scale
+                if ABSOLUTE:
+                    seed = tl.load(seeds + k * plane).to(tl.float32)
+                    grad = tl.where(seed < 0, -grad, tl.where(seed == 0, 0.0, grad))
+                tl.store(grad_seeds + k * plane, grad, mask=there)
+        seeds += level * plane
+        grad_seeds += level * plane
+    if NEED_IMAGE:
+        mixtures += image * N_ORBITS * plane + pixel
+        for i in tl.static_range(N_ORBITS):
+            tl.store(mixtures, mixture[i], mask=there)
+            mixtures += plane
+
+
+@triton.jit(do_not_specialize=("channels", "height", "width"))  # or else another size is compiled anew
+def image_kernel(
+    grad_out,
+    mixtures,
+    grad_padded,
+    channels,
+    height,
+    width,
+    LEVELS: tl.constexpr,
+    SQUARE: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Gradient of one channel of the padded image: what each pixel within reach gives, by its own kernel."""
+    REACH: tl.constexpr = LEVELS - 1
+    padded_height, padded_width = height + 2 * REACH, width + 2 * REACH
+    y, x, there = tile(padded_height, padded_width, ROWS, COLUMNS)
+    image, plane = (tl.program_id(1) // channels).to(tl.int64), height * width
+    grad_out += tl.program_id(1).to(tl.int64) * plane
+    mixtures += image * (LEVELS * (LEVELS + 1) // 2) * plane
+    total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    for dy in range(-REACH, REACH + 1):
+        for dx in range(-REACH, REACH + 1):
+            a, b = tl.maximum(tl.abs(dy), tl.abs(dx)), tl.minimum(tl.abs(dy), tl.abs(dx))
+            from_y, from_x = y - REACH + dy, x - REACH + dx
+            inside = (from_y >= 0) & (from_y < height) & (from_x >= 0) & (from_x < width)
+            if not SQUARE:
+                inside = inside & (a * a + b * b <= REACH * REACH)
+            pixel = from_y * width + from_x
+            weight = tl.load(mixtures + (a * (a + 1) // 2 + b).to(tl.int64) * plane + pixel, mask=inside, other=0.0)
+            total += weight * tl.load(grad_out + pixel, mask=inside, other=0.0).to(tl.float32)
+    grad_padded += tl.program_id(1).to(tl.int64) * padded_height * padded_width
+    tl.store(grad_padded + y * padded_width + x, total, mask=there)
