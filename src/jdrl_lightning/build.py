@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -120,12 +122,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a checkpoint of ours without running anything in it.
 
     Raises:
-        UserError: the file is missing, truncated, holds pickled code, was not written by a training of ours, or its
-            stored config names something to call that is not ours.
+        UserError: the file is missing, truncated or damaged, holds pickled code, was not written by a training of ours,
+            or its stored config names something to call that is not ours.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; give ckpt_path=<run folder>/checkpoints/last.ckpt")
     checkpoint = read_weights(Path(path))
+    if _damaged(path):
+        raise UserError(f"{path}: damaged: its checksums are not those of what is in it; give an earlier checkpoint")
     if not isinstance(checkpoint, dict) or CHECKPOINT_KEY not in checkpoint or "state_dict" not in checkpoint:
         raise UserError(
             f"{path}: not a checkpoint of jdrl_lightning; load official weights with backbone.weights=<file>"
@@ -135,6 +139,17 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return checkpoint
+
+
+def _damaged(path: str | os.PathLike[str]) -> bool:
+    """Whether the checksums that torch.save wrote are wrong; torch.load does not look at them."""
+    if not zipfile.is_zipfile(path):  # PyTorch's format of before 2020, without checksums
+        return False
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is not None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+        return True
 
 
 def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:

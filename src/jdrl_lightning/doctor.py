@@ -57,6 +57,9 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
     from jdrl_lightning.diagnosis import pairs
 
     data = build.datamodule(config).pairs(config["split"])
+    if not getattr(data, "has_sharp", True):
+        console.print(f"data={config['data']['name']}: {len(data)} pictures without sharp ones, so nothing to compare")
+        return
     estimator, device = flow.create("gauss_newton"), build.device(config["device"])
     chosen = pairs.spread(len(data), int(config["pairs"]))
     looking = track(chosen, description="looking at pairs", console=console, transient=True)

@@ -81,3 +81,4 @@ class StageCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict:
             self._past = dict(state_dict)
+            self._state = dict(state_dict)  # an epoch that is gone on with in its middle has no start

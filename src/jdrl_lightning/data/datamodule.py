@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import lightning as L
 from torch.utils.data import DataLoader, Dataset
 
-from jdrl_lightning.data.augment import augment, collate
+from jdrl_lightning.data.augment import collate
+from jdrl_lightning.data.crops import TrainingCrops
 from jdrl_lightning.data.sampler import BatchPlan, Evened, RankShare
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
 __all__ = ["PairDataModule", "TrainingCrops"]
-
-
-class TrainingCrops(Dataset[Pair]):
-    """Random crops, flips, quarter turns and exposures; ``crops[(epoch, item)]`` is a pure function of its key and the
-    seed."""
-
-    def __init__(
-        self,
-        pairs: Dataset[Pair],
-        crop: int,
-        seed: int,
-        augmented: bool = True,
-        rule: str = "uniform",
-        recolor: bool = False,
-    ) -> None:
-        self.pairs, self.crop, self.seed, self.augmented, self.rule = pairs, crop, seed, augmented, rule
-        self.recolor = recolor
-
-    def __getitem__(self, key: tuple[int, int]) -> Pair:
-        epoch, item = key
-        pair = self.pairs[item % len(self.pairs)]  # type: ignore[arg-type]
-        epoch = epoch if self.augmented else 0
-        return augment(pair, self.crop, self.seed, epoch, item, self.augmented, self.rule, self.recolor)
 
 
 class PairDataModule(L.LightningDataModule):
@@ -52,6 +31,8 @@ class PairDataModule(L.LightningDataModule):
         recolor: a random exposure and order of the colours, the same for a pair's images: for few photographs.
         shuffle: whether the order of training differs from epoch to epoch.
         num_workers: loading processes; 0 loads in the main one.
+        on_error: ``stop``, or ``skip``: a training pair that cannot be read any more is replaced by another; images for
+            validation and test never are, since their means would be of other images.
         seed: of order and crops.
 
     Raises:
@@ -69,6 +50,7 @@ class PairDataModule(L.LightningDataModule):
         recolor: bool = False,
         shuffle: bool = True,
         num_workers: int = 0,
+        on_error: str = "stop",
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -86,9 +68,12 @@ class PairDataModule(L.LightningDataModule):
                 )
         if crop_rule not in ("uniform", "official"):
             raise UserError(f"data.crop_rule={crop_rule!r} is neither uniform nor official")
+        if on_error not in ("stop", "skip"):
+            raise UserError(f"data.on_error={on_error!r} is neither stop nor skip")
         self.crop, self.crop_rule, self.batch_size, self.repeat = crop, crop_rule, batch_size, repeat
         self.augment, self.recolor, self.shuffle = augment, recolor, shuffle
-        self.num_workers, self.seed = num_workers, seed
+        self.num_workers, self.on_error, self.seed = num_workers, on_error, seed
+        self._crops: TrainingCrops | None = None
 
     def pairs(self, split: str) -> Dataset[Pair]:
         """The data set of a split, made once."""
@@ -120,8 +105,14 @@ class PairDataModule(L.LightningDataModule):
                 f"{size} training pairs × data.repeat={self.repeat} do not fill one batch of data.batch_size="
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
-        crops = TrainingCrops(pairs, self.crop, self.seed, self.augment, self.crop_rule, self.recolor)
-        return DataLoader(crops, batch_sampler=plan, **self._loading())
+        self._crops = TrainingCrops(
+            pairs, self.crop, self.seed, self.augment, self.crop_rule, self.recolor, self.on_error == "skip"
+        )
+        return DataLoader(self._crops, batch_sampler=plan, **self._loading())
+
+    def skipped(self) -> int:
+        """How many crops this process has replaced so far because their pairs could not be read."""
+        return 0 if self._crops is None else self._crops.skipped
 
     def val_dataloader(self) -> DataLoader[Any]:
         return self._whole("val")
@@ -142,6 +133,7 @@ class PairDataModule(L.LightningDataModule):
             "collate_fn": collate,
             "pin_memory": pinned,
             "persistent_workers": self.num_workers > 0,
+            "worker_init_fn": _steadfast,
         }
 
     def _place(self) -> tuple[int, int]:
@@ -159,3 +151,9 @@ class PairDataModule(L.LightningDataModule):
         epoch_length = min(len(plan), limit) if isinstance(limit, int) else int(len(plan) * limit)
         done: Any = self.trainer.fit_loop.epoch_loop.batch_progress.total
         return divmod(done.processed, max(1, epoch_length))
+
+
+def _steadfast(worker: int) -> None:
+    """Go on loading when a cluster tells every process to end: the one that trains has a step to end and to save."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
