@@ -101,13 +101,16 @@ def main(cfg: DictConfig) -> None:
 
     config = plain(cfg)
     output = Path(str(config["output"] or HydraConfig.get().runtime.output_dir))
-    if config["compare"] is not None:
+    reads = [key for key in ("compare", "rank") if config[key] is not None]
+    if reads:
         from jdrl_lightning.evaluation.compare import compare
+        from jdrl_lightning.evaluation.sweeps import rank
 
-        for key in ("method", "ckpt_path", "restored", "backbone", "data"):
+        for key in (*reads[1:], "method", "ckpt_path", "restored", "backbone", "data"):
             if config.get(key):
-                raise UserError(f"compare=… reads earlier evaluations and measures nothing; leave {key} out")
-        print(compare(config["compare"], output, config["overwrite"]))
+                raise UserError(f"{reads[0]}=… reads what was measured and measures nothing; leave {key} out")
+        report = compare if reads == ["compare"] else rank
+        print(report(config[reads[0]], output, config["overwrite"]))
     else:
         print(evaluate(config, output))
     log.info("written: %s", output)
