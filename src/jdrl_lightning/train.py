@@ -78,8 +78,6 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         raise UserError(memory.what_helps(config)) from error
     finally:
         finish(trainer)
-    if trainer.interrupted:
-        raise SystemExit(130)
     log.info("results: %s", run_dir)
     return summary.metrics() if trainer.is_global_zero else {}
 

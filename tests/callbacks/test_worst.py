@@ -34,8 +34,11 @@ def test_the_lowest_of_the_last_validation_come_first(monkeypatch: pytest.Monkey
 
 
 def test_without_measures_there_is_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worst, "wandb_of", lambda trainer: SimpleNamespace())
+    tables: list[Any] = []
+    logger = SimpleNamespace(log_table=lambda *given, **named: tables.append(given))
+    monkeypatch.setattr(worst, "wandb_of", lambda trainer: logger)
     trainer: Any = SimpleNamespace(sanity_checking=False)
     callback, module, image = WorstCallback(), Any, torch.rand(1, 3, 8, 8)
     callback.on_validation_batch_end(trainer, module, {"restored": image}, Pair(image, image, ["a"], {}), 0)
     callback.on_exception(trainer, module, RuntimeError())
+    assert not tables
