@@ -92,3 +92,9 @@ def train(composed: Callable[..., dict[str, Any]], pairs_folder: Path) -> Callab
         return run_dir
 
     return run
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, Path]:
+    """What a file's tests have trained once, by a name of theirs."""
+    return {}

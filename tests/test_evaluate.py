@@ -30,11 +30,6 @@ WANG = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 LEFT = ["contact_sheet.png", "histograms.png", "per_image.csv", "summary.json", "table.md", "table.tex"]
 
 
-@pytest.fixture(scope="module")
-def trained() -> dict[str, Path]:
-    return {}
-
-
 @pytest.fixture
 def checkpoint(trained: dict[str, Path], train: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny training's, with averaged weights, trained once."""

@@ -74,11 +74,6 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def trained() -> dict[str, Path]:
-    return {}
-
-
 @pytest.fixture
 def checkpoint(trained: dict[str, Path], train: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An honest checkpoint, trained once."""
