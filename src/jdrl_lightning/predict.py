@@ -44,22 +44,46 @@ def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Pat
     return [(file, target) for target, file in jobs.items()]
 
 
-def predict(module: Any, jobs: list[tuple[Path, Path]], tile: int, overlap: int) -> None:
-    """Restore every file and write it in its own bit depth, with its alpha channel, grey tone and colour profile."""
+def predict(
+    backbone: Any,
+    jobs: list[tuple[Path, Path]],
+    tile: int,
+    overlap: int,
+    tile_batch: int = 1,
+    precision: str = "32-true",
+    compile: bool = False,
+) -> None:
+    """Restore every file and write it in its own bit depth, with its alpha channel, grey tone and colour profile.
+
+    Raises:
+        UserError: settings that do not get on, before a file is read; or the GPU's memory is too small for them.
+    """
     import torch
-    from rich.progress import track
+    from rich.progress import Progress
 
     from jdrl_lightning.data.images import read_picture, to_float, to_uint, write_image
+    from jdrl_lightning.inference.network import ready
     from jdrl_lightning.inference.tiles import check_tiles, restore
 
-    check_tiles(tile, overlap, module.backbone.divisor)
-    for file, target in track(jobs, description="restoring"):
-        picture = read_picture(file)
-        blurry = to_float(picture.image)[None].to(module.device)
-        with torch.inference_mode():
-            restored = restore(module, blurry, tile=tile, overlap=overlap, divisor=module.backbone.divisor)
-        pixels = to_uint(restored[0].cpu(), picture.depth)
-        write_image(target, pixels, alpha=picture.alpha, grey=picture.grey, icc=picture.icc)
+    check_tiles(tile, overlap, backbone.divisor, tile_batch)
+    network, device = ready(backbone, precision, compile), next(backbone.parameters()).device
+    with Progress() as progress, torch.inference_mode():
+        pictures = progress.add_task("restoring", total=len(jobs))
+        for number, (file, target) in enumerate(jobs):
+
+            def show(done: int, total: int, number: int = number) -> None:
+                progress.update(pictures, completed=number + done / total)
+
+            picture = read_picture(file)
+            blurry = to_float(picture.image)[None].to(device)
+            try:
+                restored = restore(network, blurry, tile, overlap, backbone.divisor, show, tile_batch)
+            except torch.OutOfMemoryError as error:
+                raise UserError(
+                    f"{file}: the GPU's memory is used up; lower tile_batch={tile_batch} or tile={tile}"
+                ) from error
+            pixels = to_uint(restored[0].cpu(), picture.depth)
+            write_image(target, pixels, alpha=picture.alpha, grey=picture.grey, icc=picture.icc)
 
 
 @command("predict")
@@ -74,8 +98,8 @@ def main(cfg: DictConfig) -> None:
 
     from jdrl_lightning import build
 
-    module = build.from_checkpoint(cfg.ckpt_path).to(build.device(cfg.device))
-    predict(module, jobs, cfg.tile, cfg.overlap)
+    backbone = build.from_checkpoint(cfg.ckpt_path).backbone.to(build.device(cfg.device))
+    predict(backbone, jobs, cfg.tile, cfg.overlap, cfg.tile_batch, cfg.precision, cfg.compile)
     log.info("%d restored: %s", len(jobs), output)
 
 

@@ -31,10 +31,11 @@ def test_spans_cover_and_weights_sum_to_one(tile: int, overlap: int, divisor: in
     for (start, end), (next_start, _) in pairwise(parts):
         assert end - next_start >= overlap
         assert start < next_start
+    longest = max(end - start for start, end in parts)
     for start, end in parts:
         assert start % divisor == 0
         assert end - start <= tile
-        assert end - start == tile or (end == size and end - start > min(size, tile) - divisor)
+        assert end - start == longest or (end == size and end - start > longest - divisor)
     total = torch.zeros(size)
     for (start, end), weight in zip(parts, weights(parts), strict=True):
         assert weight.min() >= 0
@@ -42,10 +43,15 @@ def test_spans_cover_and_weights_sum_to_one(tile: int, overlap: int, divisor: in
     torch.testing.assert_close(total, torch.ones(size))
 
 
-def test_no_more_tiles_than_needed() -> None:
+def test_no_more_tiles_than_needed_and_no_longer_ones() -> None:
     assert len(spans(512, 512, 64, 16)) == 1
     assert len(spans(960, 512, 64, 16)) == 2
     assert len(spans(961, 512, 64, 16)) == 3
+    assert spans(4096, 768, 192, 16)[0] == (0, 752)  # seven, as with 768
+    for size in range(300, 1200, 7):
+        parts = spans(size, 256, 64, 16)
+        longest = max(end - start for start, end in parts)
+        assert len(spans(size, longest - 16, 64, 16)) > len(parts) == len(spans(size, longest, 64, 16))
 
 
 def test_inner_edges_of_tiles_have_no_weight() -> None:
@@ -104,6 +110,23 @@ def test_the_network_sees_multiples_of_the_divisor_and_no_more_than_a_tile() -> 
     assert seen == [(1, 3, 64, 64)]
 
 
+@pytest.mark.parametrize("batch", [2, 3, 100])
+def test_tiles_restored_together_are_as_restored_one_by_one(batch: int) -> None:
+    network, blurry, steps = small_net(depth=4), torch.rand(2, 3, 90, 130), []
+    seen: list[int] = []
+
+    def noted(tiles: Tensor) -> Tensor:
+        seen.append(len(tiles))
+        return network(tiles)
+
+    together = restore(noted, blurry, 48, 16, 8, batch=batch, progress=lambda done, total: steps.append((done, total)))
+    torch.testing.assert_close(together, restore(network, blurry, 48, 16, 8), atol=1e-6, rtol=0)
+    tiles = len(spans(90, 48, 16, 8)) * len(spans(130, 48, 16, 8))
+    assert max(seen) == 2 * min(batch, tiles)  # of two pictures
+    assert sum(seen) == 2 * tiles
+    assert steps[-1] == (tiles, tiles)
+
+
 def test_no_gradient_and_float32() -> None:
     network = small_net(depth=2)
     restored = restore(lambda x: network(x).half(), torch.rand(2, 3, 40, 40), 32, 8, 8)
@@ -113,6 +136,6 @@ def test_no_gradient_and_float32() -> None:
 
 
 def test_tiles_that_do_not_get_on() -> None:
-    for tile, overlap in ((64, 60), (64, 64), (64, -1)):
-        with pytest.raises(ValueError, match="tile=64"):
+    for tile, overlap in ((64, 60), (64, 64), (64, -1), (79, 49)):
+        with pytest.raises(ValueError, match=f"tile={tile}"):
             restore(lambda x: x, torch.rand(1, 3, 80, 80), tile, overlap, 16)

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import product
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.backbones.base import pad_to_multiple
 from jdrl_lightning.errors import UserError
 
 __all__ = ["check_tiles", "restore", "spans", "weights"]
 
 
-def check_tiles(tile: int, overlap: int, divisor: int) -> None:
+def check_tiles(tile: int, overlap: int, divisor: int, batch: int = 1) -> None:
     """Refuse the settings of a command that :func:`restore` would refuse for some size of picture.
 
     Raises:
-        UserError: not whole numbers, a negative overlap, or ``tile < overlap + divisor``.
+        UserError: not whole numbers, a negative overlap, no tile in a batch, or tiles that leave nothing to gain
+            beside their overlap, both counted in multiples of ``divisor``.
     """
     if not isinstance(overlap, int) or overlap < 0:
         raise UserError(f"overlap={overlap!r} is not a whole number of at least 0")
-    if not isinstance(tile, int) or tile < overlap + divisor:
-        least = overlap + divisor
+    if not isinstance(batch, int) or batch < 1:
+        raise UserError(f"tile_batch={batch!r} is not a whole number of at least 1")
+    least = (math.ceil(overlap / divisor) + 1) * divisor
+    if not isinstance(tile, int) or tile < least:
         raise UserError(
             f"tile={tile!r} is not at least {least}, overlap={overlap} and {divisor} more; raise tile or lower overlap"
         )
@@ -37,59 +41,65 @@ def restore(
     overlap: int = 64,
     divisor: int = 16,
     progress: Callable[[int, int], None] | None = None,
+    batch: int = 1,
 ) -> Tensor:
     """Restore overlapping tiles and blend them; exact for a network that sees no farther than ``3/8 overlap`` px.
 
     ``out = Σ w_y w_x network(tile)`` with weights that sum to one, are 0 near each tile's inner edges (where the
     network misses what lies outside) and follow a raised cosine over the overlap's middle quarter. Needs the memory
-    of one tile and of the output. Tiles begin at multiples of ``divisor``, so a network that halves its resolution
-    meets the same grid as in the whole picture.
+    of ``batch`` tiles and of the output. Tiles begin at multiples of ``divisor``, so a network that halves its
+    resolution meets the same grid as in the whole picture. All tiles of a picture have one size.
 
     Args:
         network: ``(B, 3, h, w)`` to the same; its inputs' sides are multiples of ``divisor`` (reflected
             edges). It may compute on another device.
         blurry: ``(B, 3, H, W)``, float in [0, 1].
-        tile: side of a tile, px; a side of the picture that is not longer is taken whole.
+        tile: longest side of a tile, px; a side of the picture that is not longer is taken whole.
         overlap: of neighbouring tiles, px, at least.
         divisor: what the network's input sizes must be a multiple of.
         progress: called with (tiles done, all tiles).
+        batch: how many tiles of each picture the network is given at once.
 
     Returns:
         ``(B, 3, H, W)``, float32, on the device of ``blurry``.
 
     Raises:
-        ValueError: tiles that do not get on: ``tile < overlap + divisor``.
+        ValueError: tiles that do not get on: see :func:`spans`.
     """
     rows, columns = (spans(size, tile, overlap, divisor) for size in blurry.shape[-2:])
     row_weights, column_weights = weights(rows, blurry.device), weights(columns, blurry.device)
+    places = list(product(range(len(rows)), range(len(columns))))
     restored = torch.zeros(blurry.shape, dtype=torch.float32, device=blurry.device)
-    for i, (top, bottom) in enumerate(rows):
-        for j, (left, right) in enumerate(columns):
-            piece = _restore_piece(network, blurry[..., top:bottom, left:right], divisor)
-            weight = row_weights[i][:, None] * column_weights[j]
-            restored[..., top:bottom, left:right] += piece.to(restored) * weight
-            if progress is not None:
-                progress(i * len(columns) + j + 1, len(rows) * len(columns))
+    for first in range(0, len(places), batch):
+        group = places[first : first + batch]
+        tiles = [pad_to_multiple(blurry[..., slice(*rows[i]), slice(*columns[j])], divisor) for i, j in group]
+        for (i, j), piece in zip(group, network(torch.cat(tiles)).chunk(len(group)), strict=True):
+            region = restored[..., slice(*rows[i]), slice(*columns[j])]
+            inside = piece[..., : region.shape[-2], : region.shape[-1]]
+            region += inside.to(restored) * (row_weights[i][:, None] * column_weights[j])
+        if progress is not None:
+            progress(first + len(group), len(places))
     return restored
 
 
 def spans(size: int, tile: int, overlap: int, divisor: int) -> list[tuple[int, int]]:
     """Where tiles begin and end along one side: evenly, at multiples of ``divisor``, sharing ``overlap`` or more.
 
-    The last span ends with the picture, and may be shorter than ``tile`` by less than ``divisor``.
+    As few as there can be with sides up to ``tile``, and then as short as that number allows. All are multiples of
+    ``divisor`` long, except that the last ends with the picture.
 
     Raises:
-        ValueError: ``tile < overlap + divisor``.
+        ValueError: ``tile`` holds no more multiples of ``divisor`` than ``overlap`` needs.
     """
-    if size <= tile:
+    all_units, units, shared = math.ceil(size / divisor), tile // divisor, math.ceil(overlap / divisor)
+    if all_units <= units:
         return [(0, size)]
-    step = (tile - overlap) // divisor * divisor
-    if overlap < 0 or step <= 0:
+    if overlap < 0 or units <= shared:
         raise ValueError(f"tile={tile} must be at least overlap + {divisor}, with overlap={overlap} not negative")
-    reach = math.ceil((size - tile) / divisor)  # where the last span begins, in units of the divisor
-    steps = math.ceil(reach * divisor / step)
-    starts = [i * reach // steps * divisor for i in range(steps + 1)]
-    return [(start, min(start + tile, size)) for start in starts]
+    steps = math.ceil((all_units - units) / (units - shared))
+    units = math.ceil((all_units + steps * shared) / (steps + 1))
+    starts = [i * (all_units - units) // steps for i in range(steps + 1)]
+    return [(start * divisor, min((start + units) * divisor, size)) for start in starts]
 
 
 def weights(parts: list[tuple[int, int]], device: torch.device | str = "cpu") -> list[Tensor]:
@@ -109,12 +119,3 @@ def weights(parts: list[tuple[int, int]], device: torch.device | str = "cpu") ->
         found.append((rising * left_over)[start:end])
         left_over = left_over * (1 - rising)
     return found[::-1]
-
-
-def _restore_piece(network: Callable[[Tensor], Tensor], piece: Tensor, divisor: int) -> Tensor:
-    height, width = piece.shape[-2:]
-    down, right = -height % divisor, -width % divisor
-    if down or right:
-        reflects = down < height and right < width  # a picture narrower than its padding cannot be reflected
-        piece = F.pad(piece, (0, right, 0, down), mode="reflect" if reflects else "replicate")
-    return network(piece)[..., :height, :width]

@@ -1,0 +1,52 @@
+"""A deblurring network made ready to restore: memory layout, precision, compilation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.errors import UserError
+
+__all__ = ["PRECISIONS", "ready"]
+
+PRECISIONS = ("32-true", "bf16-mixed")  # Lightning's names
+
+
+def ready(backbone: Backbone, precision: str = "32-true", compile: bool = False) -> Callable[[Tensor], Tensor]:
+    """The function that restores with ``backbone``, which is put into eval mode and laid out channels last.
+
+    That layout is the faster one for convolutions, on processors too, and takes less memory; results are the same to
+    float32 rounding.
+
+    Args:
+        backbone: on the device where it is to compute.
+        precision: ``32-true``, or ``bf16-mixed``: autocast to bfloat16, three significant digits, half the memory.
+        compile: by ``torch.compile``, at the first call for a size and again for another; needs a C++ compiler, on
+            CUDA also Triton.
+
+    Returns:
+        ``(B, 3, H, W)`` RGB in [0, 1] to the final output, same shape.
+
+    Raises:
+        UserError: unknown precision; or, when called, what compilation lacks.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision={precision!r} is neither {' nor '.join(PRECISIONS)}")
+    backbone.eval().to(memory_format=torch.channels_last)
+    run = torch.compile(backbone) if compile else backbone
+
+    def final(blurry: Tensor) -> Tensor:
+        with torch.autocast(blurry.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            return run(blurry).images[0]
+
+    def compiled(blurry: Tensor) -> Tensor:
+        try:
+            return final(blurry)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            told = str(error).strip().split("\n", 1)[0]
+            raise UserError(f"compile=true: torch.compile cannot do it here ({told}); compile=false does") from error
+
+    return compiled if compile else final

@@ -1,0 +1,133 @@
+"""Exported programs: the same as torch, whole or not there, nothing overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from jdrl_lightning import UserError, backbones
+from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.build import from_checkpoint
+from jdrl_lightning.export import export
+from jdrl_lightning.inference import programs
+from jdrl_lightning.inference.programs import Shape, check_formats, difference, program, serialized
+from small import BACKBONES
+
+FORMATS = ["onnx", "pt2"]
+
+
+def drawn(name: str) -> Backbone:
+    """A small network in which every layer has a part: a zero last layer would give back the image."""
+    torch.manual_seed(0)
+    backbone = backbones.create(name, **BACKBONES[name]).eval()
+    for parameter in backbone.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return backbone
+
+
+def onnx_runs(file: Path, blurry: Tensor) -> Tensor:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    session = onnxruntime.InferenceSession(file.read_bytes())
+    return torch.from_numpy(session.run(None, {"blurry": blurry.numpy()})[0])
+
+
+def test_what_is_written_restores_other_sizes_like_torch(tmp_path: Path) -> None:
+    backbone, blurry = drawn("unet"), torch.rand(3, 3, 48, 80)
+    worst = export(backbone, tmp_path / "out", FORMATS, Shape(1, 60, 60, any_size=True, any_batch=True), False)
+    assert max(worst.values()) < 1e-5
+    with torch.no_grad():
+        expected = backbone(blurry).images[0]
+    torch.testing.assert_close(onnx_runs(tmp_path / "out" / "unet.onnx", blurry), expected, atol=1e-5, rtol=0)
+    loaded = torch.export.load(tmp_path / "out" / "unet.pt2").module()
+    torch.testing.assert_close(loaded(blurry), expected)
+    for format in FORMATS:
+        about = json.loads((tmp_path / "out" / f"unet.{format}.json").read_text())
+        assert about["input"]["shape"] == ["batch", 3, "16*height", "16*width"]
+        assert about["largest_difference_from_torch"] == worst[format]
+        assert str(Path(programs.__file__).parent).encode() not in (tmp_path / "out" / f"unet.{format}").read_bytes()
+
+
+def test_sides_are_raised_to_what_the_network_needs(tmp_path: Path) -> None:
+    backbone = drawn("nafnet")
+    export(backbone, tmp_path, ["pt2"], Shape(2, 50, 64), False)
+    assert json.loads((tmp_path / "nafnet.pt2.json").read_text())["input"]["shape"] == [2, 3, 64, 64]
+    assert torch.export.load(tmp_path / "nafnet.pt2").module()(torch.rand(2, 3, 64, 64)).shape == (2, 3, 64, 64)
+
+
+def test_a_network_that_splits_images_is_exported_for_any_size() -> None:
+    backbone, shape = drawn("dmphn"), Shape(1, 64, 64, any_size=True)
+    content = serialized(program(backbone, shape), "onnx", backbone, shape)
+    assert difference(content, "onnx", backbone, shape) < 1e-5
+
+
+def test_what_torch_cannot_do_is_said_in_one_line() -> None:
+    with pytest.raises(UserError, match=r"^mprnet cannot be made into torch\.export .*; try any_batch=false$") as told:
+        program(drawn("mprnet"), Shape(1, 64, 64, any_batch=True))
+    assert "\n" not in str(told.value)
+
+
+def test_a_program_that_differs_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone, shape = drawn("unet"), Shape(1, 32, 32)
+    content = serialized(program(backbone, shape), "pt2", backbone, shape)
+    with torch.no_grad():
+        backbone.network.out[0].bias += 0.1
+    with pytest.raises(UserError, match="unet as pt2 differs from torch by"):
+        difference(content, "pt2", backbone, shape)
+    monkeypatch.setattr(programs, "TOLERANCE", -1.0)
+    with pytest.raises(UserError, match="differs"):
+        export(backbone, tmp_path / "out", ["pt2"], shape, False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_overwritten_unless_told(tmp_path: Path) -> None:
+    backbone, shape = drawn("unet"), Shape(1, 32, 32)
+    (tmp_path / "unet.pt2").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"unet\.pt2: exists; .* overwrite=true"):
+        export(backbone, tmp_path, ["pt2"], shape, False)
+    assert (tmp_path / "unet.pt2").read_bytes() == b"mine"
+    export(backbone, tmp_path, ["pt2"], shape, True)
+    assert (tmp_path / "unet.pt2").read_bytes() != b"mine"
+
+
+def test_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"'onyx' is none of onnx, pt2"):
+        check_formats(["onyx"])
+    monkeypatch.setattr(programs, "find_spec", lambda name: None if name == "onnxscript" else name)
+    with pytest.raises(UserError, match=r"needs onnxscript: pip install 'jdrl_lightning\[export\]'"):
+        check_formats(["pt2", "onnx"])
+    check_formats(["pt2"])
+
+
+def test_the_command(train: Callable[..., Path], tmp_path: Path) -> None:
+    checkpoint = train(tmp_path / "run", "trainer.max_epochs=1") / "checkpoints" / "last.ckpt"
+
+    def call(*arguments: str) -> Any:
+        command = [sys.executable, "-m", "jdrl_lightning.export", *arguments]
+        variables = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
+
+    done = call(f"ckpt_path={checkpoint}", "output=exported", "size=[64,64]", "formats=[pt2]")
+    assert done.returncode == 0, done.stderr
+    blurry = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = from_checkpoint(checkpoint)(blurry)
+    torch.testing.assert_close(torch.export.load(tmp_path / "exported" / "unet.pt2").module()(blurry), expected)
+    for arguments, words in (
+        ([], "error: give either ckpt_path=<checkpoint> or backbone=<name>"),
+        (["backbone=unet"], "error: give backbone.weights=<file>: without it unet is untrained"),
+        ([f"ckpt_path={checkpoint}", "size=64"], "error: size=64 batch=1: give size="),
+    ):
+        refused = call(*arguments)
+        assert refused.returncode == 1
+        assert refused.stderr.strip().splitlines()[-1].startswith(words)
+        assert "Traceback" not in refused.stderr
