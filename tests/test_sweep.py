@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from conftest import TINY
-from jdrl_lightning import UserError, sweep
+from jdrl_lightning import UserError, crew, sweep
 from jdrl_lightning.sweep import recorded
 from jdrl_lightning.train import fit
 
@@ -79,6 +82,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``job(number, *overrides)``: within it, this is that job of a sweep in ``tmp_path``."""
 
     def enter(number: int, *overrides: str, mode: str = "MULTIRUN") -> Any:
+        if mode == "MULTIRUN":
+            (tmp_path / "sweep" / str(number)).mkdir(parents=True, exist_ok=True)
         hydra = {
             "mode": RunMode[mode], "job": {"num": number}, "sweep": {"dir": "sweep"},
             "overrides": {"task": list(overrides)},
@@ -129,6 +134,39 @@ def test_jobs_side_by_side_lose_no_row(job: Callable[..., Any], tmp_path: Path, 
     with job(0, "seed=0"):
         monkeypatch.setattr(sweep, "_records", meanwhile)
     assert [row["job"] for row in table(tmp_path / "sweep")] == ["0", "1", "2"]
+
+
+def test_ranks_are_told_to_end_when_the_pool_that_their_job_is_in_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    rank: Any = SimpleNamespace(process=process, report=None, code=None, look=lambda: None)
+    monkeypatch.setattr(crew.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getppid() + 1))
+    with pytest.raises(SystemExit, match="75"):
+        crew._watched([rank])
+    assert process.poll() == -signal.SIGTERM
+
+
+def test_a_job_waits_while_an_earlier_start_is_at_work_in_its_folder(job: Callable[..., Any], tmp_path: Path) -> None:
+    folder = tmp_path / "sweep" / "0"
+    folder.mkdir(parents=True)
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from jdrl_lightning.alone import alone\n"
+        "with alone(Path('job.lock')):\n"
+        "    print('in', flush=True)\n"
+        "    sys.stdin.read()\n"
+        "    Path('ended').touch()\n"
+    )
+    command = [sys.executable, "-c", code]
+    earlier = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert earlier.stdout is not None
+    assert earlier.stdin is not None
+    assert earlier.stdout.readline() == "in\n"
+    threading.Timer(0.5, earlier.stdin.close).start()
+    with job(0, "seed=0"):
+        assert (folder / "ended").exists()
+    earlier.wait(timeout=30)
+    assert [row["status"] for row in table(tmp_path / "sweep")] == ["done"]
 
 
 def test_a_complete_run_that_is_gone_on_with_keeps_its_metrics(

@@ -8,6 +8,7 @@ of the whole sweep, and when a rank dies it kills the process that watches.)
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -27,6 +28,7 @@ from omegaconf import OmegaConf
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.ranks import devices, outside
+from jdrl_lightning.requeue import REQUEUE
 from jdrl_lightning.work import Job, Report, work
 
 __all__ = ["train"]
@@ -149,9 +151,20 @@ def _watched(crew: list[_Rank]) -> dict[str, float]:
         if code := max(member.report.exit if member.report else 0 for member in crew):
             _wait(crew)
             raise SystemExit(code)
+        if _orphaned():
+            for member in crew:
+                member.process.terminate()
+            _wait(crew)
+            raise SystemExit(REQUEUE)
         if crew[0].report and all(member.code == 0 for member in crew):
             return crew[0].report.metrics
         time.sleep(LOOK_EVERY_S)
+
+
+def _orphaned() -> bool:
+    """Whether this is a worker of a pool, as joblib's launcher has them, that is gone: its workers would go on."""
+    parent = multiprocessing.parent_process()
+    return parent is not None and parent.pid != os.getppid()
 
 
 def _wait(crew: list[_Rank]) -> None:

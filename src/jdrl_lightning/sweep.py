@@ -16,6 +16,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from jdrl_lightning.alone import alone
 from jdrl_lightning.complaints import REFUSALS, complaint
 from jdrl_lightning.files import atomic_write
 
@@ -24,6 +25,7 @@ __all__ = ["recorded"]
 log = logging.getLogger(__name__)
 
 RECORD = "job.json"
+LOCK = "job.lock"
 
 
 @contextmanager
@@ -31,12 +33,20 @@ def recorded(monitor: str) -> Iterator[dict[str, float]]:
     """In a sweep, keep in ``sweep.csv`` how the job inside ends; its final metrics go into the dict that is given.
 
     Each job leaves ``job.json`` in its folder, and the table is made anew of all of them, so that jobs may run side by
-    side and a sweep that is killed has told so far.
+    side and a sweep that is killed has told so far. A job has its folder to itself: the jobs of some
+    launchers outlive a sweep that is killed.
     """
-    hydra, metrics, started = HydraConfig.get(), dict[str, float](), time.monotonic()
+    hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
-        yield metrics
+        yield {}
         return
+    with alone(Path(hydra.runtime.output_dir, LOCK)), _kept(monitor, hydra) as metrics:
+        yield metrics
+
+
+@contextmanager
+def _kept(monitor: str, hydra: Any) -> Iterator[dict[str, float]]:
+    metrics, started = dict[str, float](), time.monotonic()
     folder, sweep = Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd, hydra.sweep.dir)
     given = (override.lstrip("+~").partition("=") for override in hydra.overrides.task)
     overrides = {key: value for key, _, value in given}

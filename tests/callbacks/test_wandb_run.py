@@ -77,6 +77,11 @@ def test_what_the_user_says_stays(tmp_path: Path) -> None:
     assert identified(None, None, tmp_path) == {}
 
 
+def test_a_run_of_an_agent_is_the_one_that_the_server_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "servers")
+    assert "id" not in identified(LOGGERS, saved_by("abc123", tmp_path / "earlier"), tmp_path)["wandb"]
+
+
 @pytest.mark.parametrize("run_id", ["../../elsewhere", "", 7, ["a"], "a" * 65])
 def test_an_id_from_a_strange_checkpoint_is_refused(run_id: Any, tmp_path: Path) -> None:
     path = saved_by(run_id, tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.evaluation.sweeps import heat_map, rank
+from jdrl_lightning.evaluation.sweeps import heat_map, points, rank
 
 METRIC = "val/deformed_gt/psnr"
 
@@ -46,6 +46,18 @@ def test_jobs_are_ranked_and_drawn(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.ma.filled(shown, np.nan), [[21.0, np.nan], [30.0, 25.0]])
     with pytest.raises(UserError, match="exists already"):
         rank(tmp_path / "sweep", tmp_path / "out", overwrite=False)
+
+
+def test_chosen_values_are_points(tmp_path: Path) -> None:
+    """Three jobs on a grid of nine; two on one of four still make a heat map."""
+    rows = [job(0, "0.25", "0.1", "0", "20.0"), job(1, "0.3", "0.5", "0", "22.0"), job(2, "0.4", "1", "0", "21.0")]
+    assert "heat_map.png: a point for each job" in rank(write(tmp_path / "sweep", rows), tmp_path / "out", False)
+    assert (tmp_path / "out" / "heat_map.png").is_file()
+    assert "means over the jobs" in rank(write(tmp_path / "less", rows[:2]), tmp_path / "less_out", False)
+    table = [{"lam": row[1], "alpha": row[2], METRIC: row[7]} for row in rows]
+    drawn = points(table, "lam", "alpha", METRIC).axes[0].collections[0]
+    np.testing.assert_allclose(drawn.get_offsets(), [[0.1, 0.25], [0.5, 0.3], [1.0, 0.4]])
+    np.testing.assert_allclose(drawn.get_array(), [20.0, 22.0, 21.0])
 
 
 def test_one_setting_has_no_heat_map(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,8 @@ def identified(
     """The group ``loggers`` of a config, with W&B's part told which run this is; what the user gave stays.
 
     Its name is that of ``run_dir``, its group that of the sweep, and its id that of the run that wrote ``checkpoint``.
-    A job of a sweep goes on with its own run only: one that starts from another's checkpoint is a new run.
+    A job of a sweep goes on with its own run only: one that starts from another's checkpoint is a new run. A run that
+    the environment names (``WANDB_RUN_ID``, which W&B's agents set) is that one.
 
     Raises:
         UserError: the id in the checkpoint is none.
@@ -42,7 +44,8 @@ def identified(
         sweep = _sweep()
         if sweep:
             found["group"] = sweep
-        if checkpoint and (not sweep or run_dir.absolute() in Path(checkpoint).absolute().parents):
+        named = "WANDB_RUN_ID" in os.environ
+        if checkpoint and not named and (not sweep or run_dir.absolute() in Path(checkpoint).absolute().parents):
             found["id"] = _stored_id(Path(checkpoint))
         logger |= {key: value for key, value in found.items() if value and not logger.get(key)}
     return told

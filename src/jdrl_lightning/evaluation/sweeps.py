@@ -1,4 +1,4 @@
-"""A sweep's jobs ranked, and drawn as a heat map where two settings with numbers were swept."""
+"""A sweep's jobs ranked, and drawn over two settings with numbers: as a heat map, or as points if they lie anywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jdrl_lightning.evaluation.output import claim, write_text
 from jdrl_lightning.files import atomic_write
 from jdrl_lightning.metrics.report import markdown_table
 
-__all__ = ["WRITTEN", "heat_map", "rank"]
+__all__ = ["WRITTEN", "heat_map", "points", "rank"]
 
 WRITTEN = ("ranking.md", "heat_map.png")
 
@@ -48,9 +48,12 @@ def rank(folder: Any, output: Path, overwrite: bool) -> str:
     swept = [key for key in settings if _numeric(done, key) and len({row[key] for row in done}) > 1]
     axes = [key for key in swept if key != "seed"]
     if len(axes) == 2:
+        grid = _fills_a_grid(done, axes[0], axes[1])
         with atomic_write(output / WRITTEN[1]) as file:
-            heat_map(done, axes[0], axes[1], metric).savefig(file, format="png", dpi=150, bbox_inches="tight")
-        text += [f"- {WRITTEN[1]}: means over the jobs with equal {axes[0]} and {axes[1]}."]
+            figure = (heat_map if grid else points)(done, axes[0], axes[1], metric)
+            figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
+        shown = f"means over the jobs with equal {axes[0]} and {axes[1]}" if grid else "a point for each job"
+        text += [f"- {WRITTEN[1]}: {shown}."]
     write_text(output / WRITTEN[0], "\n".join([*text, ""]))
     return "\n".join(text)
 
@@ -76,6 +79,24 @@ def heat_map(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: 
     axis.set_ylabel(down)
     figure.colorbar(image, ax=axis, label=metric)
     return figure
+
+
+def points(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: str) -> Figure:
+    """A point for each job, coloured by ``metric``: of values that were chosen, not laid out."""
+    figure = Figure(figsize=(5, 4))
+    axis = figure.add_subplot()
+    x, y, value = ([float(row[key]) for row in rows] for key in (across, down, metric))
+    image = axis.scatter(x, y, c=value, cmap="cividis", edgecolors="k", linewidths=0.5)
+    axis.set_xlabel(across)
+    axis.set_ylabel(down)
+    figure.colorbar(image, ax=axis, label=metric)
+    return figure
+
+
+def _fills_a_grid(rows: Sequence[Mapping[str, str]], down: str, across: str) -> bool:
+    """Whether at least half of the pairs of values have a job."""
+    pairs = {(float(row[down]), float(row[across])) for row in rows}
+    return 2 * len(pairs) >= len({one for one, _ in pairs}) * len({other for _, other in pairs})
 
 
 def _numeric(rows: Sequence[Mapping[str, str]], key: str) -> bool:
