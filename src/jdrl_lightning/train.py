@@ -23,6 +23,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     import torch
 
     from jdrl_lightning import build, memory, ranks
+    from jdrl_lightning.allocation import keep_freed_memory
     from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
     from jdrl_lightning.callbacks.resume import LeaveFolder, latest_checkpoint
     from jdrl_lightning.callbacks.summary import SummaryCallback
@@ -31,6 +32,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     from jdrl_lightning.files import clear_temporaries
 
     _quieten()
+    keep_freed_memory()
     if not isinstance(config["seed"], int) or not 0 <= config["seed"] < 2**32:
         raise UserError(f"seed={config['seed']!r} is not a whole number from 0 to {2**32 - 1}; give seed=0")
     L.seed_everything(config["seed"], workers=True, verbose=False)

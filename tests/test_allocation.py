@@ -1,0 +1,34 @@
+"""Freed memory is used again instead of being mapped anew."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys, torch
+from jdrl_lightning.allocation import keep_freed_memory
+print(keep_freed_memory() if sys.argv[1] == "kept" else None)
+def step():
+    return [torch.ones(3_000_000) for _ in range(8)]
+for _ in range(4):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(4):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+def test_pages_are_not_asked_for_again() -> None:
+    def faults(how: str) -> tuple[str, int]:
+        command = [sys.executable, "-c", FAULTS, how]
+        told, count = subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout.split()
+        return told, int(count)
+
+    told, kept = faults("kept")
+    assert told == "True"
+    assert kept < 0.1 * faults("not")[1]
