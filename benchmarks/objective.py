@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from jdrl_lightning import build
-from jdrl_lightning.demo.rows import as_batches, compose_row, measure_images, train_row
+from jdrl_lightning.comparison import QUIET, as_batches, measure_images, train_row
+from jdrl_lightning.demo.rows import compose_row
 from jdrl_lightning.metrics.report import paired_interval, write_csv
 
 FROM_ALIGNED = "objective.reblur_learns_from=aligned"
@@ -40,7 +41,6 @@ ROWS: dict[str, tuple[str, ...]] = {
     "prealign": ("prealign",),
     "aligned_ceiling": ("aligned_ceiling",),
 }
-QUIET = ("callbacks.progress=null", "callbacks.panels=null", "+trainer.enable_model_summary=false")
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from jdrl_lightning import Pair
-from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, measure_images, results
+from jdrl_lightning.comparison import measure_images
+from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, results
 
 
 def row(values: list[float], seconds: float = 1.0) -> Row:

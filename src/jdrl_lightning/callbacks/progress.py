@@ -1,13 +1,14 @@
-"""A progress bar that does not slow an accelerator down."""
+"""How far a training is: a bar that does not slow an accelerator down, and a file for another process to read."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 
-__all__ = ["ProgressCallback"]
+__all__ = ["ProgressCallback", "ProgressFile"]
 
 
 class ProgressCallback(RichProgressBar):
@@ -24,3 +25,14 @@ class ProgressCallback(RichProgressBar):
         if trainer.global_step % every == 0 or not self._shown:
             self._shown = super().get_metrics(trainer, pl_module)
         return self._shown
+
+
+class ProgressFile(Callback):
+    """Keeps the share of the steps that are done, from 0 to 1, in a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        """Write it anew."""
+        self.path.write_text(f"{trainer.global_step / trainer.estimated_stepping_batches:.4f}")

@@ -34,54 +34,46 @@ def main(arguments: list[str] | None = None) -> None:
 def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     """The whole demonstration; returns what results.json holds."""
     from jdrl_lightning import build
+    from jdrl_lightning.comparison import as_batches, measure_images
     from jdrl_lightning.demo.report import write_report
-    from jdrl_lightning.demo.rows import (
-        METHODS,
-        Row,
-        as_batches,
-        compose_row,
-        examples,
-        measure_images,
-        results,
-        train_row,
-    )
+    from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, results
     from jdrl_lightning.demo.tables import markdown_table
+    from jdrl_lightning.demo.training import side_by_side, train_rows
     from jdrl_lightning.files import atomic_write
 
     started = time.monotonic()
     settings = [*overrides, f"seed={seed}"]
-    rows: dict[str, Row] = {}
+    for method in METHODS:
+        shutil.rmtree(output / method, ignore_errors=True)
+    longest_first = ("jdrl", "prealign", "charbonnier", "aligned_ceiling")
+    configs = {name: compose_row(name, (output / name).resolve(), settings) for name in longest_first}
+    setup = configs["jdrl"]
+    data = build.datamodule(setup)
+    test = as_batches(data.pairs("test"), build.module(setup))
+    found = {"input": Row(measure_images(None, test)[0], 0.0)}
     curves: dict[str, list[tuple[int, float]]] = {}
-    restored = {}
-    test: list[Any] | None = None
-    for number, method in enumerate(METHODS, 1):
-        print(f"[{number}/{len(METHODS)}] training: {method}", flush=True)
-        run_dir = (output / method).resolve()
-        shutil.rmtree(run_dir, ignore_errors=True)
-        module, seconds, curves[method] = train_row(compose_row(method, run_dir, settings), run_dir)
-        steps = curves[method][-1][0]
-        if test is None:
-            data = build.datamodule(compose_row("jdrl", output, settings))
-            test = as_batches(data.pairs("test"), module)
-            photographs = {split: len(data.pairs(split).photographs) for split in ("train", "val", "test")}
-            rows["input"] = Row(measure_images(None, test)[0], 0.0)
-        images, restored[method] = measure_images(module, test)
-        rows[method] = Row(images, seconds)
-        print(f"      {images['psnr'].mean():.2f} dB against the truth, {seconds:.0f} s", flush=True)
-    assert test is not None
-    setup = compose_row("jdrl", output, settings)
+    pictures: dict[str, list[Any]] = {}
+    for method, trained in train_rows(configs, output.resolve()):
+        module = build.from_checkpoint(output / method / "checkpoints" / "last.ckpt")
+        images, pictures[method] = measure_images(module, test)
+        found[method], curves[method] = Row(images, trained.seconds), trained.curve
+        print(f"{method}: {images['psnr'].mean():.2f} dB against the truth, {trained.seconds:.0f} s", flush=True)
+    rows = {method: found[method] for method in ("input", *METHODS)}
+    restored = {method: pictures[method] for method in METHODS}
     outcome = results(rows)
     outcome["seconds"] = round(time.monotonic() - started, 1)
+    together, threads = side_by_side(len(METHODS))
     outcome["settings"] = {
         "seed": seed,
         "overrides": overrides,
         "preset": setup["objective"]["name"],
         "misalignment": setup["data"].get("misalignment"),
-        "steps": steps,
+        "steps": curves["jdrl"][-1][0],
         "mean_flow_px": round(sum(float(pair.extras["flow"].norm(dim=1).mean()) for pair in test) / len(test), 2),
-        "photographs": photographs,
+        "photographs": {split: len(data.pairs(split).photographs) for split in ("train", "val", "test")},
         "command": " ".join(["python -m jdrl_lightning.demo", *([f"--seed {seed}"] if seed else []), *overrides]),
         "device": platform.processor() or platform.machine(),
+        "side_by_side": f"{together} trainings of {threads} thread{'s' if threads > 1 else ''} each",
         "versions": {name: version(name) for name in ("jdrl_lightning", "torch", "lightning")},
     }
     output.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,7 @@
-"""The rows of the demonstration: train each alike, measure each on the held-out photographs' truth."""
+"""The rows of the demonstration: what each trains, and what their figures on the held-out photographs come to."""
 
 from __future__ import annotations
 
-import csv
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jdrl_lightning import build, metrics
-from jdrl_lightning.data.augment import collate
+from jdrl_lightning.comparison import compose_training
 from jdrl_lightning.metrics.report import bootstrap_means, central_interval
 from jdrl_lightning.types import Pair
 
-__all__ = ["METHODS", "Row", "as_batches", "compose_row", "examples", "measure_images", "results", "train_row"]
+__all__ = ["METHODS", "Row", "compose_row", "examples", "results"]
 
 # Everything alike but this. The ceiling trains on pairs rendered without misalignment, all else of them equal.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -40,51 +37,7 @@ class Row(NamedTuple):
 
 def compose_row(method: str, run_dir: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """The plain config of one training."""
-    from hydra import compose, initialize_config_dir
-
-    from jdrl_lightning import config
-
-    config.register()
-    with initialize_config_dir(version_base="1.3", config_dir=config.CONF, job_name="demo"):
-        mine = ["experiment=demo", *METHODS[method], *overrides, f"run_dir='{run_dir}'"]
-        return config.plain(compose("train", mine))
-
-
-def train_row(config: dict[str, Any], run_dir: Path) -> tuple[Any, float, list[tuple[int, float]]]:
-    """Train; returns the module with its last weights, the seconds, and the validation curve (step, PSNR, dB)."""
-    from jdrl_lightning.train import fit
-
-    started = time.monotonic()
-    fit(config, run_dir)
-    seconds = time.monotonic() - started
-    with (run_dir / "metrics.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("val/aligned/psnr")]
-    curve = [(int(row["step"]) + 1, float(row["val/aligned/psnr"])) for row in rows]
-    return build.from_checkpoint(run_dir / "checkpoints" / "last.ckpt"), seconds, curve
-
-
-@torch.no_grad()
-def measure_images(module: Any | None, pairs: Sequence[Pair]) -> tuple[dict[str, NDArray[np.float64]], list[Tensor]]:
-    """Measure the restored images of ``pairs`` (None: the blurry images themselves) against the truth.
-
-    Returns:
-        One value an image of each measure, and the images, ``(3, H, W)`` in [0, 1].
-    """
-    values: dict[str, list[float]] = {name: [] for name in MEASURES}
-    images: list[Tensor] = []
-    for pair in pairs:
-        truth = pair.extras["aligned"]
-        restored = (pair.blurry if module is None else module(pair.blurry)).clamp(0, 1)
-        images.append(restored[0])
-        for name in ("psnr", "ssim", "mae"):
-            values[name].append(float(getattr(metrics, name)(restored, truth)))
-        values["placement_px"].append(float(metrics.placement_error(restored, truth).rms))
-    return {name: np.asarray(column) for name, column in values.items()}, images
-
-
-def as_batches(pairs: Any, module: Any) -> list[Pair]:
-    """Every pair of a data set as a float batch of one."""
-    return [module.on_after_batch_transfer(collate([pairs[i]]), 0) for i in range(len(pairs))]
+    return compose_training(run_dir, ["experiment=demo", *METHODS[method], *overrides])
 
 
 def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dict[str, Any]:

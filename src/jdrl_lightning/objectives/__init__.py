@@ -9,7 +9,11 @@ from jdrl_lightning.registry import Registry
 _PRESETS = "jdrl_lightning.objectives.presets"
 _registry = Registry(
     "objective",
-    {name: f"{_PRESETS}:{name}" for name in ("jdrl", "jdrl_official", "jdrl_robust", "charbonnier", "l1", "mse")},
+    {name: f"{_PRESETS}:{name}" for name in ("jdrl", "jdrl_official", "jdrl_robust", "charbonnier", "l1", "mse")}
+    | {
+        "shift_search": "jdrl_lightning.objectives.shift_search:ShiftSearch",
+        "contextual": "jdrl_lightning.objectives.contextual:Contextual",
+    },
     group="jdrl_lightning.objectives",
 )
 names = _registry.names
@@ -19,9 +23,11 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "base": ["Objective"],
+        "contextual": ["Contextual"],
         "jdrl": ["JDRL"],
         "schedule": ["Schedule", "Stage"],
+        "shift_search": ["ShiftSearch"],
         "supervised": ["Supervised"],
     },
 )
-__all__ = ["JDRL", "Objective", "Schedule", "Stage", "Supervised", "create", "names"]
+__all__ = ["JDRL", "Contextual", "Objective", "Schedule", "ShiftSearch", "Stage", "Supervised", "create", "names"]

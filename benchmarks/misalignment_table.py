@@ -1,0 +1,250 @@
+"""Table and figure of benchmarks/misalignment.py, from its CSV file: what each row reaches, and where JDRL wins."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.files import atomic_write
+from jdrl_lightning.metrics.report import bootstrap_interval, figure, write_csv
+
+__all__ = ["Case", "Line", "Results", "draw", "markdown", "plot", "read_lines", "write_lines"]
+
+MEASURES = {
+    "psnr": "PSNR, dB",
+    "psnr_interior": "PSNR of the interior, dB",
+    "ssim": "SSIM",
+    "placement_px": "placement error, px",
+}
+JDRL = ("jdrl", "jdrl_official", "jdrl_robust", "jdrl_quick")
+OPPONENTS = ("input", "charbonnier", "prealign", "contextual", "shift_search", "warp_only", "oracle", "aligned_ceiling")
+SHARED = ("input", "aligned_ceiling")
+ORDER = (*OPPONENTS[:-2], *JDRL, *OPPONENTS[-2:])
+PRESETS = ("none", "nonrigid", "random", "biased")
+FEW = 3  # photographs: of so many the resampled means' 2.5 % quantile is the least of them
+
+
+class Case(NamedTuple):
+    """A kind of misalignment and its mean size, px."""
+
+    preset: str
+    px: float
+
+    def __str__(self) -> str:
+        return f"{self.preset}_{self.px:g}"
+
+
+class Line(NamedTuple):
+    """One line of the CSV file: means over a photograph's test images."""
+
+    row: str
+    preset: str
+    amplitude_px: float
+    seed: int
+    photograph: str
+    psnr: float
+    psnr_interior: float
+    ssim: float
+    placement_px: float
+
+
+def read_lines(path: Path) -> list[Line]:
+    """Every line of a CSV file, numbers as numbers."""
+    with path.open(newline="") as file:
+        kinds = {"row": str, "preset": str, "seed": int, "photograph": str}
+        return [
+            Line(**{key: kinds.get(key, float)(value) for key, value in line.items()}) for line in csv.DictReader(file)
+        ]
+
+
+def write_lines(path: Path, lines: Iterable[Line]) -> None:
+    """Write them in an order that does not depend on the order of training."""
+    write_csv(path, [line._asdict() for line in sorted(lines)])
+
+
+class Results:
+    """The figures, by row and case."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = {
+            (line.row, Case(line.preset, line.amplitude_px), line.seed, line.photograph): line for line in lines
+        }
+        found = {case for _, case, _, _ in self.lines}
+        self.cases = sorted(found, key=lambda case: (PRESETS.index(case.preset), case.px))
+        self.rows = [row for row in ORDER if any(key[0] == row for key in self.lines)]
+        self.photographs = sorted({line.photograph for line in lines})
+
+    def of(self, row: str, case: Case, measure: str) -> dict[tuple[int, str], float]:
+        """Figures by seed and photograph; empty if there are none."""
+        none = Case("none", 0.0)
+        if case == none and row == "charbonnier":  # without displacement they are one
+            row = "aligned_ceiling"
+        at = none if row in SHARED else case
+        trained = {seed for r, c, seed, _ in self.lines if c == case and r not in SHARED}  # on this case itself
+        return {
+            (seed, photograph): getattr(line, measure)
+            for (r, c, seed, photograph), line in self.lines.items()
+            if (r, c) == (row, at) and (seed in trained or not trained)
+        }
+
+    def mean(self, row: str, case: Case, measure: str) -> float | None:
+        """Over photographs and seeds."""
+        values = list(self.of(row, case, measure).values())
+        return float(np.mean(values)) if values else None
+
+    def interval(
+        self, row: str, case: Case, measure: str, less: str | None = None
+    ) -> tuple[float, float, float] | None:
+        """(mean, low, high), the mean over seeds, or its difference to ``less``; 95 % bootstrap over photographs."""
+        values = self.of(row, case, measure)
+        if less is not None:
+            others = self.of(less, case, measure)
+            values = {key: values[key] - others[key] for key in values.keys() & others.keys()}
+        if not values:
+            return None
+        names = sorted({photograph for _, photograph in values})
+        means = [float(np.mean([v for (_, name), v in values.items() if name == photograph])) for photograph in names]
+        return (float(np.mean(means)), *bootstrap_interval(means))
+
+
+def draw(table: Path, picture: Path) -> None:
+    """Write the Markdown file beside the CSV file ``table``, and the ``picture``."""
+    if not table.is_file():
+        raise UserError(f"{table}: no such file; leave out --draw to train what it is made of")
+    results = Results(read_lines(table))
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    plot(results).savefig(picture, dpi=110)
+    shown = os.path.relpath(picture, table.parent).replace(os.sep, "/")
+    with atomic_write(table.with_suffix(".md"), "w") as file:
+        file.write(markdown(results, table.stem, shown))
+
+
+def markdown(results: Results, name: str, picture: str) -> str:
+    """The whole page."""
+    large = " --form large --root <folder>" if name.endswith("large") else ""
+    count = len(results.photographs)
+    parts = [
+        "# What misalignment costs, and what each way of training makes of it",
+        f"`python benchmarks/misalignment.py{large}` writes [every figure]({name}.csv), this page and the picture; "
+        "`--draw`\nredraws them from the figures alone. " + SETTING,
+        f"![PSNR against the size of misalignment, and placement error]({picture})",
+        ROWS_EXPLAINED,
+        f"In brackets: 95 % bootstrap intervals over {count} photographs, of the mean over their images and the seeds.",
+    ]
+    if count <= FEW:
+        parts[-1] += (
+            f"\n**{count} photographs are few**: such an interval is no more than their range, and a win or a"
+            f"\nloss below says that all {count} agree, not that others would."
+        )
+    parts += [f"## {title}\n\n{measure_table(results, measure)}" for measure, title in MEASURES.items()]
+    parts += ["## Where JDRL wins, ties and loses", VERDICTS_EXPLAINED, verdict_table(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+SETTING = """\
+The same steps and the same learning rate for every row, last checkpoint,
+measured on whole held-out images against the truth. The rate is the best of three on the aligned ceiling's validation
+photographs (`--choose-rate`)."""
+ROWS_EXPLAINED = """\
+Columns: the kind of misalignment and its mean length in pixels. Rows:
+
+- `input`: the blurry image.
+- `charbonnier`: pixel-wise on the pairs as they are. `prealign`: each pair first registered by one affine motion.
+- `contextual`: the contextual loss on 5×5 image patches. Its authors compare features of VGG19, whose weights were not
+  at hand: this is not their result.
+- `shift_search`: the smallest Charbonnier loss over shifts of ±6 px.
+- `warp_only`: the sharp image warped by the flow from the blurry one; no reblurring, no joint stage.
+- `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`, `jdrl_quick`: ours, with α = 0.5 and 0.1.
+- `oracle`: `warp_only` with the true flow. `aligned_ceiling`: pixel-wise on pairs that line up."""
+VERDICTS_EXPLAINED = """\
+Full-frame PSNR, the JDRL row less the other, paired by photograph and seed, in dB. A win or a loss: the 95 % interval
+excludes 0; else a tie."""
+
+
+def measure_table(results: Results, measure: str) -> str:
+    """Rows against cases."""
+    lines = ["| row | " + " | ".join(map(str, results.cases)) + " |", "|---|" + "---|" * len(results.cases)]
+    for row in results.rows:
+        cells = [_cell(results.interval(row, case, measure), measure) for case in results.cases]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def verdict_table(results: Results) -> str:
+    """For each form of JDRL and each other row: the cases in which it wins, ties and loses."""
+    lines = ["| JDRL | against | wins | ties | loses |", "|---|---|---|---|---|"]
+    for ours in (row for row in JDRL if row in results.rows):
+        for theirs in (row for row in OPPONENTS if row in results.rows):
+            said: dict[str, list[str]] = {"wins": [], "ties": [], "loses": []}
+            for case in results.cases:
+                found = results.interval(ours, case, "psnr", less=theirs)
+                if found is not None:
+                    mean, low, high = found
+                    verdict = "wins" if low > 0 else "loses" if high < 0 else "ties"
+                    said[verdict].append(f"{case} {mean:+.2f}")
+            lines.append(f"| {ours} | {theirs} | {' | '.join(', '.join(cases) or '–' for cases in said.values())} |")
+    return "\n".join(lines)
+
+
+def _cell(found: tuple[float, float, float] | None, measure: str) -> str:
+    if found is None:
+        return "–"
+    mean, low, high = (figure(measure.removesuffix("_interior"), value) for value in found)
+    return f"{mean} [{low}, {high}]"
+
+
+def plot(results: Results) -> Any:
+    """A matplotlib figure: PSNR against the size of each kind of misalignment, and every case's placement error."""
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    presets = [p for p in PRESETS[1:] if any(case.preset == p for case in results.cases)]
+    displaced = [case for case in results.cases if case.px]
+    picture = Figure(figsize=(3.6 * len(presets) + 6.4, 5.4), layout="constrained")
+    axes = picture.subplots(1, len(presets) + 1, width_ratios=[1.0] * len(presets) + [1.8], squeeze=False)[0]
+    for preset, axis in zip(presets, axes, strict=False):
+        axis.sharey(axes[0])
+        cases = [case for case in results.cases if case.preset in ("none", preset)]
+        for row in results.rows:
+            found = {case.px: results.mean(row, case, "psnr") for case in cases}
+            known = {px: mean for px, mean in found.items() if mean is not None}
+            axis.plot(list(known), list(known.values()), **_style(row))
+        axis.set(title=preset, xlabel="mean displacement, px")
+    axes[0].set_ylabel("PSNR against the truth, dB")
+    axis = axes[-1]
+    width = 0.8 / len(results.rows)
+    for number, row in enumerate(results.rows):
+        values = [results.mean(row, case, "placement_px") or 0.0 for case in displaced]
+        places = np.arange(len(displaced)) + width * (number - (len(results.rows) - 1) / 2)
+        axis.bar(places, values, width, color=_style(row)["color"])
+    axis.set(title="how far the restored image moved", ylabel="placement error, px", xticks=range(len(displaced)))
+    axis.set_xticklabels([str(case).replace("_", "\n") + " px" for case in displaced])
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(axis="y", alpha=0.3)
+    lines = [Line2D([], [], label=row, **_style(row)) for row in results.rows]
+    picture.legend(handles=lines, loc="outside lower center", ncols=6, frameon=False)
+    return picture
+
+
+def _style(row: str) -> dict[str, Any]:
+    """JDRL in warm colours and thick, the others in cold ones, what needs no training on the pairs dashed."""
+    colours = {
+        "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "contextual": "#5bbfa5",
+        "shift_search": "#8c6bb1", "warp_only": "#31a354", "jdrl": "#d7301f", "jdrl_official": "#fdae6b",
+        "jdrl_robust": "#f16913", "jdrl_quick": "#a63603", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
+    }  # fmt: skip
+    ours = row in JDRL
+    return {
+        "color": colours[row],
+        "linewidth": 2.2 if ours else 1.4,
+        "linestyle": "--" if row in (*SHARED, "oracle") else "-",
+        "marker": "o" if ours else "s",
+        "markersize": 4,
+    }

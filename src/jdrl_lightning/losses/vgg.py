@@ -1,0 +1,63 @@
+"""Features of VGG19, if the file of its weights is on this machine; nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from jdrl_lightning.backbones.checkpoints import read_weights
+from jdrl_lightning.errors import UserError
+
+__all__ = ["VggFeatures"]
+
+FILE = "vgg19-dcbb9e9d.pth"  # torchvision's VGG19_Weights.IMAGENET1K_V1
+BLOCKS = ((0, 2), (5, 7), (10, 12, 14, 16))  # convolutions' numbers in torchvision's file, a pooling between blocks
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VggFeatures:
+    """``conv3_4`` of VGG19 (after its ReLU): 256 components a feature, one feature every 4 px.
+
+    A plain object on purpose, not an ``nn.Module``: the frozen network is neither in a checkpoint nor in DDP's buckets
+    nor in the optimiser. It moves to its input's device when called.
+
+    Args:
+        path: file of torchvision's VGG19 ImageNet weights.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+
+    Source: the layer that Mechrez et al. (ACCV 2018) compare by the contextual loss.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        remedy = f"get torchvision's VGG19 ImageNet weights (file {FILE}) and give their path"
+        if not Path(path).is_file():
+            raise UserError(f"VGG19 weights {path} do not exist: {remedy}; null compares image patches instead")
+        state = read_weights(Path(path))
+        wanted = [f"features.{number}.{part}" for block in BLOCKS for number in block for part in ("weight", "bias")]
+        if not isinstance(state, dict) or any(not isinstance(state.get(key), Tensor) for key in wanted):
+            raise UserError(f"VGG19 weights {path} are not those of VGG19: {remedy}")
+        self.parameters = {key: state[key].detach().float() for key in wanted}
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Features ``(B, H//4 · W//4, 256)``, float32, of RGB images ``(B, 3, H, W)`` in [0, 1]; gradient passes."""
+        self.parameters = {key: value.to(image.device) for key, value in self.parameters.items()}
+        with torch.autocast(image.device.type, enabled=False):
+            mean, std = (image.new_tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in (MEAN, STD))
+            features = (image.float() - mean) / std
+            for number, block in enumerate(BLOCKS):
+                features = F.max_pool2d(features, 2) if number else features
+                for layer in block:
+                    weight, bias = (self.parameters[f"features.{layer}.{part}"] for part in ("weight", "bias"))
+                    features = F.relu(F.conv2d(features, weight, bias, padding=1))
+        return features.flatten(2).transpose(1, 2)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> VggFeatures:
+        """Itself: a frozen thing needs no second copy in a model average."""
+        return self

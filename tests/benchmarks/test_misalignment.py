@@ -1,0 +1,187 @@
+"""The benchmark's own arithmetic, and the whole of it in small."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from jdrl_lightning.data.images import write_image
+from jdrl_lightning.data.synthetic.misalignment import preset as displacements
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+TINY = (
+    "data.frame=64", "data.crop=32", "data.repeat=1", "data.frames_per_photo={train: 1, val: 1, test: 1}",
+    "backbone.width=4", "trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "data.batch_size=1",
+    "trainer.log_every_n_steps=1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photographs(photo: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three small ones, one for each split."""
+    root = tmp_path_factory.mktemp("photographs")
+    for number in range(3):
+        write_image(root / f"{number}.png", photo[:, 100:228, 100 * number : 100 * number + 128].contiguous())
+    return root
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import misalignment_table
+
+    return misalignment_table
+
+
+@pytest.fixture
+def script(table: ModuleType) -> ModuleType:
+    import misalignment
+
+    return misalignment
+
+
+def line(table: ModuleType, row: str, case: str, seed: int, photograph: str, psnr: float) -> object:
+    preset, px = case.split("_")
+    return table.Line(row, preset, float(px), seed, photograph, psnr, psnr + 1, 0.8, 0.1)
+
+
+@pytest.fixture
+def results(table: ModuleType) -> object:
+    """Two photographs, seeds 0 and 1 of which the first alone has all rows."""
+    lines = [
+        line(table, "jdrl_robust", "nonrigid_4", 0, "a", 26.0),
+        line(table, "jdrl_robust", "nonrigid_4", 0, "b", 30.0),
+        line(table, "jdrl_robust", "nonrigid_4", 1, "a", 27.0),
+        line(table, "jdrl_robust", "nonrigid_4", 1, "b", 31.0),
+        line(table, "prealign", "nonrigid_4", 0, "a", 25.5),
+        line(table, "prealign", "nonrigid_4", 0, "b", 31.0),
+        line(table, "charbonnier", "nonrigid_4", 0, "a", 24.0),
+        line(table, "charbonnier", "nonrigid_4", 0, "b", 27.0),
+        line(table, "input", "none_0", 0, "a", 27.0),
+        line(table, "input", "none_0", 0, "b", 30.5),
+        line(table, "aligned_ceiling", "none_0", 0, "a", 27.5),
+        line(table, "aligned_ceiling", "none_0", 0, "b", 31.5),
+        line(table, "aligned_ceiling", "none_0", 1, "a", 27.5),
+        line(table, "aligned_ceiling", "none_0", 1, "b", 31.5),
+    ]
+    return table.Results(lines)
+
+
+def test_a_mean_is_over_seeds_first_and_its_interval_over_photographs(table: ModuleType, results: object) -> None:
+    case = table.Case("nonrigid", 4.0)
+    assert results.interval("jdrl_robust", case, "psnr") == pytest.approx((28.5, 26.5, 30.5))
+    assert results.interval("jdrl_robust", case, "psnr_interior") == pytest.approx((29.5, 27.5, 31.5))
+
+
+def test_a_difference_is_paired_by_photograph_and_seed(table: ModuleType, results: object) -> None:
+    case = table.Case("nonrigid", 4.0)
+    assert results.interval("jdrl_robust", case, "psnr", less="prealign") == pytest.approx((-0.25, -1.0, 0.5))
+    mean, low, high = results.interval("jdrl_robust", case, "psnr", less="aligned_ceiling")
+    assert (mean, low, high) == pytest.approx((-1.0, -1.0, -1.0))  # a: 26.5 − 27.5, b: 30.5 − 31.5
+
+
+def test_what_is_shared_stands_in_every_case(table: ModuleType, results: object) -> None:
+    displaced, none = table.Case("nonrigid", 4.0), table.Case("none", 0.0)
+    assert results.mean("input", displaced, "psnr") == results.mean("input", none, "psnr") == pytest.approx(28.75)
+    assert results.mean("charbonnier", none, "psnr") == results.mean("aligned_ceiling", none, "psnr")
+    assert results.mean("prealign", none, "psnr") is None
+
+
+def test_wins_ties_and_losses_are_told_by_the_interval(table: ModuleType, results: object) -> None:
+    rows = {
+        cells[2]: cells[3:6]
+        for cells in (r.split(" | ") for r in table.verdict_table(results).splitlines()[2:])
+        for cells in [[cells[0], *cells]]
+    }
+    assert rows["charbonnier"] == ["nonrigid_4 +2.50", "–", "– |"]
+    assert rows["prealign"] == ["–", "nonrigid_4 -0.25", "– |"]
+    assert rows["aligned_ceiling"] == ["–", "–", "nonrigid_4 -1.00 |"]
+
+
+def test_few_photographs_are_called_few(table: ModuleType, results: object) -> None:
+    page = table.markdown(results, "misalignment", "picture.png")
+    assert "**2 photographs are few**" in page
+    assert "| jdrl_robust | – | 28.50 [26.50, 30.50] |" in page
+    assert "nan" not in page
+
+
+def test_the_cases_cover_what_was_asked(script: ModuleType) -> None:
+    small = {str(case): seeds for case, seeds in script.FORMS["small"].cases.items()}
+    assert small == {
+        "nonrigid_4": (0, 1, 2), "nonrigid_8": (0,), "nonrigid_2": (0,), "none_0": (0,), "biased_4": (0, 1, 2),
+        "random_4": (0, 1, 2),
+    }  # fmt: skip
+    large = {str(case) for case in script.FORMS["large"].cases}
+    assert large == {f"{p}_{px}" for p in ("nonrigid", "biased", "random") for px in (1, 2, 4, 8, 16)} | {"none_0"}
+
+
+def test_rows_differ_in_objective_flow_and_data_alone(script: ModuleType) -> None:
+    case, small = script.Case("biased", 4), script.FORMS["small"]
+    configs = {
+        row: script.composed(row, case, 2, small, (), Path("run"))
+        for row in ("prealign", "warp_only", "jdrl_official", "oracle")
+    }
+    reference = configs["warp_only"]
+    assert reference["data"]["misalignment"] == "biased"
+    assert reference["data"]["amplitude"] == pytest.approx(4 / script.MEAN_PX["biased"], rel=1e-3)
+    for row, config in configs.items():
+        assert {key for key in config if config[key] != reference[key]} <= {"objective", "flow", "data"}, row
+        changed = {key for key, value in config["data"].items() if value != reference["data"][key]}
+        assert changed == ({"register"} if row == "prealign" else set()), row
+        assert config["seed"] == 2
+    assert configs["oracle"]["objective"] == reference["objective"] | {"flow": {"name": "oracle"}}
+    assert reference["objective"]["alpha"] == 0
+    assert reference["objective"]["warmup_epochs"] > reference["trainer"]["max_epochs"]
+    assert configs["jdrl_official"]["objective"]["warmup_epochs"] < reference["trainer"]["max_epochs"]
+    assert configs["jdrl_official"]["objective"]["reblur"]["width"] == 16
+
+
+@pytest.mark.parametrize("preset", ["random", "biased", "nonrigid"])
+def test_an_amplitude_is_the_mean_length_of_the_flow(script: ModuleType, preset: str) -> None:
+    """Over frames of 256 px whose surfaces lie at any depth."""
+    misalignment = displacements(preset, 8 / script.MEAN_PX[preset])
+    rng, lengths = np.random.default_rng(0), []
+    x, y = torch.meshgrid(torch.linspace(-128, 128, 17), torch.linspace(-128, 128, 17), indexing="xy")
+    for _ in range(400):
+        moved = misalignment.draw(rng, rng.uniform(), (256, 256))(x, y, torch.full_like(x, rng.uniform()))
+        lengths.append(float(moved.norm(dim=0).mean()))
+    assert np.mean(lengths) == pytest.approx(8, rel=0.05)
+
+
+def test_the_whole_benchmark_in_small(
+    script: ModuleType, table: ModuleType, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--root", str(photographs), "--folder", str(tmp_path / "parts"), "--csv", str(tmp_path / "all.csv")]
+    arguments += ["--figure", str(tmp_path / "images" / "all.png"), "--cases", "nonrigid_4", "--seeds", "0"]
+    rows = ["--rows", "input", "jdrl_quick"]
+    script.main([*arguments, *rows, "--set", *TINY])
+    assert "[2/2] nonrigid_4 seed 0 jdrl_quick" in capsys.readouterr().out
+    lines = table.read_lines(tmp_path / "all.csv")
+    assert {(line.row, line.preset, line.amplitude_px) for line in lines} == {
+        ("input", "none", 0.0), ("jdrl_quick", "nonrigid", 4.0)
+    }  # fmt: skip
+    assert len(lines) == 2 * len({line.photograph for line in lines})
+    assert all(5 < line.psnr < 60 and 0 <= line.ssim <= 1 and 0 <= line.placement_px < 5 for line in lines)
+    assert "images/all.png" in (tmp_path / "all.md").read_text()
+
+    script.main([*arguments, *rows, "--set", "data=no_such_set"])  # all is there: nothing is composed, nothing trained
+    assert capsys.readouterr().out == ""
+    (tmp_path / "images" / "all.png").unlink()
+    script.main([*arguments, "--draw"])
+    assert (tmp_path / "images" / "all.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_mistakes_are_said_in_a_line(script: ModuleType, tmp_path: Path) -> None:
+    for arguments, told in (
+        (["--cases", "nonrigid_5"], "nonrigid_5: this form has"),
+        (["--form", "large"], "needs --root"),
+        (["--draw", "--csv", str(tmp_path / "none.csv")], "no such file"),
+    ):
+        with pytest.raises(SystemExit, match=told):
+            script.main([*arguments, "--folder", str(tmp_path)])
+    assert "misalignment" in sys.modules

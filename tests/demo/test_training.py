@@ -1,0 +1,82 @@
+"""The whole demonstration in small, and trainings that fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+
+from jdrl_lightning import UserError
+from jdrl_lightning.demo.__main__ import run
+from jdrl_lightning.demo.rows import METHODS, compose_row
+from jdrl_lightning.demo.training import side_by_side, train_rows
+
+TINY = [
+    "data=leaves",
+    "data.frame=96",
+    "data.crop=32",
+    "data.repeat=1",
+    "data.frames_per_photo={train: 2, val: 1, test: 1}",
+    "backbone.width=4",
+    "trainer.accelerator=cpu",
+]
+
+
+@pytest.fixture
+def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.mark.usefixtures("one_thread_each")
+def test_the_demonstration_leaves_its_table_its_page_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = [setting for setting in TINY if setting != "objective=jdrl_quick"]
+    outcome = run(tmp_path, seed=3, overrides=[*tiny, "data.gain=0"])
+    assert json.loads((tmp_path / "results.json").read_text()) == outcome
+    assert [row["method"] for row in outcome["rows"]] == ["input", *METHODS]
+    assert all(row["seconds"] > 0 for row in outcome["rows"][1:])
+    assert outcome["settings"]["steps"] > 0
+    assert "<html" in (tmp_path / "report.html").read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {*METHODS, "results.json", "report.html"}
+    for method in METHODS:
+        assert {"checkpoints", "metrics.csv", "summary.json"} <= {path.name for path in (tmp_path / method).iterdir()}
+        assert not (tmp_path / method / "progress").exists()
+    assert "aligned_ceiling: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("one_thread_each")
+def test_a_training_that_fails_ends_the_others(tmp_path: Path) -> None:
+    good = compose_row("charbonnier", tmp_path / "good", [*TINY, "trainer.max_epochs=100000"])
+    bad = {**good, "data": {**good["data"], "crop": 4096}}
+    with pytest.raises(UserError, match="4096"):
+        list(train_rows({"good": good, "bad": bad}, tmp_path))
+    assert not active_children()
+    assert not (tmp_path / "good" / "summary.json").exists()
+
+
+@pytest.mark.usefixtures("one_thread_each")
+def test_a_training_that_is_killed_is_said_in_one_line(tmp_path: Path) -> None:
+    config = compose_row("charbonnier", tmp_path / "killed", [*TINY, "trainer.max_epochs=100000"])
+
+    def kill() -> None:
+        while not (tmp_path / "killed" / "progress").exists():
+            time.sleep(0.1)
+        for child in active_children():
+            os.kill(child.pid or 0, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(UserError, match="killed"):
+        list(train_rows({"killed": config}, tmp_path))
+
+
+def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, shared in ((1, (1, 1)), (2, (2, 1)), (16, (4, 4))):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        assert side_by_side(4) == shared
