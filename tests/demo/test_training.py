@@ -18,11 +18,10 @@ from jdrl_lightning.demo.rows import METHODS, compose_row
 from jdrl_lightning.demo.training import side_by_side, train_rows
 
 TINY = [
-    "data=leaves",
     "data.frame=96",
     "data.crop=32",
     "data.repeat=1",
-    "data.frames_per_photo={train: 2, val: 1, test: 1}",
+    "data.frames_per_photo={train: 1, val: 1, test: 1}",
     "backbone.width=4",
     "trainer.accelerator=cpu",
 ]
