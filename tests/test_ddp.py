@@ -102,6 +102,7 @@ def test_two_processes_with_half_the_batch_train_what_one_trains(
         "objective=jdrl_official",
         f"optim.optimizer.lr={LR}",
         *SWITCH,
+        "trainer.precision=64-true",  # in float32 rounding decides which ReLUs near 0 are open, and Adam makes it large
         "data.repeat=3",
         "callbacks.panels.every_n_epochs=1",
     )

@@ -70,7 +70,10 @@ def _defined_in(target: str) -> str:
 
 
 def module(config: Mapping[str, Any]) -> DeblurringModule:
-    """The LightningModule that a plain ``config`` (keys backbone, objective, optim, seed) describes."""
+    """The LightningModule that a plain ``config`` describes.
+
+    Its keys: backbone, objective, optim, seed; and how a training computes, compile and activation_checkpointing.
+    """
     settings = dict(config["backbone"])
     weights = settings.pop("weights", None)
     backbone = backbones.create(**settings)
@@ -82,6 +85,8 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
         )
     if weights:
         backbones.load_weights(backbone, weights)
+    if config.get("activation_checkpointing"):
+        backbone.checkpoint_activations()
     objective = objectives.create(**config["objective"])
     optim = {name: _instantiate(part) for name, part in config["optim"].items()}
     try:
@@ -93,7 +98,10 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
     kept |= {"backbone": _without_files(settings), "objective": _without_files(config["objective"], ("reblur",))}
     if kept.get("data", {}).get("root"):  # evaluated from another folder it is still that one
         kept["data"] = {**kept["data"], "root": str(Path(kept["data"]["root"]).absolute())}
-    return DeblurringModule(backbone, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept)
+    compile = bool(config.get("compile"))
+    return DeblurringModule(
+        backbone, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept, compile
+    )
 
 
 def _without_files(settings: Mapping[str, Any], parts: tuple[str, ...] = ()) -> dict[str, Any]:

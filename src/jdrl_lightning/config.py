@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
@@ -65,6 +66,8 @@ def _problem(entry: EntryPoint) -> str | None:
 def register() -> None:
     """Make the plug-ins' configs and ``${run_id:}`` known to Hydra; harmless when called again."""
     Plugins.instance().register(_PluginConfigs)
+    # There is one for the process; Hydra copies it for each group that --help lists, which takes most of its time.
+    ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
     OmegaConf.register_new_resolver("run_id", _run_id, use_cache=True, replace=True)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from jdrl_lightning import __version__
+from jdrl_lightning.compilation import compiled
 from jdrl_lightning.data.images import to_float
 from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.objectives.base import Objective
@@ -17,14 +18,14 @@ from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
 from jdrl_lightning.types import Pair
 
-__all__ = ["DeblurringModule", "paper_adam"]
+__all__ = ["DeblurringModule", "channels_last", "paper_adam"]
 
 CHECKPOINT_KEY = "jdrl_lightning"
 
 
 def paper_adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """Adam at 2e-5, the paper's."""
-    return torch.optim.Adam(parameters, lr=2e-5)
+    return torch.optim.Adam(parameters, lr=2e-5, fused=True)
 
 
 class DeblurringModule(L.LightningModule):
@@ -37,6 +38,7 @@ class DeblurringModule(L.LightningModule):
         scheduler: factor on the learning rate as a function of the epoch; the stage's ``lr_scale`` multiplies it.
         seed: dropout of a step is a function of (seed, step, rank), so that a resumed run goes on bit by bit.
         config: what the module was built from, as plain types; stored in checkpoints.
+        compile: train by :func:`.compiled`: the backbone, and the networks of the objective.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class DeblurringModule(L.LightningModule):
         scheduler: Callable[[int], float] = StepDecay(),  # noqa: B008  (frozen)
         seed: int = 0,
         config: dict[str, Any] | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -56,6 +59,10 @@ class DeblurringModule(L.LightningModule):
         self._optimizer, self._scheduler = optimizer, scheduler
         self.seed = seed
         self.config = config or {}
+        # For training alone: the whole images of a validation would be compiled for size after size.
+        self._compiled = compiled(backbone) if compile else None
+        for network in objective.children() if compile else ():
+            network.compile()
 
     @property
     def stage(self) -> Stage:
@@ -68,15 +75,19 @@ class DeblurringModule(L.LightningModule):
 
     def on_after_batch_transfer(self, batch: Pair, dataloader_idx: int) -> Pair:
         """Integers become floats here, on the device, before any other arithmetic."""
-        extras = {name: to_float(value) for name, value in batch.extras.items()}
-        return Pair(to_float(batch.blurry), to_float(batch.sharp), batch.name, extras)
+
+        def ready(image: Tensor) -> Tensor:
+            return to_float(image).to(self.dtype)  # Lightning converts what is a float before
+
+        extras = {name: ready(value) for name, value in batch.extras.items()}
+        return Pair(ready(batch.blurry), ready(batch.sharp), batch.name, extras)
 
     def training_step(self, batch: Pair, batch_idx: int) -> dict[str, Any]:
         """One step of the current stage: ``loss`` to descend, ``maps`` for the pictures."""
         stage = self.stage
         torch.manual_seed(_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         self.backbone.train("backbone" not in stage.frozen)
-        restored = self.backbone(batch.blurry)
+        restored = (self._compiled or self.backbone)(batch.blurry)
         losses = self.objective(restored, batch, stage)
         total, terms = losses.total, losses.terms
         if self.auxiliary is not None and "backbone" not in stage.frozen:
@@ -97,9 +108,20 @@ class DeblurringModule(L.LightningModule):
 
     test_step = validation_step
 
+    def configure_model(self) -> None:
+        """Lay the convolutions out channels last where they are faster so: on CUDA.
+
+        On processors the gradient of their weights is up to four times slower in that layout.
+        """
+        if self.trainer.strategy.root_device.type == "cuda":
+            channels_last(self)
+
     def configure_optimizers(self) -> Any:
         """One optimiser over all trained parameters and one LambdaLR that steps once an epoch."""
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
+        # A fused one could unscale float16's gradients itself; Lightning then refuses to clip them, bfloat16's too.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+        optimizer.register_load_state_dict_post_hook(_lay_out_as_parameters)
         schedule, rate = self.objective.schedule, self._scheduler
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda epoch: rate(epoch) * schedule.at(epoch).lr_scale
@@ -110,6 +132,23 @@ class DeblurringModule(L.LightningModule):
         """Add what rebuilding the module takes, as plain types: nothing in a checkpoint needs unpickling of code."""
         plan = self.objective.schedule
         checkpoint[CHECKPOINT_KEY] = {"config": self.config, "version": __version__, "schedule": plan.plain()}
+
+
+def channels_last(module: nn.Module) -> None:
+    """Lay the weights of all convolutions out channels last, in place: what holds a parameter keeps it."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            weight = layer.weight.data
+            # .contiguous() would leave depthwise ones as they are, and DDP warn of the strides of their gradients.
+            layer.weight.data = torch.empty_like(weight, memory_format=torch.channels_last).copy_(weight)
+
+
+def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """A fused step takes the memory as it lies, and a checkpoint may come from a device with another layout."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _over_ranks(values: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2yuv
 from torch import Tensor
 
@@ -29,3 +30,22 @@ def test_robust_scale_is_the_standard_deviation_of_noise_where_it_is_valid() -> 
     valid = torch.ones_like(noise)
     noise[..., :20, :], valid[..., :20, :] = 50.0, 0.0
     torch.testing.assert_close(robust_scale(noise, valid).flatten(), torch.full((2,), 0.3), rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 5.0])
+@pytest.mark.parametrize("size", [(12, 9), (128, 100), (129, 40)], ids=["small", "matrix", "shifts"])
+def test_smooth_is_scipy_s_gaussian(size: tuple[int, int], sigma: float, photo: Tensor) -> None:
+    image = photo[None, :, : size[0], : size[1]].double() / 255
+    expected = [gaussian_filter(channel.numpy(), sigma, mode="nearest", truncate=3.0) for channel in image[0]]
+    torch.testing.assert_close(smooth(image, sigma)[0], torch.stack([torch.from_numpy(x) for x in expected]))
+    turned = smooth(image.to(memory_format=torch.channels_last), sigma)
+    torch.testing.assert_close(turned, smooth(image, sigma))
+
+
+def test_what_a_validation_made_first_serves_training(photo: Tensor) -> None:
+    image = photo[None, :1, :17, :19].float() / 255
+    with torch.inference_mode():
+        smooth(image, 1.7)
+    image.requires_grad_()
+    smooth(image, 1.7).sum().backward()
+    assert image.grad is not None

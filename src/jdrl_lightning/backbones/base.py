@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Restored
@@ -30,6 +32,7 @@ class Backbone(nn.Module):
         name: what messages call it.
         read_foreign: reads weights published in another format than a PyTorch state dict (a folder, HDF5, npz):
             ``(path) -> {key of network: tensor}``, or None if ``path`` is not in that format.
+        block: class of the blocks that a large network consists of; see :meth:`checkpoint_activations`.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Backbone(nn.Module):
         clamp_eval: bool = True,
         name: str,
         read_foreign: Callable[[Path], dict[str, Tensor] | None] | None = None,
+        block: type[nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if color_order not in ("rgb", "bgr"):
@@ -50,6 +54,7 @@ class Backbone(nn.Module):
         self.network = network
         self.divisor, self.licence, self.name, self.read_foreign = divisor, licence, name, read_foreign
         self.color_order, self.value_range, self.clamp_eval = color_order, value_range, clamp_eval
+        self.block = block
 
     def forward(self, blurry: Tensor) -> Restored:
         """Restore images.
@@ -80,6 +85,20 @@ class Backbone(nn.Module):
         is added to the objective's total, each with weight 1.
         """
         return None
+
+    def checkpoint_activations(self) -> None:
+        """Have training keep the input of each block only, and compute the inside again in the backward pass.
+
+        The gradients are the same, the memory is smaller, and a step computes the blocks forward twice.
+
+        Raises:
+            UserError: the network is not made of blocks.
+        """
+        if self.block is None:
+            raise UserError(f"activation_checkpointing=true: {self.name} has no blocks for it; set it to false")
+        for block in self.network.modules():
+            if isinstance(block, self.block):
+                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
     def extra_repr(self) -> str:
         return f"{self.name}, divisor={self.divisor}, {self.color_order}, range={self.value_range}"

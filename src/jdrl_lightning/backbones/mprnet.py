@@ -255,4 +255,4 @@ def mprnet(
     """
     network = MPRNet(n_feat, scale_unetfeats, scale_orsnetfeats, num_cab, kernel_size, reduction)
     licence = "published weights: Academic Public Licence, for non-commercial use only"
-    return Backbone(network, divisor=8, licence=licence, name="mprnet")
+    return Backbone(network, divisor=8, licence=licence, name="mprnet", block=_AttentionBlock)

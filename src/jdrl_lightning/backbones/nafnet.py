@@ -186,4 +186,5 @@ def nafnet(
             larger than the window are restored the same. None: no window.
     """
     network = NAFNet(width, enc_blk_nums, middle_blk_num, dec_blk_nums, local_pool)
-    return Backbone(network, divisor=2 ** len(enc_blk_nums), licence="published weights: MIT", name="nafnet")
+    divisor, licence = 2 ** len(enc_blk_nums), "published weights: MIT"
+    return Backbone(network, divisor=divisor, licence=licence, name="nafnet", block=_Block)

@@ -172,4 +172,4 @@ def restormer(
     """
     network = Restormer(dim, num_blocks, num_refinement_blocks, heads, ffn_expansion_factor)
     licence = "published weights: Academic Public Licence, for non-commercial use only"
-    return Backbone(network, divisor=8, licence=licence, name="restormer")
+    return Backbone(network, divisor=8, licence=licence, name="restormer", block=_Block)

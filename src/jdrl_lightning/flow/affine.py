@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from jdrl_lightning.constants import constant
+
 __all__ = [
     "Similarity",
     "affine_basis",
@@ -47,7 +49,7 @@ def affine_basis(like: Tensor) -> Tensor:
 def basis_px(like: Tensor) -> Tensor:
     """Pixels in one unit of each of :func:`affine_basis`'s terms: half the width, half the height, 1; ``(3,)``."""
     height, width = like.shape[-2:]
-    return like.new_tensor([max(width - 1, 1) / 2, max(height - 1, 1) / 2, 1])
+    return constant((max(width - 1, 1) / 2, max(height - 1, 1) / 2, 1.0), like)
 
 
 def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
@@ -82,7 +84,8 @@ def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tenso
     precision = torch.finfo(flow.dtype)
     damping = 8.4 * precision.eps * normal.diagonal(dim1=1, dim2=2).mean(1).clamp_min(precision.tiny**0.5)
     normal = normal + damping[:, None, None] * torch.eye(3, dtype=flow.dtype, device=flow.device)
-    return torch.linalg.solve(normal, right).transpose(1, 2), basis
+    solved, _ = torch.linalg.solve_ex(normal, right)  # the plain form would wait for the device
+    return solved.transpose(1, 2), basis
 
 
 def affine_fit(flow: Tensor, weight: Tensor | None = None) -> Tensor:

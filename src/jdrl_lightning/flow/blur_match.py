@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.constants import constant
 from jdrl_lightning.flow.affine import affine_basis, affine_field, invert_affine
 from jdrl_lightning.flow.filters import gradient, mean_over, robust_scale, robust_weight, smooth, texture
 from jdrl_lightning.flow.warp import in_frame, warp
@@ -55,7 +56,7 @@ def register(sharper: Tensor, softer: Tensor, parameters: Tensor, steps: int = S
     blurs = torch.cat([blur.flatten(2) * basis for blur in _blurs(sharper)], dim=1)
     blurs = torch.cat([blurs, torch.ones_like(blurs[:, :1])], dim=1)
     unknown = 6 + blurs.shape[1]
-    confidence = basis.new_tensor([MOTION_PRIOR] * 6 + [BLUR_PRIOR] * blurs.shape[1])
+    confidence = constant((MOTION_PRIOR,) * 6 + (BLUR_PRIOR,) * blurs.shape[1], basis)
     weight, variance = None, None
     for _ in range(steps):
         flow = affine_field(parameters, sharper)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -10,25 +11,60 @@ from torch import Tensor
 
 __all__ = ["gradient", "luminance", "mean_over", "robust_scale", "robust_weight", "smooth", "texture"]
 
+LARGEST_MATRIX_PX = {False: 128, True: 512}  # by whether on a GPU
+
 
 def luminance(image: Tensor) -> Tensor:
     """BT.601 grey ``(B, 1, H, W)`` of ``(B, 3, H, W)`` RGB."""
-    return (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    red, green, blue = image.split(1, dim=1)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def smooth(image: Tensor, sigma: float) -> Tensor:
     """Gaussian of ``sigma`` pixels on every channel of ``(B, C, H, W)``, edges replicated; 0 gives back the image."""
     if sigma == 0:
         return image
-    radius = max(1, math.ceil(3 * sigma))
-    offset = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-    taps = torch.exp(-0.5 * (offset / sigma).square())
-    taps = taps / taps.sum()
+    if max(image.shape[-2:]) <= LARGEST_MATRIX_PX[image.is_cuda]:
+        return _by_matrices(image, sigma)
+    radius, taps = _taps(sigma)
+    rows = _shifted_sums(F.pad(image, (radius, radius, 0, 0), mode="replicate"), taps, dim=3)
+    return _shifted_sums(F.pad(rows, (0, 0, radius, radius), mode="replicate"), taps, dim=2)
+
+
+def _by_matrices(image: Tensor, sigma: float) -> Tensor:
+    """Two products: the fewest operations, each of which costs more than its arithmetic on a small image."""
     batch, channels, height, width = image.shape
-    flat = image.reshape(batch * channels, 1, height, width)
-    flat = F.conv2d(F.pad(flat, (radius, radius, 0, 0), mode="replicate"), taps.view(1, 1, 1, -1))
-    flat = F.conv2d(F.pad(flat, (0, 0, radius, radius), mode="replicate"), taps.view(1, 1, -1, 1))
-    return flat.view(batch, channels, height, width)
+    rows = image.reshape(-1, width) @ _band(width, sigma, image.dtype, image.device).T
+    columns = _band(height, sigma, image.dtype, image.device).expand(batch * channels, height, height)
+    return torch.bmm(columns, rows.view(batch * channels, height, width)).view(image.shape)
+
+
+def _shifted_sums(padded: Tensor, taps: tuple[float, ...], dim: int) -> Tensor:
+    """Several times as fast as oneDNN's and PyTorch's convolutions of a single channel."""
+    size = padded.shape[dim] - len(taps) + 1
+    total = taps[0] * padded.narrow(dim, 0, size)
+    for start, tap in enumerate(taps[1:], 1):
+        total.add_(padded.narrow(dim, start, size), alpha=tap)
+    return total
+
+
+def _taps(sigma: float) -> tuple[int, tuple[float, ...]]:
+    """The radius that counts, and a weight for each pixel within it."""
+    radius = max(1, math.ceil(3 * sigma))
+    half = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(radius + 1)]
+    total = 2 * sum(half) - half[0]
+    return radius, tuple(half[abs(offset)] / total for offset in range(-radius, radius + 1))
+
+
+@lru_cache(maxsize=128)
+def _band(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The Gaussian along an axis of ``size`` pixels as a matrix, ``(size, size)``."""
+    radius, taps = _taps(sigma)
+    with torch.inference_mode(False):  # a validation may be the first to ask, and training could not use it then
+        sources = (torch.arange(size)[:, None] + torch.arange(-radius, radius + 1)).clamp(0, size - 1)
+        weights = torch.tensor(taps, dtype=torch.float64).expand(size, -1)
+        band = torch.zeros(size, size, dtype=torch.float64).scatter_add_(1, sources, weights)
+        return band.to(dtype).to(device)
 
 
 def gradient(image: Tensor) -> Tensor:

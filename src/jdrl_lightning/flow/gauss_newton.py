@@ -123,14 +123,16 @@ def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -
         for _ in range(DENSE_STEPS):
             warped, valid = warp(second, flow), in_frame(flow)
             difference = first - warped
-            residual = difference - _window(difference * valid, first) / _window(valid, first).clamp_min(1e-3)
+            total, share = _window(torch.cat([difference * valid, valid], dim=1), first).split(1, dim=1)
+            residual = difference - total / share.clamp_min(1e-3)
             weight = valid / (1 + (residual / (3 * robust_scale(residual, valid))).square())
             gx, gy = ((own_gradient + gradient(warped)) / 2).split(1, dim=1)
             middle = (first + warped) / 2
             blur = smooth(middle, BLUR_PX) - middle
-            slopes = torch.cat([gx * gx, gx * gy, gy * gy, gx * residual, gy * residual], 1)
-            blurs = torch.cat([gx * blur, gy * blur, residual * blur, blur * blur], 1)
-            xx, xy, yy, xr, yr, xb, yb, br, bb = _pooled_window(torch.cat([slopes, blurs], 1) * weight).split(1, dim=1)
+            maps = _products(
+                weight, [(gx, (gx, gy, residual, blur)), (gy, (gy, residual, blur)), (blur, (residual, blur))]
+            )
+            xx, xy, xr, xb, yy, yr, yb, br, bb = _pooled_window(maps).split(1, dim=1)
             pull = PULL * (xx + yy).mean(dim=(2, 3), keepdim=True) + 1e-9
             bb = bb + PULL * bb.mean(dim=(2, 3), keepdim=True) + 1e-9
             xx, xy, yy = xx - xb * xb / bb, xy - xb * yb / bb, yy - yb * yb / bb
@@ -145,6 +147,18 @@ def dense_motion(ours: list[Tensor], theirs: list[Tensor], parameters: Tensor) -
         flow = smooth(flow, 1.0)
     assert flow is not None
     return flow
+
+
+def _products(weight: Tensor, factors: list[tuple[Tensor, tuple[Tensor, ...]]]) -> Tensor:
+    """``weight · a · b`` for each ``a`` with each of its ``b``, one channel after the other."""
+    batch, _, height, width = weight.shape
+    products = weight.new_empty(batch, sum(len(others) for _, others in factors), height, width)
+    channels = iter(products.split(1, dim=1))
+    for one, others in factors:
+        weighted = weight * one
+        for other in others:
+            torch.mul(weighted, other, out=next(channels))
+    return products
 
 
 def _pooled_window(maps: Tensor) -> Tensor:

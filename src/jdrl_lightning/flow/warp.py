@@ -35,16 +35,21 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
     if flow.ndim != 4 or flow.shape[1] != 2 or flow.shape[0] != image.shape[0] or flow.shape[2:] != image.shape[2:]:
         raise ValueError(f"flow {tuple(flow.shape)} does not fit image {tuple(image.shape)}")
     exact_type = torch.promote_types(image.dtype, torch.float32)
-    places = _pixels(flow, exact_type) + flow.to(exact_type)
-    height, width = flow.shape[2:]
-    size = places.new_tensor([width, height]).view(1, 2, 1, 1)
-    if grid == "legacy":
-        places = places * size / (size - 1).clamp_min(1) - 0.5
+    axes = zip(_pixels(flow, exact_type), flow.to(exact_type).unbind(1), (flow.shape[3], flow.shape[2]), strict=True)
     if mode == "bicubic":
+        places = torch.stack([_stretched(pixels + moved, size, grid) for pixels, moved, size in axes], dim=1)
         return _catmull_rom(image.to(exact_type), places, padding).to(image.dtype)
     # Pixel i is the coordinate 2(i + ½)/n − 1 of align_corners=False, which is defined for a side of one pixel too.
-    coordinates = ((2 * places + 1) / size - 1).permute(0, 2, 3, 1)
-    return F.grid_sample(image.to(exact_type), coordinates, "bilinear", padding, align_corners=False).to(image.dtype)
+    coordinates = []
+    for pixels, moved, size in axes:
+        scale = 2 / (max(size - 1, 1) if grid == "legacy" else size)
+        coordinates.append(torch.add((2 * _stretched(pixels, size, grid) + 1) / size - 1, moved, alpha=scale))
+    where = torch.stack(coordinates, dim=1).permute(0, 2, 3, 1)
+    return F.grid_sample(image.to(exact_type), where, "bilinear", padding, align_corners=False).to(image.dtype)
+
+
+def _stretched(places: Tensor, size: int, grid: str) -> Tensor:
+    return places * (size / max(size - 1, 1)) - 0.5 if grid == "legacy" else places
 
 
 def _catmull_rom(image: Tensor, places: Tensor, padding: str) -> Tensor:
@@ -84,9 +89,9 @@ def _cubic_weights(share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def in_frame(flow: Tensor) -> Tensor:
     """1 where ``p + flow[p]`` lies within the picture, else 0: ``(B, 1, H, W)``, flow's dtype, without gradient."""
-    places = (_pixels(flow, flow.dtype) + flow).detach()
-    limit = flow.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1]).view(1, 2, 1, 1)
-    return ((places >= 0) & (places <= limit)).all(dim=1, keepdim=True).to(flow.dtype)
+    height, width = flow.shape[2:]
+    x, y = (pixels + moved for pixels, moved in zip(_pixels(flow, flow.dtype), flow.detach().unbind(1), strict=True))
+    return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None].to(flow.dtype)
 
 
 def invert(flow: Tensor, iterations: int = 12) -> Tensor:
@@ -104,9 +109,8 @@ def invert(flow: Tensor, iterations: int = 12) -> Tensor:
     return inverse
 
 
-def _pixels(like: Tensor, dtype: torch.dtype) -> Tensor:
-    """``(1, 2, H, W)``: every pixel's own (x, y)."""
+def _pixels(like: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Every column's x, ``(W,)``, and every row's y, ``(H, 1)``."""
     height, width = like.shape[-2:]
-    y = torch.arange(height, dtype=dtype, device=like.device)
-    x = torch.arange(width, dtype=dtype, device=like.device)
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
+    x, y = (torch.arange(size, dtype=dtype, device=like.device) for size in (width, height))
+    return x, y[:, None]

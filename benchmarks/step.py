@@ -1,0 +1,235 @@
+"""Time and memory of a training step: JDRL as published, ours, and plain training of the same network.
+
+    python benchmarks/step.py [--repeats 5] [--device cpu] [--epoch 20] [override …]
+
+Overrides are those of the training command (``backbone=mprnet data.crop=128``) and come after ``backbone=unet
+data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``) and has Adam
+unfused; ``jdrl`` is ours; ``plain`` is ``objective=charbonnier``. Times: the forms take turns in one process; medians.
+Processor time is of all threads. Memory: each form in a process of its own; the peak resident set (on CUDA the peak
+allocated) over two steps, less what was resident before the module was built. The share of each range is by hooks where
+a network's pass begins and ends. On CUDA a step is also run with ``torch.cuda.set_sync_debug_mode("error")``: it fails
+if the host waits for the device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
+
+from jdrl_lightning import DeblurringModule, build
+from jdrl_lightning.comparison import compose_training
+from jdrl_lightning.module import channels_last
+from jdrl_lightning.reblur import pyramid
+from jdrl_lightning.types import Pair
+from per_pixel_reblur import per_pixel_reblur
+
+FORMS = {
+    "published": ["optim.optimizer.fused=false", "activation_checkpointing=false", "compile=false"],
+    "jdrl": [],
+    "plain": ["objective=charbonnier"],
+}
+OVERRIDES = ("backbone=unet", "data.crop=256", "data.batch_size=1")
+
+
+class Step:
+    """One form's training step, forward to optimiser, on made-up pairs of ``data.crop`` pixels."""
+
+    def __init__(self, form: str, overrides: list[str], device: str = "cpu", epoch: int = 20) -> None:
+        config = compose_training(Path(), [*OVERRIDES, *overrides, *FORMS[form]])
+        torch.manual_seed(0)
+        self.form, self.device = form, torch.device(device)
+        self.autocast = str(config["trainer"]["precision"]).startswith("bf16")
+        self.module = _alone(build.module(config), epoch)
+        if self.device.type == "cuda":
+            channels_last(self.module)
+        self.module.to(self.device)
+        self.optimizer = self.module.configure_optimizers()["optimizer"]
+        batch, crop = int(config["data"]["batch_size"]), int(config["data"]["crop"])
+        scene = avg_pool2d(torch.rand(batch, 3, crop + 6, crop + 6), 3, 1)
+        sharp, blurry = scene[..., 2:-2, 3:-1], avg_pool2d(scene, 5, 1)
+        self.pair = Pair(blurry.to(self.device), sharp.contiguous().to(self.device), ["a"] * batch, {})
+
+    def __call__(self) -> None:
+        self.optimizer.zero_grad()
+        reblurs = pyramid.reblur
+        if self.form == "published":
+            pyramid.reblur = lambda image, seeds, weights, levels, *_: per_pixel_reblur(image, seeds, weights, levels)
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+                loss = self.module.training_step(self.pair, 0)["loss"]
+            loss.backward()
+        finally:
+            pyramid.reblur = reblurs
+        self.optimizer.step()
+
+
+def _alone(module: DeblurringModule, epoch: int) -> DeblurringModule:
+    """``module`` without a trainer: it logs nothing, and its epoch is given."""
+    members = {"current_epoch": epoch, "log": _nothing, "log_dict": _nothing}
+    module.__class__ = type("Alone", (DeblurringModule,), members)
+    return module
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    pass
+
+
+class Ranges:
+    """Seconds of a step's parts: both networks' passes by hooks, the rest around calls."""
+
+    def __init__(self, step: Step, clock: Callable[[], float]) -> None:
+        self.step, self.clock, self.seconds = step, clock, defaultdict[str, float](float)
+        module = step.module
+        self._watch(module.backbone, "backbone", ends=False)
+        reblur = getattr(module.objective, "reblur", None)
+        for network in (reblur.kpn, reblur.wpn) if reblur is not None else ():
+            self._watch(network, "reblurring networks", ends=True)
+        if hasattr(module.objective, "flows"):
+            module.objective.flows = self._timed(module.objective.flows, "flow")
+        step.optimizer.step = self._timed(step.optimizer.step, "optimiser")
+        self.opened: dict[str, float] = {}
+
+    def __call__(self) -> dict[str, float]:
+        """Seconds by range in one step."""
+        self.seconds.clear()
+        start = self.clock()
+        backward = Tensor.backward
+        Tensor.backward = lambda loss, *given, **named: (backward(loss, *given, **named), self._close("backbone"))[0]
+        try:
+            self.step()
+        finally:
+            Tensor.backward = backward
+        total = self.clock() - start
+        self.seconds["warp, masks, reblurring operator, losses"] = total - sum(self.seconds.values())
+        return {**self.seconds, "step": total}
+
+    def _watch(self, network: nn.Module, name: str, ends: bool) -> None:
+        def before(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            self.opened[name] = self.clock()
+            if ends and given[0].requires_grad:
+                given[0].register_hook(lambda _: self._close(name))
+
+        def after(_: nn.Module, __: Any, output: Any) -> None:
+            self._close(name)
+            for image in output.images if hasattr(output, "images") else (output,):
+                image.register_hook(lambda _: self._open(name))
+
+        network.register_forward_pre_hook(before)
+        network.register_forward_hook(after)
+
+    def _open(self, name: str) -> None:
+        self.opened.setdefault(name, self.clock())
+
+    def _close(self, name: str) -> None:
+        if name in self.opened:
+            self.seconds[name] += self.clock() - self.opened.pop(name)
+
+    def _timed(self, run: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            start = self.clock()
+            result = run(*given, **named)
+            self.seconds[name] += self.clock() - start
+            return result
+
+        return call
+
+
+def clock_of(device: str) -> Callable[[], float]:
+    """Processor time, or on CUDA the time at which the device has done everything."""
+    if device == "cpu":
+        return time.process_time
+
+    def waited() -> float:
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return waited
+
+
+def peak_mib(form: str, overrides: list[str], device: str, epoch: int) -> float:
+    """Above the start, over the making of the module and two steps."""
+    Step("plain", ["backbone=unet_small", "data.crop=32"], device)()  # what is loaded on first use
+    Step("jdrl", ["backbone=unet_small", "data.crop=32"], device)()
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step = Step(form, overrides, device, epoch)
+        step(), step()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+    before = _resident_mib("VmRSS")
+    step = Step(form, overrides, device, epoch)
+    step(), step()
+    return _resident_mib("VmHWM") - before
+
+
+def _resident_mib(field: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024
+
+
+def check_no_wait(step: Step) -> None:
+    """A step that fails if the host waits for the device (CUDA)."""
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    print("the host does not wait for the device in a step")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--epoch", type=int, default=20, help="below objective.warmup_epochs: the warm-up")
+    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS))
+    parser.add_argument("--memory-of", choices=list(FORMS), help=argparse.SUPPRESS)
+    given, overrides = parser.parse_known_args()
+    if given.memory_of:
+        print(peak_mib(given.memory_of, overrides, given.device, given.epoch))
+        return
+    cpu = given.device == "cpu"
+    print(f"torch {torch.__version__}, {platform.machine()}, threads: {torch.get_num_threads()}, {given.device}\n")
+    memory = {form: _elsewhere(form, given, overrides) for form in given.forms}
+    steps = {form: Step(form, overrides, given.device, given.epoch) for form in given.forms}
+    for step in steps.values():
+        step()
+    if not cpu:
+        check_no_wait(steps["jdrl"])
+    ranges = {form: Ranges(step, clock_of(given.device)) for form, step in steps.items()}
+    turns = [{form: watch() for form, watch in ranges.items()} for _ in range(given.repeats)]
+    first = given.forms[0]
+    print(f"| form | {'processor time' if cpu else 'time'}, ms | times less | memory, MiB | times less |")
+    print("|---|---:|---:|---:|---:|")
+    for form in given.forms:
+        taken = statistics.median(turn[form]["step"] for turn in turns)
+        ratio = statistics.median(turn[first]["step"] / turn[form]["step"] for turn in turns)
+        print(f"| {form} | {1e3 * taken:.0f} | {ratio:.2f} | {memory[form]:.0f} | {memory[first] / memory[form]:.2f} |")
+    print("\n| range | share of the step, % (" + ", ".join(given.forms) + ") |\n|---|---|")
+    for name in dict.fromkeys(name for form in given.forms for name in turns[0][form] if name != "step"):
+        shares = [[turn[form].get(name, 0.0) / turn[form]["step"] for turn in turns] for form in given.forms]
+        print(f"| {name} | {', '.join(f'{100 * statistics.median(share):.1f}' for share in shares)} |")
+
+
+def _elsewhere(form: str, given: argparse.Namespace, overrides: list[str]) -> float:
+    command = [sys.executable, __file__, "--memory-of", form, "--device", given.device, "--epoch", str(given.epoch)]
+    done = subprocess.run([*command, *overrides], check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    main()
