@@ -11,8 +11,8 @@ FAULTS = """
 import resource, sys, torch
 from jdrl_lightning.allocation import keep_freed_memory
 print(keep_freed_memory() if sys.argv[1] == "kept" else None)
-def step():
-    return [torch.ones(3_000_000) for _ in range(8)]
+def step():  # beyond the 32 MiB up to which glibc learns to keep blocks by itself
+    return [torch.ones(12_000_000) for _ in range(2)]
 for _ in range(4):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -39,10 +41,13 @@ def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def script(table: ModuleType) -> ModuleType:
+def script(table: ModuleType) -> Iterator[ModuleType]:
+    log = logging.getLogger("jdrl_lightning")
+    level = log.level  # the script is quiet, the tests after it are not
     import misalignment
 
-    return misalignment
+    yield misalignment
+    log.setLevel(level)
 
 
 def line(table: ModuleType, row: str, case: str, seed: int, photograph: str, psnr: float) -> object:

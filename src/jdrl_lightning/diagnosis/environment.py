@@ -14,11 +14,15 @@ PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "
 
 # Extra of ours: the package that it brings, and what needs that.
 EXTRAS = {
+    "export": ("onnx", "formats=[onnx] of python -m jdrl_lightning.export"),
+    "joblib": ("hydra-joblib-launcher", "hydra/launcher=joblib"),
     "keras": ("h5py", "DPDNet's published weights"),
     "litdata": ("litdata", "data.store=litdata"),
     "opencv": ("opencv-python-headless", "flow=dis"),
+    "optuna": ("optuna", "sweep=optuna"),
     "ptlflow": ("ptlflow", "flow=ptlflow"),
     "spandrel": ("spandrel", "backbone=spandrel"),
+    "submitit": ("hydra-submitit-launcher", "hydra/launcher=submitit_slurm"),
     "tensorboard": ("tensorboard", "logger=tensorboard"),
     "workspaces": ("wandb-workspaces", "docs/dashboards/workspace.py"),
 }
