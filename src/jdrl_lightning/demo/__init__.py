@@ -1,1 +1,1 @@
-"""The demonstration: five ways of training on the same misaligned pairs, measured against the known truth."""
+"""The demonstration: four ways of training on the same misaligned pairs, measured against the known truth."""

@@ -1,4 +1,4 @@
-"""``python -m jdrl_lightning.demo [--seed 1] [override=value …]``: train five ways, compare, write a report."""
+"""``python -m jdrl_lightning.demo [--seed 1] [override=value …]``: train four ways, compare, write a report."""
 
 from __future__ import annotations
 
@@ -49,11 +49,14 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     configs = {name: compose_row(name, (output / name).resolve(), settings) for name in longest_first}
     setup = configs["jdrl"]
     data = build.datamodule(setup)
-    test = as_batches(data.pairs("test"), build.module(setup))
-    found = {"input": Row(measure_images(None, test)[0], 0.0)}
+    test: list[Any] = []
+    found: dict[str, Row] = {}
     curves: dict[str, list[tuple[int, float]]] = {}
     pictures: dict[str, list[Any]] = {}
     for method, trained in train_rows(configs, output.resolve()):
+        if not test:  # rendered while others train
+            test = as_batches(data.pairs("test"), build.module(setup))
+            found["input"] = Row(measure_images(None, test)[0], 0.0)
         module = build.from_checkpoint(output / method / "checkpoints" / "last.ckpt")
         images, pictures[method] = measure_images(module, test)
         found[method], curves[method] = Row(images, trained.seconds), trained.curve
