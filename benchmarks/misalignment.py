@@ -86,7 +86,7 @@ LEAST = {"train": 60, "test": 24}  # photographs of the large form
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and measure what ``--folder`` does not hold yet, then draw."""
+    """Train and measure what neither ``--folder`` nor ``--csv`` holds yet, then draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--form", default="small", choices=list(FORMS))
     parser.add_argument("--root", type=Path, help="folder of sharp photographs (default: those of scikit-image)")
@@ -115,6 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         if given.choose_rate:
             choose_rate(form, settings, given.seeds or SEEDS)
             return
+        spread(table, folder)
         wanted = list(trainings(form, given))
         for number, (case, seed, row) in enumerate(wanted, 1):
             file = folder / f"{case}_seed{seed}_{row}.csv"
@@ -130,6 +131,17 @@ def main(arguments: list[str] | None = None) -> None:
         draw(table, figure)
     except UserError as error:
         sys.exit(f"error: {error}")
+
+
+def spread(table: Path, folder: Path) -> None:
+    """What the table tells of earlier starts, in a file for each training, unless there is one."""
+    told: dict[Path, list[Line]] = {}
+    for line in read_lines(table) if table.exists() else ():
+        case = Case(line.preset, line.amplitude_px)
+        told.setdefault(folder / f"{case}_seed{line.seed}_{line.row}.csv", []).append(line)
+    for file, lines in told.items():
+        if not file.exists():
+            write_lines(file, lines)
 
 
 def collect(folder: Path, table: Path) -> None:
