@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.compilation import compiled
 from jdrl_lightning.errors import UserError
 
 __all__ = ["PRECISIONS", "ready"]
@@ -36,17 +37,10 @@ def ready(backbone: Backbone, precision: str = "32-true", compile: bool = False)
     if precision not in PRECISIONS:
         raise UserError(f"precision={precision!r} is neither {' nor '.join(PRECISIONS)}")
     backbone.eval().to(memory_format=torch.channels_last)
-    run = torch.compile(backbone) if compile else backbone
+    run = compiled(backbone) if compile else backbone
 
     def final(blurry: Tensor) -> Tensor:
         with torch.autocast(blurry.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
             return run(blurry).images[0]
 
-    def compiled(blurry: Tensor) -> Tensor:
-        try:
-            return final(blurry)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            told = str(error).strip().split("\n", 1)[0]
-            raise UserError(f"compile=true: torch.compile cannot do it here ({told}); compile=false does") from error
-
-    return compiled if compile else final
+    return final
