@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -28,6 +27,7 @@ from jdrl_lightning import backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.inference.network import ready
 from jdrl_lightning.inference.tiles import restore, spans
+from resident import resident_mib
 
 OVERLAP = 208  # of conf/predict.yaml
 
@@ -83,11 +83,6 @@ def warm_up(run: Callable[[Tensor], Tensor], form: Form, height: int, width: int
         run(torch.rand(form.batch, 3, rows, columns))
 
 
-def peak_mib() -> float:
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
-
-
 def peak_elsewhere(label: str, args: argparse.Namespace) -> float:
     sizes = ["--network", args.network, "--height", str(args.height), "--width", str(args.width)]
     command = [sys.executable, __file__, "--memory-of", label, *sizes]
@@ -133,7 +128,7 @@ def main() -> None:
     with torch.inference_mode():
         if args.memory_of:
             runner(FORMS[args.memory_of], args.network)(torch.rand(1, 3, args.height, args.width))
-            print(peak_mib())
+            print(resident_mib("VmHWM"))
             return
         print(f"$ python {' '.join(sys.argv)}")
         print(

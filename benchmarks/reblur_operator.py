@@ -29,6 +29,7 @@ from torch.nn import functional as F
 from jdrl_lightning.reblur import fused, native, reference
 from jdrl_lightning.reblur.operator import reblur
 from per_pixel_reblur import per_pixel_reblur
+from resident import resident_mib
 from roofline import Work, backward_work, ceilings, forward_work, shortest
 
 
@@ -68,12 +69,6 @@ def step(form: str, tensors: list[Tensor], backward: bool) -> tuple[Tensor, ...]
             return (FORMS[form](*tensors),)
     result = FORMS[form](*tensors)
     return (result.detach(), *torch.autograd.grad(result, tensors, torch.ones_like(result)))
-
-
-def resident_mib(field: str) -> float:
-    """``VmRSS`` (now) or ``VmHWM`` (peak) of this process; unlike ``ru_maxrss`` not inherited from the parent."""
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024
 
 
 def extra_memory_mib(form: str, size: int, batch: int, backward: bool) -> float:

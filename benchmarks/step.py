@@ -34,6 +34,7 @@ from jdrl_lightning.module import channels_last
 from jdrl_lightning.reblur import pyramid
 from jdrl_lightning.types import Pair
 from per_pixel_reblur import per_pixel_reblur
+from resident import resident_mib
 
 FORMS = {
     "published": ["optim.optimizer.fused=false", "activation_checkpointing=false", "compile=false"],
@@ -169,15 +170,10 @@ def peak_mib(form: str, overrides: list[str], device: str, epoch: int) -> float:
         step(), step()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
-    before = _resident_mib("VmRSS")
+    before = resident_mib("VmRSS")
     step = Step(form, overrides, device, epoch)
     step(), step()
-    return _resident_mib("VmHWM") - before
-
-
-def _resident_mib(field: str) -> float:
-    status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) / 1024
+    return resident_mib("VmHWM") - before
 
 
 def check_no_wait(step: Step) -> None:
