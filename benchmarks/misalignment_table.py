@@ -212,9 +212,11 @@ def plot(results: Results) -> Any:
         axis.sharey(axes[0])
         cases = [case for case in results.cases if case.preset in ("none", preset)]
         for row in results.rows:
-            found = {case.px: results.mean(row, case, "psnr") for case in cases}
-            known = {px: mean for px, mean in found.items() if mean is not None}
-            axis.plot(list(known), list(known.values()), **_style(row))
+            known = {case.px: values for case in cases if (values := results.of(row, case, "psnr"))}
+            shared = set.intersection(*map(set, known.values())) if known else set()  # else seeds would bend the curve
+            if shared:
+                means = [np.mean([values[key] for key in shared]) for values in known.values()]
+                axis.plot(list(known), means, **_style(row))
         axis.set(title=preset, xlabel="mean displacement, px")
     axes[0].set_ylabel("PSNR against the truth, dB")
     axis = axes[-1]

@@ -108,6 +108,13 @@ def test_wins_ties_and_losses_are_told_by_the_interval(table: ModuleType, result
     assert rows["aligned_ceiling"] == ["–", "–", "nonrigid_4 -1.00 |"]
 
 
+def test_a_curve_is_of_the_same_seeds_at_every_size(table: ModuleType) -> None:
+    lines = [line(table, "input", "none_0", seed, "a", psnr) for seed, psnr in ((0, 27.0), (1, 29.0))]
+    lines.append(line(table, "jdrl_robust", "nonrigid_4", 0, "a", 28.0))
+    drawn = table.plot(table.Results(lines)).axes[0].lines
+    assert [list(curve.get_ydata()) for curve in drawn] == [[27.0, 27.0], [28.0]]
+
+
 def test_few_photographs_are_called_few(table: ModuleType, results: object) -> None:
     page = table.markdown(results, "misalignment", "picture.png")
     assert "**2 photographs are few**" in page
