@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from multiprocessing import active_children
@@ -73,6 +75,42 @@ def test_a_training_that_is_killed_is_said_in_one_line(tmp_path: Path) -> None:
     threading.Thread(target=kill, daemon=True).start()
     with pytest.raises(UserError, match="killed"):
         list(train_rows({"killed": config}, tmp_path))
+
+
+ALONE = """
+import json, sys
+from pathlib import Path
+from jdrl_lightning.demo.training import train_rows
+list(train_rows({"one": json.loads(sys.argv[1])}, Path(sys.argv[2])))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads Linux's table of processes")
+@pytest.mark.usefixtures("one_thread_each")
+def test_a_demonstration_that_is_killed_leaves_no_training_behind(tmp_path: Path) -> None:
+    config = compose_row("charbonnier", tmp_path / "one", [*TINY, "trainer.max_epochs=100000"])
+    whole = subprocess.Popen([sys.executable, "-c", ALONE, json.dumps(config), str(tmp_path)])
+    try:
+        while not (tmp_path / "one" / "progress").exists():
+            assert whole.poll() is None
+            time.sleep(0.1)
+        children = Path(f"/proc/{whole.pid}/task/{whole.pid}/children").read_text().split()
+    finally:
+        whole.kill()
+        whole.wait()
+    assert len(children) >= 1
+    until = time.monotonic() + 30
+    while left := [pid for pid in children if _runs(pid)]:
+        assert time.monotonic() < until, left
+        time.sleep(0.1)
+
+
+def _runs(pid: str) -> bool:
+    """Whether it has not ended: one that nobody has waited for yet is a zombie."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:

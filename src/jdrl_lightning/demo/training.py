@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,8 @@ def train_rows(configs: Mapping[str, dict[str, Any]], folder: Path) -> Iterator[
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with (
         Progress(*columns) as progress,
-        ProcessPoolExecutor(together, mp_context=get_context("spawn")) as pool,  # a fork would inherit torch's threads
+        # A fork would inherit torch's threads.
+        ProcessPoolExecutor(together, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool,
     ):
         bars = {name: progress.add_task(f"{name:16}", total=1.0, start=False) for name in configs}
         running: dict[Future[Trained], str] = {}
@@ -86,6 +88,17 @@ def _train(config: dict[str, Any], run_dir: Path, threads: int) -> Trained:
     logging.getLogger("jdrl_lightning").setLevel(logging.WARNING)
     _, seconds, curve = train_row(config, run_dir)
     return Trained(seconds, curve)
+
+
+def _end_with_parent() -> None:
+    """A killed demonstration leaves no trainings behind."""
+
+    def watch() -> None:
+        if parent := parent_process():
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _file(folder: Path, name: str) -> Path:
