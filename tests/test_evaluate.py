@@ -300,6 +300,7 @@ def test_nothing_is_overwritten_unless_told(evaluated: Evaluate, refused: Refuse
         ("method=folder ckpt_path=x", "method=folder needs restored="),
         ("method=identity ckpt_path=x", "ckpt_path=… is of method=checkpoint, not of method=identity"),
         ("rank=absent", "absent/sweep.csv: no such file"),
+        ("sweep=absent", "absent/sweep.csv: no such file"),
         ("rank=absent method=identity", "rank=… reads what was measured"),
         ("method=magic", "unknown method 'magic'; known: checkpoint, weights, folder, identity, ebdb, jnb, oracle_map"),
         ("backbone=unet_small", "needs backbone.weights=<file>: without it unet is untrained"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,14 @@ def _data(config: dict[str, Any], training: Any) -> dict[str, Any]:
     return {"data": data, "seed": seed}
 
 
+def main() -> None:
+    """``evaluate``; ``sweep=<folder>`` is ``rank=<folder>``: Hydra would look for an option of ``conf/sweep``."""
+    sys.argv[1:] = [f"rank={word.removeprefix('sweep=')}" if word.startswith("sweep=") else word for word in sys.argv[1:]]
+    composed()
+
+
 @command("evaluate")
-def main(cfg: DictConfig) -> None:
+def composed(cfg: DictConfig) -> None:
     """Compose, measure or compare, report."""
     from hydra.core.hydra_config import HydraConfig
 

@@ -13,10 +13,10 @@ from jdrl_lightning.evaluation.sweeps import heat_map, points, rank
 METRIC = "val/deformed_gt/psnr"
 
 
-def write(folder: Path, rows: list[list[str]]) -> Path:
+def write(folder: Path, rows: list[list[str]], metric: str = METRIC) -> Path:
     folder.mkdir()
     with (folder / "sweep.csv").open("w", newline="") as file:
-        head = ["job", "objective.lam", "objective.alpha", "seed", "status", "error", "seconds", METRIC, "folder"]
+        head = ["job", "objective.lam", "objective.alpha", "seed", "status", "error", "seconds", metric, "folder"]
         csv.writer(file).writerows([head, *rows])
     return folder
 
@@ -58,6 +58,13 @@ def test_chosen_values_are_points(tmp_path: Path) -> None:
     drawn = points(table, "lam", "alpha", METRIC).axes[0].collections[0]
     np.testing.assert_allclose(drawn.get_offsets(), [[0.1, 0.25], [0.5, 0.3], [1.0, 0.4]])
     np.testing.assert_allclose(drawn.get_array(), [20.0, 22.0, 21.0])
+
+
+def test_the_smallest_error_comes_first(tmp_path: Path) -> None:
+    rows = [job(0, "0.25", "0.5", "0", "0.03"), job(1, "0.35", "0.5", "0", "0.02")]
+    told = rank(write(tmp_path / "sweep", rows, "val/aligned/mae"), tmp_path / "out", overwrite=False)
+    lines = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("|")]
+    assert lines[2:] == ["1", "0"]
 
 
 def test_one_setting_has_no_heat_map(tmp_path: Path) -> None:

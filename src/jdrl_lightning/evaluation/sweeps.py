@@ -18,12 +18,13 @@ from jdrl_lightning.metrics.report import markdown_table
 __all__ = ["WRITTEN", "heat_map", "points", "rank"]
 
 WRITTEN = ("ranking.md", "heat_map.png")
+LARGEST_FIRST = ("psnr", "ssim")  # of the measures; errors, losses and distances are best when small
 
 
 def rank(folder: Any, output: Path, overwrite: bool) -> str:
     """Write ranking.md and, for two numeric settings, heat_map.png of ``folder/sweep.csv``; returns the Markdown.
 
-    Jobs are ranked by the first metric of the table, the sweep's ``monitor``, the largest first.
+    Jobs are ranked by the first metric of the table, the sweep's ``monitor``, the best first.
 
     Raises:
         UserError: the folder holds no sweep, or none of its jobs has ended well.
@@ -41,9 +42,11 @@ def rank(folder: Any, output: Path, overwrite: bool) -> str:
     if not done:
         raise UserError(f"{table}: none of its {len(rows)} jobs is done and has {metric}; its errors stand in it")
     claim(output, overwrite, WRITTEN)
-    done.sort(key=lambda row: float(row[metric]), reverse=True)
+    largest = metric.rpartition("/")[2] in LARGEST_FIRST
+    done.sort(key=lambda row: float(row[metric]), reverse=largest)
     ranked = [{"job": row["job"], **{key: row[key] for key in settings}, metric: float(row[metric])} for row in done]
-    text = [f"# {metric} of the jobs in {table.parent.name}", "", markdown_table(ranked)]
+    first = "largest" if largest else "smallest"
+    text = [f"# {metric} of the jobs in {table.parent.name}, the {first} first", "", markdown_table(ranked)]
     text += [f"- job {row['job']} is left out: {row['error'] or row['status']}" for row in rows if row not in done]
     swept = [key for key in settings if _numeric(done, key) and len({row[key] for row in done}) > 1]
     axes = [key for key in swept if key != "seed"]
