@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def _data(config: dict[str, Any], training: Any) -> dict[str, Any]:
 
 def main() -> None:
     """``evaluate``; ``sweep=<folder>`` is ``rank=<folder>``: Hydra would look for an option of ``conf/sweep``."""
-    sys.argv[1:] = [f"rank={word.removeprefix('sweep=')}" if word.startswith("sweep=") else word for word in sys.argv[1:]]
+    sys.argv[1:] = [re.sub("^sweep=", "rank=", word) for word in sys.argv[1:]]
     composed()
 
 
