@@ -22,7 +22,7 @@ MEASURES = {
     "ssim": "SSIM",
     "placement_px": "placement error, px",
 }
-JDRL = ("jdrl", "jdrl_official", "jdrl_robust", "jdrl_quick")
+JDRL = ("jdrl", "jdrl_official", "jdrl_robust")
 OPPONENTS = ("input", "charbonnier", "prealign", "contextual", "shift_search", "warp_only", "oracle", "aligned_ceiling")
 SHARED = ("input", "aligned_ceiling")
 ORDER = (*OPPONENTS[:-2], *JDRL, *OPPONENTS[-2:])
@@ -160,7 +160,7 @@ Columns: the kind of misalignment and its mean length in pixels. Rows:
   at hand: this is not their result.
 - `shift_search`: the smallest Charbonnier loss over shifts of ±6 px.
 - `warp_only`: the sharp image warped by the flow from the blurry one; no reblurring, no joint stage.
-- `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`, `jdrl_quick`: ours, with α = 0.5 and 0.1.
+- `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`: ours.
 - `oracle`: `warp_only` with the true flow. `aligned_ceiling`: pixel-wise on pairs that line up."""
 VERDICTS_EXPLAINED = """\
 Full-frame PSNR, the JDRL row less the other, paired by photograph and seed, in dB. A win or a loss: the 95 % interval
@@ -240,7 +240,7 @@ def _style(row: str) -> dict[str, Any]:
     colours = {
         "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "contextual": "#5bbfa5",
         "shift_search": "#8c6bb1", "warp_only": "#31a354", "jdrl": "#d7301f", "jdrl_official": "#fdae6b",
-        "jdrl_robust": "#f16913", "jdrl_quick": "#a63603", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
+        "jdrl_robust": "#f16913", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
     }  # fmt: skip
     ours = row in JDRL
     return {

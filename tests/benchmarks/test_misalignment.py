@@ -150,7 +150,7 @@ def test_rows_differ_in_objective_flow_and_data_alone(script: ModuleType) -> Non
     assert reference["objective"]["alpha"] == 0
     assert reference["objective"]["warmup_epochs"] > reference["trainer"]["max_epochs"]
     assert configs["jdrl_official"]["objective"]["warmup_epochs"] < reference["trainer"]["max_epochs"]
-    assert configs["jdrl_official"]["objective"]["reblur"]["width"] == 16
+    assert configs["jdrl_official"]["objective"]["reblur"]["width"] == 8
 
 
 @pytest.mark.parametrize("preset", ["random", "biased", "nonrigid"])
@@ -170,12 +170,12 @@ def test_the_whole_benchmark_in_small(
 ) -> None:
     arguments = ["--root", str(photographs), "--folder", str(tmp_path / "parts"), "--csv", str(tmp_path / "all.csv")]
     arguments += ["--figure", str(tmp_path / "images" / "all.png"), "--cases", "nonrigid_4", "--seeds", "0"]
-    rows = ["--rows", "input", "jdrl_quick"]
+    rows = ["--rows", "input", "jdrl_robust"]
     script.main([*arguments, *rows, "--set", *TINY])
-    assert "[2/2] nonrigid_4 seed 0 jdrl_quick" in capsys.readouterr().out
+    assert "[2/2] nonrigid_4 seed 0 jdrl_robust" in capsys.readouterr().out
     lines = table.read_lines(tmp_path / "all.csv")
     assert {(line.row, line.preset, line.amplitude_px) for line in lines} == {
-        ("input", "none", 0.0), ("jdrl_quick", "nonrigid", 4.0)
+        ("input", "none", 0.0), ("jdrl_robust", "nonrigid", 4.0)
     }  # fmt: skip
     assert len(lines) == 2 * len({line.photograph for line in lines})
     assert all(5 < line.psnr < 60 and 0 <= line.ssim <= 1 and 0 <= line.placement_px < 5 for line in lines)

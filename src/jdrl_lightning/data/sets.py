@@ -83,7 +83,12 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         count = (frames_per_photo or {}).get(split, 1)
         optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
         displaced = preset(misalignment, amplitude)
-        return registered(_rendered_once(place, split, seed, count, frame, optics, displaced), register)
+        pairs = _rendered_once(place, split, seed, count, frame, optics, displaced)
+        if register == "none":
+            return pairs
+        moved = registered(pairs, register)
+        kept: Any = [moved[index] for index in range(len(pairs))]  # in memory, as the frames are: crops would warp anew
+        return kept
 
     create.__name__, create.__qualname__, create.__doc__ = source.__name__, source.__qualname__, source.__doc__
     return create
