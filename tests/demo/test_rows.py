@@ -47,8 +47,9 @@ def test_rows_differ_in_nothing_but_the_training(tmp_path: Path) -> None:
 
 def test_images_are_measured_whole_against_the_truth(photo: torch.Tensor) -> None:
     truth = photo[None, :, :128, :128].float() / 255
-    extras = {"aligned": truth, "coc": torch.zeros(1, 1, 128, 128)}
-    extras["coc"][..., 24:, 16:] = 5.0
+    extras = {"aligned": truth, "coc": torch.full((1, 1, 128, 128), 7.0)}
+    extras["coc"][..., :96, :96] = 0.0
+    extras["coc"][..., 24:120, 16:112] = 2.0
     pair = Pair((truth + 0.1).clamp(0, 1), truth, ["a"], extras)
     values, images = measure_images(None, [pair])
     assert values["mae"][0] == pytest.approx(float((images[0] - truth[0]).abs().mean()), abs=1e-6)

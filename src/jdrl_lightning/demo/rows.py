@@ -27,6 +27,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 }
 FEW_FRAMES = ("data.frames_per_photo.train=6", "data.repeat=8")  # as many steps, half the rendering
 CROP_PX = 96  # of the crops that are shown
+SHOWN_BLUR_PX = 2.0  # their mean radius: enough to see, and not more than trainings of minutes can restore
 MEASURES = ("psnr", "ssim", "mae", "placement_px")
 
 
@@ -79,12 +80,13 @@ def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dic
 def examples(
     pairs: Sequence[Pair], restored: dict[str, list[Tensor]], count: int = 4
 ) -> list[dict[str, NDArray[np.uint8]]]:
-    """For ``count`` images, spread over the set, the crop whose blur is strongest: a rule, not a choice."""
+    """For ``count`` images, spread over the set, the crop whose mean blur is nearest to ``SHOWN_BLUR_PX``."""
     shown = []
     for index in np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int):
         pair = pairs[index]
         blur = torch.nn.functional.avg_pool2d(pair.extras["coc"], CROP_PX, stride=8)[0, 0]
-        top, left = (int(v) * 8 for v in np.unravel_index(int(blur.argmax()), blur.shape))
+        nearest = int((blur - SHOWN_BLUR_PX).abs().argmin())
+        top, left = (int(v) * 8 for v in np.unravel_index(nearest, blur.shape))
         pictures = {"blurry": pair.blurry[0], "sharp as given": pair.sharp[0]}
         pictures |= {name: images[index] for name, images in restored.items()}
         pictures["truth"] = pair.extras["aligned"][0]
