@@ -10,6 +10,7 @@ import argparse
 import csv
 import logging
 import re
+import shlex
 import statistics
 import tempfile
 import time
@@ -97,8 +98,9 @@ def report(found: dict[str, list[dict[str, np.ndarray]]], given: argparse.Namesp
     table = "\n".join(lines)
     print(table, flush=True)
     if given.output:
-        seeds_given = " ".join(map(str, given.seeds))
-        command = f"python benchmarks/objective.py --data {given.data} --seeds {seeds_given} --output {given.output}"
+        rows = [] if given.rows == list(ROWS) else ["--rows", *given.rows]
+        words = ["--data", given.data, "--seeds", *map(str, given.seeds), *rows, "--folder", given.folder.as_posix()]
+        command = shlex.join(["python", "benchmarks/objective.py", *words, "--output", given.output.as_posix()])
         threads = f"torch {torch.__version__}, {torch.get_num_threads()} threads"
         given.output.write_text(
             f"`{command}`\n\n{threads}; 95 % bootstrap interval over images and seeds.\n\n{table}\n"
