@@ -60,19 +60,3 @@ def test_images_are_measured_whole_against_the_truth(photo: torch.Tensor) -> Non
     assert list(shown) == ["blurry", "sharp as given", "jdrl", "truth"]
     expected = (truth[0, :, 24:120, 16:112] * 255).round().byte().permute(1, 2, 0).numpy()
     assert np.array_equal(shown["truth"], expected)
-
-
-def test_the_whole_demonstration_in_small(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from jdrl_lightning.demo.__main__ import main
-
-    small = [
-        "data=leaves", "data.frame=112", "data.crop=32", "data.frames_per_photo={train: 1, val: 1, test: 1}",
-        "data.repeat=1", "backbone.width=4", "trainer.max_epochs=1",
-        "callbacks.progress=null", "callbacks.panels=null",
-    ]  # fmt: skip
-    main(["--output", str(tmp_path / "demo"), *small])
-    page = (tmp_path / "demo" / "report.html").read_text()
-    assert "aligned_ceiling" in page
-    assert (tmp_path / "demo" / "results.json").is_file()
-    printed = capsys.readouterr().out
-    assert all(method in printed for method in METHODS)
