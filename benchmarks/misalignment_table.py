@@ -93,17 +93,30 @@ class Results:
             if (r, c) == (row, at) and (seed in trained or not trained)
         }
 
+    def seeds(self, case: Case) -> list[int]:
+        """Those that every row measured on ``case`` has: means over others would not compare."""
+        found: dict[str, set[int]] = {}
+        for row, measured_on, seed, _ in self.lines:
+            if measured_on == case:
+                found.setdefault(row, set()).add(seed)
+        return sorted(set.intersection(*found.values()))
+
     def mean(self, row: str, case: Case, measure: str) -> float | None:
-        """Over photographs and seeds."""
-        values = list(self.of(row, case, measure).values())
+        """Over photographs and the seeds that every row has."""
+        values = [v for (seed, _), v in self.of(row, case, measure).items() if seed in self.seeds(case)]
         return float(np.mean(values)) if values else None
 
     def interval(
         self, row: str, case: Case, measure: str, less: str | None = None
     ) -> tuple[float, float, float] | None:
-        """(mean, low, high), the mean over seeds, or its difference to ``less``; 95 % bootstrap over photographs."""
+        """(mean, low, high): of the seeds that every row has, or of the difference to ``less`` in all that both have.
+
+        The interval is a 95 % bootstrap over photographs.
+        """
         values = self.of(row, case, measure)
-        if less is not None:
+        if less is None:
+            values = {key: value for key, value in values.items() if key[0] in self.seeds(case)}
+        else:
             others = self.of(less, case, measure)
             values = {key: values[key] - others[key] for key in values.keys() & others.keys()}
         if not values:
@@ -111,6 +124,15 @@ class Results:
         names = sorted({photograph for _, photograph in values})
         means = [float(np.mean([v for (_, name), v in values.items() if name == photograph])) for photograph in names]
         return (float(np.mean(means)), *bootstrap_interval(means))
+
+    def signs(self, row: str, less: str, case: Case) -> set[int]:
+        """Of each seed's mean difference in PSNR: -1, 0, 1."""
+        values, others = self.of(row, case, "psnr"), self.of(less, case, "psnr")
+        both = values.keys() & others.keys()
+        return {
+            int(np.sign(np.mean([values[key] - others[key] for key in both if key[0] == seed])))
+            for seed in {seed for seed, _ in both}
+        }
 
 
 def draw(table: Path, picture: Path) -> None:
@@ -152,7 +174,7 @@ The same steps and the same learning rate for every row, last checkpoint,
 measured on whole held-out images against the truth. The rate is the best of three on the aligned ceiling's validation
 photographs (`--choose-rate`)."""
 ROWS_EXPLAINED = """\
-Columns: the kind of misalignment and its mean length in pixels. Rows:
+Columns: the kind of misalignment, its mean length in pixels, and the seeds that every row has been trained with. Rows:
 
 - `input`: the blurry image.
 - `charbonnier`: pixel-wise on the pairs as they are. `prealign`: each pair first registered by one affine motion.
@@ -163,13 +185,14 @@ Columns: the kind of misalignment and its mean length in pixels. Rows:
 - `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`: ours.
 - `oracle`: `warp_only` with the true flow. `aligned_ceiling`: pixel-wise on pairs that line up."""
 VERDICTS_EXPLAINED = """\
-Full-frame PSNR, the JDRL row less the other, paired by photograph and seed, in dB. A win or a loss: the 95 % interval
-excludes 0; else a tie."""
+Full-frame PSNR, the JDRL row less the other, paired by photograph and all seeds that both have, in dB. A win or
+a loss: the 95 % interval excludes 0 and every seed's mean has that sign; else a tie."""
 
 
 def measure_table(results: Results, measure: str) -> str:
     """Rows against cases."""
-    lines = ["| row | " + " | ".join(map(str, results.cases)) + " |", "|---|" + "---|" * len(results.cases)]
+    heads = [f"{case}, seed {' '.join(map(str, results.seeds(case)))}" for case in results.cases]
+    lines = ["| row | " + " | ".join(heads) + " |", "|---|" + "---|" * len(heads)]
     for row in results.rows:
         cells = [_cell(results.interval(row, case, measure), measure) for case in results.cases]
         lines.append(f"| {row} | {' | '.join(cells)} |")
@@ -183,10 +206,10 @@ def verdict_table(results: Results) -> str:
         for theirs in (row for row in OPPONENTS if row in results.rows):
             said: dict[str, list[str]] = {"wins": [], "ties": [], "loses": []}
             for case in results.cases:
-                found = results.interval(ours, case, "psnr", less=theirs)
-                if found is not None:
+                if found := results.interval(ours, case, "psnr", less=theirs):
                     mean, low, high = found
-                    verdict = "wins" if low > 0 else "loses" if high < 0 else "ties"
+                    signs = results.signs(ours, theirs, case)
+                    verdict = "wins" if low > 0 and signs == {1} else "loses" if high < 0 and signs == {-1} else "ties"
                     said[verdict].append(f"{case} {mean:+.2f}")
             lines.append(f"| {ours} | {theirs} | {' | '.join(', '.join(cases) or '–' for cases in said.values())} |")
     return "\n".join(lines)
