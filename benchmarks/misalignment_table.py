@@ -172,7 +172,7 @@ def markdown(results: Results, name: str, picture: str) -> str:
 SETTING = """\
 The same steps and the same learning rate for every row, last checkpoint,
 measured on whole held-out images against the truth. The rate is the best of three on the aligned ceiling's validation
-photographs (`--choose-rate`)."""
+photographs (`--choose-rate`; of the small form it was chosen with 432 steps)."""
 ROWS_EXPLAINED = """\
 Columns: the kind of misalignment, its mean length in pixels, and the seeds that every row has been trained with. Rows:
 

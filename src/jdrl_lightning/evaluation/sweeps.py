@@ -31,7 +31,7 @@ def rank(folder: Any, output: Path, overwrite: bool) -> str:
     """
     table = Path(str(folder)) / "sweep.csv"
     if not table.is_file():
-        raise UserError(f"{table}: no such file; give rank=<folder of a sweep>, multirun/<name>/<time>")
+        raise UserError(f"{table}: no such file; give sweep=<folder of a sweep>, multirun/<name>/<time>")
     with table.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         rows, columns = list(reader), list(reader.fieldnames or ())
