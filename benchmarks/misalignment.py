@@ -28,7 +28,7 @@ from misalignment_table import Case, Line, draw, read_lines, write_lines
 # Mean length of the flow over the training frames at data.amplitude=1, seeds 0 to 2; it grows in proportion.
 MEAN_PX = {"random": 3.57, "biased": 3.61, "nonrigid": 3.72}
 NONE = Case("none", 0)
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 WARP_ONLY = ("objective=jdrl_robust", "objective.alpha=0", "objective.warmup_epochs=1000")
 ROWS: dict[str, tuple[str, ...]] = {
     "input": (),

@@ -1,7 +1,9 @@
-"""Which mask, reduction, anchor and weight of reblurring? ``python benchmarks/objective.py --output table.md``
+"""Which parts of the objective are worth having? ``python benchmarks/objective.py --output table.md``
 
-Trains the demonstration's network with ``jdrl_quick`` and with one setting of it changed at a time, on the same pairs,
-and measures whole held-out images against the truth. Beside them the aligned ceiling and the registered pixel-wise row.
+Trains the demonstration's network with one part changed at a time, on the same pairs, and measures whole held-out
+images against the truth. ``--table parts``: ``jdrl_quick``, its mask, reduction, anchor and reblurring, and beside them
+the aligned ceiling and the registered pixel-wise row. ``--table paper``: the paper's Table 4, each part left out of
+``jdrl``.
 """
 
 from __future__ import annotations
@@ -14,34 +16,45 @@ import shlex
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from jdrl_lightning import build
-from jdrl_lightning.comparison import QUIET, as_batches, measure_images, train_row
-from jdrl_lightning.demo.rows import compose_row
+from jdrl_lightning.comparison import QUIET, as_batches, compose_training, measure_images, train_row
+from jdrl_lightning.demo.rows import FEW_FRAMES, METHODS
 from jdrl_lightning.metrics.report import paired_interval, write_csv
 
-FROM_ALIGNED = "objective.reblur_learns_from=aligned"
-ROWS: dict[str, tuple[str, ...]] = {
-    "jdrl_quick": ("jdrl",),
-    "mask=none": ("jdrl", "objective.mask=none"),
-    "mask=magnitude": ("jdrl", "objective.mask=magnitude"),
-    "mask=residual": ("jdrl", "objective.mask=residual"),
-    "reduction=mean": ("jdrl", "objective.reduction=mean"),
-    "anchor=none": ("jdrl", "objective.anchor=none"),
-    "reblur from output, alpha=0.1": ("jdrl", "objective.reblur_learns_from=restored", "objective.alpha=0.1"),
-    "reblur from output, alpha=0.5": ("jdrl", "objective.reblur_learns_from=restored", "objective.alpha=0.5"),
-    "reblur from sharp, alpha=0.1": ("jdrl", FROM_ALIGNED, "objective.alpha=0.1"),
-    "reblur from sharp, alpha=0.5": ("jdrl", FROM_ALIGNED, "objective.alpha=0.5"),
-    "reblur from sharp, alpha=1": ("jdrl", FROM_ALIGNED, "objective.alpha=1"),
-    "no reblurring": ("jdrl", "objective.alpha=0"),
-    "warp_only": ("jdrl", "objective.alpha=0", "objective.warmup_epochs=1000"),
-    "prealign": ("prealign",),
-    "aligned_ceiling": ("aligned_ceiling",),
+QUICK = METHODS["jdrl"]  # the demonstration's own row: jdrl_quick
+FROM_OUTPUT = (*QUICK, "objective.reblur_learns_from=restored", "objective.alpha=0.1")
+BRIEF = ("objective.warmup_epochs=2", "objective.reblur.width=8")
+PARTS: dict[str, tuple[str, ...]] = {
+    "jdrl_quick": QUICK,
+    "alpha=0.1": (*QUICK, "objective.alpha=0.1"),
+    "alpha=1": (*QUICK, "objective.alpha=1"),
+    "reblur from output, alpha=0.1": FROM_OUTPUT,
+    "the same, mask=none": (*FROM_OUTPUT, "objective.mask=none"),
+    "the same, mask=magnitude": (*FROM_OUTPUT, "objective.mask=magnitude"),
+    "the same, mask=residual": (*FROM_OUTPUT, "objective.mask=residual"),
+    "the same, reduction=mean": (*FROM_OUTPUT, "objective.reduction=mean"),
+    "the same, anchor=none": (*FROM_OUTPUT, "objective.anchor=none"),
+    "prealign": METHODS["prealign"],
+    "aligned_ceiling": METHODS["aligned_ceiling"],
 }
+PAPER = {
+    "all": ("objective=jdrl", *BRIEF),
+    "#1 pixel-wise": METHODS["charbonnier"],
+    "#2 no deformation": ("objective=no_deformation", "flow=none", "objective.reblur.width=8"),
+    "#3 no mask": ("objective=no_mask", *BRIEF),
+    "#4 no reblurring": ("objective=no_reblur", "objective.warmup_epochs=2"),
+    "#5 free kernels": ("objective=free_kernel", *BRIEF),
+    "#6 no weight maps": ("objective=no_weight_maps", *BRIEF),
+    "no reverse term": ("objective=no_align_back", *BRIEF),
+}
+TABLES = {"parts": PARTS, "paper": PAPER}
 
 
 def main() -> None:
@@ -49,30 +62,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", default="photos", help="photos, photos_heavy or leaves")
-    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
+    parser.add_argument("--table", default="parts", choices=list(TABLES))
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="of the table (default: all)")
     parser.add_argument("--folder", type=Path, default=Path("outputs/objective"), help="of each training's figures")
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args()
+    rows = TABLES[given.table]
+    given.rows = given.rows or list(rows)
+    if unknown := set(given.rows) - set(rows):
+        parser.error(f"--rows {' '.join(sorted(unknown))}: --table {given.table} has {', '.join(rows)}")
     logging.getLogger("jdrl_lightning").setLevel(logging.WARNING)
     found: dict[str, list[dict[str, np.ndarray]]] = {}
     for seed in given.seeds:
         for row in given.rows:
             started = time.monotonic()
-            found.setdefault(row, []).append(measured(row, given.data, seed, given.folder))
+            found.setdefault(row, []).append(measured(row, rows[row], given.data, seed, given.folder))
             psnr = found[row][-1]["psnr"].mean()
             print(f"seed {seed} {row}: {psnr:.2f} dB, {time.monotonic() - started:.0f} s", flush=True)
         report(found, given)
 
 
-def measured(row: str, data: str, seed: int, folder: Path) -> dict[str, np.ndarray]:
+def measured(row: str, overrides: Sequence[str], data: str, seed: int, folder: Path) -> dict[str, np.ndarray]:
     """Every measure of every test image, read from ``folder`` or, if it is not there, trained for."""
-    method, *overrides = ROWS[row]
     settings = [f"data={data}", f"seed={seed}"]
     file = folder / f"{data}_seed{seed}_{re.sub('[^a-z0-9.]+', '_', row)}.csv"
     if not file.exists():
         with tempfile.TemporaryDirectory() as run:
-            module, _, _ = train_row(compose_row(method, Path(run), [*QUIET, *settings, *overrides]), Path(run))
-        test = build.datamodule(compose_row("jdrl", folder, settings)).pairs("test")
+            module, _, _ = train_row(composed(Path(run), [*QUIET, *settings, *overrides]), Path(run))
+        test = build.datamodule(composed(folder, settings)).pairs("test")
         images = measure_images(module, as_batches(test, module))[0]
         write_csv(
             file, [dict(zip(images, map(float, values), strict=True)) for values in zip(*images.values(), strict=True)]
@@ -80,6 +97,11 @@ def measured(row: str, data: str, seed: int, folder: Path) -> dict[str, np.ndarr
     with file.open(newline="") as lines:
         table = list(csv.DictReader(lines))
     return {name: np.array([float(line[name]) for line in table]) for name in table[0]}
+
+
+def composed(run: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The demonstration's config with ``overrides``."""
+    return compose_training(run, ["experiment=demo", *FEW_FRAMES, *overrides])
 
 
 def report(found: dict[str, list[dict[str, np.ndarray]]], given: argparse.Namespace) -> None:
@@ -98,8 +120,10 @@ def report(found: dict[str, list[dict[str, np.ndarray]]], given: argparse.Namesp
     table = "\n".join(lines)
     print(table, flush=True)
     if given.output:
-        rows = [] if given.rows == list(ROWS) else ["--rows", *given.rows]
-        words = ["--data", given.data, "--seeds", *map(str, given.seeds), *rows, "--folder", given.folder.as_posix()]
+        rows = [] if given.rows == list(TABLES[given.table]) else ["--rows", *given.rows]
+        seeds = map(str, given.seeds)
+        words = ["--table", given.table, "--data", given.data, "--seeds", *seeds, *rows]
+        words += ["--folder", given.folder.as_posix()]
         command = shlex.join(["python", "benchmarks/objective.py", *words, "--output", given.output.as_posix()])
         threads = f"torch {torch.__version__}, {torch.get_num_threads()} threads"
         given.output.write_text(

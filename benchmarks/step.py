@@ -4,11 +4,11 @@
 
 Overrides are those of the training command (``backbone=mprnet data.crop=128``) and come after ``backbone=unet
 data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``) and has Adam
-unfused; ``jdrl`` is ours; ``plain`` is ``objective=charbonnier``. Times: the forms take turns in one process; medians.
-Processor time is of all threads. Memory: each form in a process of its own; the peak resident set (on CUDA the peak
-allocated) over two steps, less what was resident before the module was built. The share of each range is by hooks where
-a network's pass begins and ends. On CUDA a step is also run with ``torch.cuda.set_sync_debug_mode("error")``: it fails
-if the host waits for the device.
+unfused, all in float32; ``jdrl`` is ours; ``plain`` is ``objective=charbonnier``. Times: the forms take turns in one
+process; medians. Processor time is of all threads. Memory: each form in a process of its own; the peak resident set (on
+CUDA the peak allocated) over two steps, less what was resident before the module was built. The share of each range is
+by hooks where a network's pass begins and ends. On CUDA a step is also run with
+``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ from per_pixel_reblur import per_pixel_reblur
 from resident import resident_mib
 
 FORMS = {
-    "published": ["optim.optimizer.fused=false", "activation_checkpointing=false", "compile=false"],
+    "published": [
+        "optim.optimizer.fused=false", "activation_checkpointing=false", "compile=false", "trainer.precision=32-true",
+    ],
     "jdrl": [],
     "plain": ["objective=charbonnier"],
-}
+}  # fmt: skip
 OVERRIDES = ("backbone=unet", "data.crop=256", "data.batch_size=1")
 
 
@@ -55,7 +57,7 @@ class Step:
         self.module = _alone(build.module(config), epoch)
         if self.device.type == "cuda":
             channels_last(self.module)
-        self.module.to(self.device)
+            self.module.to(self.device)
         self.optimizer = self.module.configure_optimizers()["optimizer"]
         batch, crop = int(config["data"]["batch_size"]), int(config["data"]["crop"])
         scene = avg_pool2d(torch.rand(batch, 3, crop + 6, crop + 6), 3, 1)

@@ -57,12 +57,15 @@ def pair(photo: Tensor) -> Pair:
     return Pair(*both, ["a", "b"], {})
 
 
-def made(name: str = "unet", settings: dict[str, Any] | None = None, **options: Any) -> DeblurringModule:
+def made(
+    name: str = "unet", settings: dict[str, Any] | None = None, jdrl: dict[str, Any] | None = None, **options: Any
+) -> DeblurringModule:
     torch.manual_seed(0)
     backbone = backbones.create(name, **(settings or BACKBONES[name]))
     for parameter in backbone.parameters():  # some networks start as the identity, with zeros that hide the rest
         nn.init.normal_(parameter, std=0.1)
-    objective = objectives.create("jdrl", flow={"name": "gauss_newton"}, reblur={"width": 4, "levels": 3})
+    own = {"reblur": {"width": 4, "levels": 3}, **(jdrl or {})}
+    objective = objectives.create("jdrl", flow={"name": "gauss_newton"}, **own)
     return DeblurringModule(backbone, objective, **options)
 
 
@@ -128,6 +131,20 @@ def test_checkpointed_activations_are_fewer_and_the_gradients_the_same(
     assert all(torch.equal(expected[key], copied[key]) for key in expected)
 
 
+@pytest.mark.parametrize("learns_from", ["restored", "aligned"])
+def test_a_checkpointed_reblurring_network_keeps_what_it_predicts(
+    learns_from: str, quiet: dict[str, Any], pair: Pair
+) -> None:
+    settings = {"warmup_epochs": 0, "reblur_learns_from": learns_from, "reblur": {"width": 32, "levels": 3}}
+    plain, checkpointed = made(jdrl=settings), made(jdrl=settings)
+    checkpointed.objective.checkpoint_activations()
+    objectives.create("charbonnier").checkpoint_activations()  # has no network
+    assert saved_bytes(plain, pair) - saved_bytes(checkpointed, pair) > 2 * 7 * 32 * pair.blurry[:, :1].nbytes
+    expected, found = gradients(plain, pair), gradients(checkpointed, pair)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
 def test_a_network_without_blocks_is_not_checkpointed() -> None:
     with pytest.raises(UserError, match=r"activation_checkpointing=true: unet .* set it to false"):
         made().backbone.checkpoint_activations()
@@ -144,6 +161,7 @@ def test_the_settings_reach_the_module(composed: Callable[..., dict[str, Any]], 
     assert chosen._compiled is not None
     assert chosen.objective.reblur._compiled_call_impl is not None
     assert "forward" in vars(chosen.backbone.network.middle_blks[0])
+    assert "forward" in vars(chosen.objective.reblur.kpn)
     assert chosen.state_dict().keys() == plain.state_dict().keys()
     assert chosen.config == plain.config  # how it is computed is not what is trained
 

@@ -85,9 +85,10 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
         )
     if weights:
         backbones.load_weights(backbone, weights)
+    objective = objectives.create(**config["objective"])
     if config.get("activation_checkpointing"):
         backbone.checkpoint_activations()
-    objective = objectives.create(**config["objective"])
+        objective.checkpoint_activations()
     optim = {name: _instantiate(part) for name, part in config["optim"].items()}
     try:
         optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])

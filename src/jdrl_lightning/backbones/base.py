@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from jdrl_lightning.checkpointing import checkpoint_activations
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Restored
 
@@ -96,9 +95,7 @@ class Backbone(nn.Module):
         """
         if self.block is None:
             raise UserError(f"activation_checkpointing=true: {self.name} has no blocks for it; set it to false")
-        for block in self.network.modules():
-            if isinstance(block, self.block):
-                block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        checkpoint_activations(block for block in self.network.modules() if isinstance(block, self.block))
 
     def extra_repr(self) -> str:
         return f"{self.name}, divisor={self.divisor}, {self.color_order}, range={self.value_range}"

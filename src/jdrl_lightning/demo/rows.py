@@ -15,7 +15,7 @@ from jdrl_lightning.comparison import compose_training
 from jdrl_lightning.metrics.report import bootstrap_means, central_interval
 from jdrl_lightning.types import Pair
 
-__all__ = ["METHODS", "Row", "compose_row", "examples", "results"]
+__all__ = ["FEW_FRAMES", "METHODS", "Row", "compose_row", "examples", "results"]
 
 # Everything alike but this; what JDRL alone has is cut to a training of minutes. The ceiling trains on pairs rendered
 # without misalignment, all else of them equal.

@@ -36,6 +36,9 @@ class Objective(nn.Module):
 
     known_terms: tuple[str, ...] = ()
 
+    def checkpoint_activations(self) -> None:
+        """Have its own networks keep less for the backward pass; one without networks has nothing to do."""
+
     @property
     def find_unused_parameters(self) -> bool:
         """Whether some stage leaves a trained part without a gradient; DDP has to be told."""

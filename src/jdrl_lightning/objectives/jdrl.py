@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jdrl_lightning.checkpointing import checkpoint_activations
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow import create as create_flow
 from jdrl_lightning.flow.affine import affine_fit
@@ -119,6 +120,11 @@ class JDRL(Objective):
         self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
         self.anchor, self.reduction, self.grid, self.eps = anchor, reduction, warp, eps
         self.edge_weight = edge_weight
+
+    def checkpoint_activations(self) -> None:
+        """Have the reblurring network keep what it predicts, and compute again how it came to that."""
+        if self.reblur is not None:
+            checkpoint_activations(self.reblur.children())
 
     @property
     def find_unused_parameters(self) -> bool:

@@ -31,9 +31,12 @@ def jdrl_official(**settings: Any) -> JDRL:
 
 
 def jdrl_robust(**settings: Any) -> JDRL:
-    """Ours: forward-backward consistency, mean over the kept pixels, affine part of the flow anchored to the input."""
+    """Ours: forward-backward consistency, mean over the kept pixels, affine part of the flow anchored to the input.
+
+    And a reblurring network that learns from the sharp image in place.
+    """
     ours = {"mask": "consistency", "min_px": 0.5, "reduction": "masked_mean", "anchor": "affine"}
-    return _jdrl(ours | {"warmup_reblur": "detached"}, **settings)
+    return _jdrl(ours | {"warmup_reblur": "detached", "reblur_learns_from": "aligned"}, **settings)
 
 
 charbonnier = partial(Supervised, "charbonnier")

@@ -1,0 +1,77 @@
+"""Memory and arithmetic of a training step of any size, counted without computing it.
+
+    python benchmarks/counted.py [--plain charbonnier] [override …]
+
+Overrides are those of the training command and come after ``backbone=unet data.crop=256 data.batch_size=1``. A step
+runs on tensors that have a shape and no values (``FakeTensorMode``), so that networks and sizes fit that this machine
+could not train. Memory: the most bytes of tensors alive at once in two steps, weights, gradients and the optimiser's
+state included; what an operator needs within itself (a convolution's workspace) is not seen, nor what an allocator
+loses. Arithmetic: multiply-adds of convolutions and matrix products. ``published``: float32, per-pixel kernels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import weakref
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from step import FORMS, Step
+
+__all__ = ["Alive", "counted"]
+
+
+class Alive(TorchDispatchMode):
+    """Counts the bytes of tensors made under it that are alive, ``now`` and at their ``peak``; views once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._known = weakref.WeakSet[torch.UntypedStorage]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor) and (storage := tensor.untyped_storage()) not in self._known:
+                self._known.add(storage)
+                self._change(storage.nbytes())
+                weakref.finalize(storage, self._change, -storage.nbytes())
+        return result
+
+    def _change(self, by: int) -> None:
+        self.now += by
+        self.peak = max(self.peak, self.now)
+
+
+def counted(form: str, overrides: list[str]) -> tuple[float, float]:
+    """(MiB, multiply-adds in units of 10⁹) of a step in the joint stage; within one ``FakeTensorMode`` for all."""
+    with Alive() as alive:
+        step = Step(form, overrides)
+        step(), step()
+    with FlopCounterMode(display=False) as operations:  # apart: it holds on to tensors
+        step()
+    return alive.peak / 2**20, operations.get_total_flops() / 2e9
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--plain", default="charbonnier", help="objective of the plain training")
+    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS))
+    given, overrides = parser.parse_known_args()
+    FORMS["plain"] = [f"objective={given.plain}"]
+    with FakeTensorMode():
+        found = {form: counted(form, overrides) for form in dict.fromkeys([*given.forms, "plain"])}
+    print("| form | memory, MiB | over plain | multiply-adds, 10⁹ | over plain |\n|---|---:|---:|---:|---:|")
+    for form, (memory, operations) in found.items():
+        more, times = memory / found["plain"][0] - 1, operations / found["plain"][1]
+        print(f"| {form} | {memory:.0f} | {100 * more:+.1f} % | {operations:.0f} | {times:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
