@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from hashlib import sha256
@@ -17,11 +18,13 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from torch.utils.data import Dataset
 
 from jdrl_lightning import UserError, backbones, data, flow
 from jdrl_lightning import config as conf
+from jdrl_lightning.data.crops import TrainingCrops
 from jdrl_lightning.data.images import write_image
-from jdrl_lightning.diagnosis import environment, options, pairs, parts, weights
+from jdrl_lightning.diagnosis import environment, loading, options, pairs, parts, weights
 from jdrl_lightning.types import Pair
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +50,10 @@ def test_the_command_looks_at_everything_and_leaves_nothing(pairs_folder: Path, 
     assert done.returncode == 0, done.stderr
     for word in ("torch", torch.__version__.split("+")[0], "cpu:", "8 of 8, split train", "joint from epoch 15"):
         assert word in done.stdout
+    (loads,) = re.findall(r"one process loads\s+│ (\S+) crops a second", done.stdout)
+    (takes,) = re.findall(r"a training step on cpu takes \(float32\)\s+│ (\S+) crops a second", done.stdout)
+    assert float(loads) > 2 * float(takes) > 0
+    assert "Loading keeps up with training: data.num_workers=2 read about" in done.stdout
     # The folder's sharp pictures are cut one pixel lower.
     (median,) = re.findall(r"displacement, median\s+│ (\S+) px", done.stdout)
     assert float(median) == pytest.approx(1, abs=0.2)
@@ -62,6 +69,36 @@ def test_what_is_wrong_ends_in_one_line_that_names_the_files(tmp_path: Path) -> 
     assert line.startswith("error: backbone: weights torn.pth cannot be read")
     assert "flow: weights nowhere.pth do not exist" in line
     assert "missing: nowhere.pth" in done.stdout
+
+
+def test_reading_is_timed() -> None:
+    class Slow(Dataset[Pair]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: int) -> Pair:
+            time.sleep(0.05)
+            image = torch.zeros(3, 40, 40, dtype=torch.uint8)
+            return Pair(image, image, str(index), {})
+
+    assert 10 < loading.loaded(TrainingCrops(Slow(), 32, 0), range(6)) <= 20
+
+
+@pytest.mark.parametrize(
+    ("loads", "takes", "workers", "told"),
+    [
+        (100, 1, 0, "keeps up with training: it takes 1.0% of the time"),
+        (30, 60, 0, "is the bottleneck: it takes 67% of the time, while training waits. Set data.num_workers=2; or"),
+        (50, 60, 2, "keeps up with training: data.num_workers=2 read about 100 crops a second"),
+        (50, 190, 2, "is the bottleneck: data.num_workers=2 read about 100 crops a second. Set data.num_workers=4; or"),
+        (50, 900, 8, "bottleneck: data.num_workers=8 read about 200 crops a second. 18 cores would have to read, of 4"),
+    ],
+)  # fmt: skip
+def test_whether_training_waits_for_reading(
+    loads: float, takes: float, workers: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert told in loading.verdict(loading.Rates(loads, takes, workers))
 
 
 def test_lists_and_help(tmp_path: Path) -> None:

@@ -76,6 +76,27 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
     ]
     console.print(_table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
     console.print(pairs.verdict(found), highlight=False)
+    if config["split"] == "train":
+        show_loading(console, config, chosen, device)
+
+
+def show_loading(console: Any, config: dict[str, Any], items: list[int], device: Any) -> None:
+    """How fast training pairs that have been looked at before are read, and whether training has to wait for them."""
+    from jdrl_lightning import build
+    from jdrl_lightning.diagnosis import loading
+
+    module = build.datamodule(config)
+    crops = module.train_dataloader().dataset
+    batch = [crops[0, item] for item in range(module.batch_size)]
+    with console.status("timing loading and training"):
+        found = loading.Rates(loading.loaded(crops, items), loading.trained(config, batch, device), module.num_workers)
+    rows = [
+        ("one process loads", f"{found.loaded:.3g} crops a second"),
+        (f"a training step on {device} takes (float32)", f"{found.trained:.3g} crops a second"),
+        ("data.num_workers", found.workers),
+    ]
+    console.print(_table("loading", ("measure", "value"), rows))
+    console.print(loading.verdict(found), highlight=False)
 
 
 def _table(title: str, columns: tuple[str, ...], rows: Any) -> Any:
