@@ -4,8 +4,10 @@
 
 Times: all forms in one process, taking turns, after each has been given one batch of tiles (which compiles); medians.
 Processor time is of all threads. Memory: each form in a process of its own, its peak resident set, Python, torch,
-weights and picture included. The picture is random: no network here takes longer for one picture than for another.
-A form that should not be tried (the whole picture, where memory is short) is left out with --only. Linux only.
+weights and picture included. Arithmetic alone: what the multiply-adds of the convolutions would take at the rate of a
+large matrix product, measured here, as a share of the processor time. The picture is random: no network here takes
+longer for one picture than for another. A form that should not be tried (the whole picture, where memory is short) is
+left out with --only. Linux only.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.inference.network import ready
 from jdrl_lightning.inference.tiles import restore, spans
 from resident import resident_mib
+from roofline import ceilings, multiply_adds
 
 OVERLAP = 208  # of conf/predict.yaml
 
@@ -105,14 +108,20 @@ def table(args: argparse.Namespace) -> None:
         if FORMS[label].compile:
             print(f"{label}: the first tile, with compiling, took {time.perf_counter() - start:.0f} s")
     turns = [{label: seconds(run, picture) for label, run in runs.items()} for _ in range(args.turns)]
-    reference = args.only[0]
-    print(f"\n| form | tiles | work | wall, s | processor, s | megapixel/s | time of {reference} | peak, MiB |")
+    reference, limit = args.only[0], ceilings()
+    a_pixel = multiply_adds(lambda: network(args.network)(torch.rand(1, 3, 64, 64))) / 64**2
+    print(
+        f"{a_pixel / 1e3:.0f}·10³ multiply-adds a pixel; a large matrix product does "
+        f"{limit.multiply_adds / 1e9:.1f}·10⁹ in a second of processor time"
+    )
+    print(f"\n| form | tiles | work | wall, s | processor, s | arithmetic alone, % | time of {reference} | peak, MiB |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for label in args.only:
         wall, processor = (statistics.median(turn[label][clock] for turn in turns) for clock in (0, 1))
         ratio = statistics.median(turn[label][1] / turn[reference][1] for turn in turns)
         count, work = tiles(FORMS[label], args.height, args.width)
-        cells = [f"{work:.2f}", f"{wall:.1f}", f"{processor:.1f}", f"{megapixels / processor:.3f}", f"{ratio:.2f}"]
+        alone = 1e6 * megapixels * work * a_pixel / limit.multiply_adds / processor
+        cells = [f"{work:.2f}", f"{wall:.1f}", f"{processor:.1f}", f"{100 * alone:.0f}", f"{ratio:.2f}"]
         print(f"| {label} | {count} | {' | '.join(cells)} | {peak_elsewhere(label, args):.0f} |", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What one thread can do at most, measured; and what reblurring needs at least, counted."""
+"""What a processor can do at most, measured; and what is to be done at least, counted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from jdrl_lightning.reblur.rings import corner_levels, orbits
 
@@ -21,7 +22,7 @@ class Work(NamedTuple):
 
 
 class Ceilings(NamedTuple):
-    """Bytes (read and written), multiply-adds, and PyTorch's exponentials a second."""
+    """Bytes (read and written), multiply-adds, and PyTorch's exponentials a second of processor time."""
 
     bytes: float
     multiply_adds: float
@@ -69,6 +70,13 @@ def ceilings() -> Ceilings:
         1024**3 / shortest(lambda: matrix @ matrix),
         20 * logits.numel() / shortest(lambda: [torch.exp(logits, out=result) for _ in range(20)]),
     )
+
+
+def multiply_adds(run: Callable[[], object]) -> float:
+    """Of the convolutions and matrix products in ``run``; what else it does is not counted."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops() / 2
 
 
 def shortest(run: Callable[[], object]) -> float:

@@ -1,8 +1,9 @@
 """How plain training and JDRL scale: ``python benchmarks/scaling.py [--repeats 5] [override …]``
 
 One setting at a time differs from ``backbone=unet_small``, four pairs of 96×96 px and one thread. The two take turns in
-one process; medians of wall-clock time, so the machine should have nothing else to do. Overrides are those of the
-training command.
+one process; medians of wall-clock time, so the machine should have nothing else to do. Arithmetic alone: the share of
+JDRL's step that the multiply-adds of its convolutions would take at the rate of a large matrix product, measured beside
+it. Overrides are those of the training command.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import time
 
 import torch
 
+from roofline import ceilings, multiply_adds
 from step import Step
 
 BATCHES, CROPS, THREADS = (1, 2, 4, 8), (64, 96, 128, 192), (1, 2)
 BATCH, CROP = 4, 96
 
 
-def milliseconds(overrides: list[str], batch: int, crop: int, threads: int, repeats: int) -> tuple[float, float]:
-    """Of a plain and of a JDRL step."""
+def measured(overrides: list[str], batch: int, crop: int, threads: int, repeats: int) -> tuple[float, float, float]:
+    """Milliseconds of a plain and of a JDRL step; the latter's share that multiply-adds would take at the best rate."""
     torch.set_num_threads(threads)
     settings = ["backbone=unet_small", *overrides, f"data.batch_size={batch}", f"data.crop={crop}"]
     steps = [Step(form, settings) for form in ("plain", "jdrl")]
@@ -32,7 +34,7 @@ def milliseconds(overrides: list[str], batch: int, crop: int, threads: int, repe
             step()
             turns[-1].append(1e3 * (time.perf_counter() - start))
     plain, jdrl = (statistics.median(times) for times in zip(*turns[1:], strict=True))
-    return plain, jdrl
+    return plain, jdrl, 1e3 * multiply_adds(steps[1]) / (ceilings().multiply_adds * threads) / jdrl
 
 
 def main() -> None:
@@ -43,11 +45,11 @@ def main() -> None:
     runs = [(batch, CROP, 1) for batch in BATCHES]
     runs += [(BATCH, crop, 1) for crop in CROPS if crop != CROP]
     runs += [(BATCH, CROP, threads) for threads in THREADS if threads != 1]
-    print("| batch | crop, px | threads | plain, ms | JDRL, ms | ratio | JDRL, pairs a second |")
-    print("|---:|---:|---:|---:|---:|---:|---:|")
+    print("| batch | crop, px | threads | plain, ms | JDRL, ms | ratio | JDRL, pairs a second | arithmetic alone, % |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|")
     for batch, crop, threads in runs:
-        plain, jdrl = milliseconds(overrides, batch, crop, threads, given.repeats)
-        figures = f"{plain:.0f} | {jdrl:.0f} | {jdrl / plain:.2f} | {1e3 * batch / jdrl:.1f}"
+        plain, jdrl, alone = measured(overrides, batch, crop, threads, given.repeats)
+        figures = f"{plain:.0f} | {jdrl:.0f} | {jdrl / plain:.2f} | {1e3 * batch / jdrl:.1f} | {100 * alone:.0f}"
         print(f"| {batch} | {crop} | {threads} | {figures} |", flush=True)
 
 

@@ -7,8 +7,9 @@ data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels 
 unfused, all in float32; ``jdrl`` is ours; ``plain`` is ``objective=charbonnier``. Times: the forms take turns in one
 process; medians. Processor time is of all threads. Memory: each form in a process of its own; the peak resident set (on
 CUDA the peak allocated) over two steps, less what was resident before the module was built. The share of each range is
-by hooks where a network's pass begins and ends. On CUDA a step is also run with
-``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
+by hooks where a network's pass begins and ends. On processors also the multiply-adds of convolutions and matrix
+products, and the share of the time that they would take at the rate of a large matrix product, measured here. On CUDA a
+step is also run with ``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from jdrl_lightning.reblur import pyramid
 from jdrl_lightning.types import Pair
 from per_pixel_reblur import per_pixel_reblur
 from resident import resident_mib
+from roofline import ceilings, multiply_adds
 
 FORMS = {
     "published": [
@@ -206,17 +208,24 @@ def main() -> None:
     steps = {form: Step(form, overrides, given.device, given.epoch) for form in given.forms}
     for step in steps.values():
         step()
+    needed = {form: multiply_adds(step) for form, step in steps.items()}
+    rate = ceilings().multiply_adds if cpu else None
     if not cpu:
         check_no_wait(steps["jdrl"])
     ranges = {form: Ranges(step, clock_of(given.device)) for form, step in steps.items()}
     turns = [{form: watch() for form, watch in ranges.items()} for _ in range(given.repeats)]
     first = given.forms[0]
-    print(f"| form | {'processor time' if cpu else 'time'}, ms | times less | memory, MiB | times less |")
-    print("|---|---:|---:|---:|---:|")
+    clock = "processor time" if cpu else "time"
+    print(f"| form | {clock}, ms | times less | memory, MiB | times less | multiply-adds, 10⁹ | alone, % of the time |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for form in given.forms:
         taken = statistics.median(turn[form]["step"] for turn in turns)
         ratio = statistics.median(turn[first]["step"] / turn[form]["step"] for turn in turns)
-        print(f"| {form} | {1e3 * taken:.0f} | {ratio:.2f} | {memory[form]:.0f} | {memory[first] / memory[form]:.2f} |")
+        less = f"{ratio:.2f} | {memory[form]:.0f} | {memory[first] / memory[form]:.2f}"
+        alone = f"{100 * needed[form] / rate / taken:.0f}" if rate else "–"
+        print(f"| {form} | {1e3 * taken:.0f} | {less} | {needed[form] / 1e9:.0f} | {alone} |")
+    if rate:
+        print(f"\na large matrix product does {rate / 1e9:.1f}·10⁹ multiply-adds in a second of processor time")
     print("\n| range | share of the step, % (" + ", ".join(given.forms) + ") |\n|---|---|")
     for name in dict.fromkeys(name for form in given.forms for name in turns[0][form] if name != "step"):
         shares = [[turn[form].get(name, 0.0) / turn[form]["step"] for turn in turns] for form in given.forms]
