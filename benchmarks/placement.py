@@ -3,6 +3,7 @@
 Two disturbances of JDRL's joint stage, whose flow is measured from the output itself, so that the output's position is
 a neutral mode: (a) the network starts displaced by one pixel; (b) the flow estimator is off by a quarter of a pixel in
 each direction of measurement. For each weight of the reblurring term and each anchor: where the output is at the end.
+``--learns-from aligned``: the reblurring network goes on learning from the sharp image in place, as in ``jdrl_robust``.
 """
 
 from __future__ import annotations
@@ -84,12 +85,15 @@ class Run:
             loss.backward()
             optimizer.step()
 
-    def trial(self, case: str, alpha: float, anchor: str) -> float:
+    def trial(self, case: str, alpha: float, anchor: str, learns_from: str) -> float:
         """JDRL's joint stage under disturbance ``case``; returns the RMS placement error at the end, px."""
         torch.manual_seed(self.seed)
         start = self.displaced if case == "(a)" else self.in_place
         backbone = copy.deepcopy(start).train()
-        stage = Stage("joint", 0, "restored", {"align": 1.0, "align_back": 1.0, "reblur": alpha})
+        weights = {"align": 1.0, "align_back": 1.0, "reblur": alpha}
+        if learns_from == "aligned":
+            weights["reblur_sharp"] = alpha
+        stage = Stage("joint", 0, "restored", weights)
         estimator = Biased(0.25) if case == "(b)" else flow.create("gauss_newton")
         objective = JDRL(
             estimator, copy.deepcopy(self.reblur) if alpha else None, Schedule((stage,)),
@@ -120,6 +124,7 @@ def main() -> None:
     """Run all trials."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--learns-from", default="restored", choices=["restored", "aligned"])
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args()
     started = time.monotonic()
@@ -133,7 +138,7 @@ def main() -> None:
             for case in starts:
                 for alpha in ALPHAS:
                     for anchor in ANCHORS:
-                        found = run.trial(case, alpha, anchor)
+                        found = run.trial(case, alpha, anchor, given.learns_from)
                         ends.setdefault((case, alpha, anchor), []).append(found)
                         done = f"seed {seed} {case} alpha={alpha:g} anchor={anchor}: {found:.3f} px"
                         print(f"{time.monotonic() - started:5.0f} s  {done}", flush=True)
@@ -157,7 +162,8 @@ def report(
     table = "\n".join(lines)
     print(table)
     if given.output:
-        command = f"python benchmarks/placement.py --seeds {given.seeds} --output {given.output.as_posix()}"
+        other = "" if given.learns_from == "restored" else f" --learns-from {given.learns_from}"
+        command = f"python benchmarks/placement.py --seeds {given.seeds}{other} --output {given.output.as_posix()}"
         given.output.parent.mkdir(parents=True, exist_ok=True)
         given.output.write_text(f"<!-- {command} -->\n{table}\n")
 

@@ -5,9 +5,9 @@
 Times: all forms in one process, taking turns, after each has been given one batch of tiles (which compiles); medians.
 Processor time is of all threads. Memory: each form in a process of its own, its peak resident set, Python, torch,
 weights and picture included. Arithmetic alone: what the multiply-adds of the convolutions would take at the rate of a
-large matrix product, measured here, as a share of the processor time. The picture is random: no network here takes
-longer for one picture than for another. A form that should not be tried (the whole picture, where memory is short) is
-left out with --only. Linux only.
+large matrix product in float32, measured here, as a share of the processor time. The picture is random: no network here
+takes longer for one picture than for another. A form that should not be tried (the whole picture, where memory is
+short) is left out with --only. Linux only.
 """
 
 from __future__ import annotations

@@ -50,10 +50,10 @@ def test_the_command_looks_at_everything_and_leaves_nothing(pairs_folder: Path, 
     assert done.returncode == 0, done.stderr
     for word in ("torch", torch.__version__.split("+")[0], "cpu:", "8 of 8, split train", "joint from epoch 15"):
         assert word in done.stdout
-    (loads,) = re.findall(r"one process loads\s+│ (\S+) crops a second", done.stdout)
-    (takes,) = re.findall(r"a training step on cpu takes \(float32\)\s+│ (\S+) crops a second", done.stdout)
+    (loads,) = re.findall(r"one process loads \(files read before\)\s+│ (\S+) crops a second", done.stdout)
+    (takes,) = re.findall(r"training on cpu \(float32, forward and backward\)\s+│ (\S+) crops a second", done.stdout)
     assert float(loads) > 2 * float(takes) > 0
-    assert "Loading keeps up with training: data.num_workers=2 read about" in done.stdout
+    assert "Loading keeps up with training: data.num_workers=2 would read about" in done.stdout
     # The folder's sharp pictures are cut one pixel lower.
     (median,) = re.findall(r"displacement, median\s+│ (\S+) px", done.stdout)
     assert float(median) == pytest.approx(1, abs=0.2)
@@ -88,17 +88,21 @@ def test_reading_is_timed() -> None:
     ("loads", "takes", "workers", "told"),
     [
         (100, 1, 0, "keeps up with training: it takes 1.0% of the time"),
-        (30, 60, 0, "is the bottleneck: it takes 67% of the time, while training waits. Set data.num_workers=2; or"),
-        (50, 60, 2, "keeps up with training: data.num_workers=2 read about 100 crops a second"),
-        (50, 190, 2, "is the bottleneck: data.num_workers=2 read about 100 crops a second. Set data.num_workers=4; or"),
-        (50, 900, 8, "bottleneck: data.num_workers=8 read about 200 crops a second. 18 cores would have to read, of 4"),
+        (30, 60, 0, "bottleneck: training waits for loading 67% of the time, since data.num_workers=0. Set data.num_w"),
+        (60, 20, 0, "Training waits for loading 25% of the time, since data.num_workers=0. Set data.num_workers=1; or"),
+        (50, 60, 2, "keeps up with training: data.num_workers=2 would read about 100 crops a second"),
+        (50, 190, 2, "bottleneck: data.num_workers=2 would read about 100 crops a second. Set data.num_workers=4; or"),
+        (50, 900, 8, "bottleneck: data.num_workers=8 would read about 200 crops a second. 18 cores would have to read"),
     ],
 )  # fmt: skip
 def test_whether_training_waits_for_reading(
     loads: float, takes: float, workers: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert told in loading.verdict(loading.Rates(loads, takes, workers))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4), raising=False)
+    said = loading.verdict(loading.Rates(loads, takes, workers))
+    assert told in said
+    assert ("prepare pack" in said) == ("keeps up" not in said)
+    assert "prepare pack" not in loading.verdict(loading.Rates(loads, takes, workers, packable=False))
 
 
 def test_lists_and_help(tmp_path: Path) -> None:

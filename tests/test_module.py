@@ -138,16 +138,22 @@ def test_a_checkpointed_reblurring_network_keeps_what_it_predicts(
     settings = {"warmup_epochs": 0, "reblur_learns_from": learns_from, "reblur": {"width": 32, "levels": 3}}
     plain, checkpointed = made(jdrl=settings), made(jdrl=settings)
     checkpointed.objective.checkpoint_activations()
-    objectives.create("charbonnier").checkpoint_activations()  # has no network
     assert saved_bytes(plain, pair) - saved_bytes(checkpointed, pair) > 2 * 7 * 32 * pair.blurry[:, :1].nbytes
     expected, found = gradients(plain, pair), gradients(checkpointed, pair)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
-def test_a_network_without_blocks_is_not_checkpointed() -> None:
-    with pytest.raises(UserError, match=r"activation_checkpointing=true: unet .* set it to false"):
-        made().backbone.checkpoint_activations()
+def test_where_nothing_can_be_checkpointed_the_setting_is_refused(
+    composed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    from jdrl_lightning import build
+
+    small = ("backbone=unet_small", "backbone.width=4", "objective.reblur.width=4", "activation_checkpointing=true")
+    chosen = build.module(composed(tmp_path, *small))
+    assert "forward" in vars(chosen.objective.reblur.wpn)
+    with pytest.raises(UserError, match=r"neither backbone=unet nor objective=charbonnier .* set it to false"):
+        build.module(composed(tmp_path, *small[:2], small[3], "objective=charbonnier"))
 
 
 def test_the_settings_reach_the_module(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

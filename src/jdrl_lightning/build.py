@@ -87,8 +87,13 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
         backbones.load_weights(backbone, weights)
     objective = objectives.create(**config["objective"])
     if config.get("activation_checkpointing"):
-        backbone.checkpoint_activations()
-        objective.checkpoint_activations()
+        able = (getattr(part, "checkpoint_activations", None) for part in (backbone, objective))
+        done = [checkpoint() for checkpoint in able if checkpoint]
+        if not any(done):
+            raise UserError(
+                f"activation_checkpointing=true: neither backbone={settings['name']} nor "
+                f"objective={config['objective']['name']} has blocks for it; set it to false"
+            )
     optim = {name: _instantiate(part) for name, part in config["optim"].items()}
     try:
         optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])

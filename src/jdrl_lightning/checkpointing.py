@@ -11,7 +11,13 @@ from torch.utils.checkpoint import checkpoint
 __all__ = ["checkpoint_activations"]
 
 
-def checkpoint_activations(parts: Iterable[nn.Module]) -> None:
-    """From now on each of ``parts`` keeps its input only; the gradients are the same, its forward pass runs twice."""
-    for part in parts:
+def checkpoint_activations(parts: Iterable[nn.Module]) -> bool:
+    """From now on each of ``parts`` keeps its input only; the gradients are the same, its forward pass runs twice.
+
+    Returns:
+        Whether there were any.
+    """
+    found = list(parts)
+    for part in found:
         part.forward = partial(checkpoint, part.forward, use_reentrant=False)
+    return bool(found)

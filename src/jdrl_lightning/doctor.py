@@ -56,7 +56,8 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
     from jdrl_lightning import build, flow
     from jdrl_lightning.diagnosis import pairs
 
-    data = build.datamodule(config).pairs(config["split"])
+    module = build.datamodule(config)
+    data = module.pairs(config["split"])
     if not getattr(data, "has_sharp", True):
         console.print(f"data={config['data']['name']}: {len(data)} pictures without sharp ones, so nothing to compare")
         return
@@ -77,22 +78,30 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
     console.print(_table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
     console.print(pairs.verdict(found), highlight=False)
     if config["split"] == "train":
-        show_loading(console, config, chosen, device)
+        show_loading(console, config, module, chosen, device)
 
 
-def show_loading(console: Any, config: dict[str, Any], items: list[int], device: Any) -> None:
+def show_loading(console: Any, config: dict[str, Any], module: Any, items: list[int], device: Any) -> None:
     """How fast training pairs that have been looked at before are read, and whether training has to wait for them."""
-    from jdrl_lightning import build
+    import torch
+
     from jdrl_lightning.diagnosis import loading
 
-    module = build.datamodule(config)
-    crops = module.train_dataloader().dataset
-    batch = [crops[0, item] for item in range(module.batch_size)]
     with console.status("timing loading and training"):
-        found = loading.Rates(loading.loaded(crops, items), loading.trained(config, batch, device), module.num_workers)
+        crops = module.crops()
+        batch = [crops[0, item] for item in range(module.batch_size)]
+        packable = config["data"].get("store") == "files"
+        try:
+            trained = loading.trained(config, batch, device)
+        except UserError:  # of a part, which has been told
+            return
+        except torch.OutOfMemoryError:
+            console.print(f"a step of data.batch_size={module.batch_size} does not fit {device}: nothing was timed")
+            return
+        found = loading.Rates(loading.loaded(crops, items), trained, module.num_workers, packable)
     rows = [
-        ("one process loads", f"{found.loaded:.3g} crops a second"),
-        (f"a training step on {device} takes (float32)", f"{found.trained:.3g} crops a second"),
+        ("one process loads (files read before)", f"{found.loaded:.3g} crops a second"),
+        (f"training on {device} (float32, forward and backward)", f"{found.trained:.3g} crops a second"),
         ("data.num_workers", found.workers),
     ]
     console.print(_table("loading", ("measure", "value"), rows))

@@ -85,17 +85,16 @@ class Backbone(nn.Module):
         """
         return None
 
-    def checkpoint_activations(self) -> None:
+    def checkpoint_activations(self) -> bool:
         """Have training keep the input of each block only, and compute the inside again in the backward pass.
 
         The gradients are the same, the memory is smaller, and a step computes the blocks forward twice.
 
-        Raises:
-            UserError: the network is not made of blocks.
+        Returns:
+            Whether the network is made of such blocks.
         """
-        if self.block is None:
-            raise UserError(f"activation_checkpointing=true: {self.name} has no blocks for it; set it to false")
-        checkpoint_activations(block for block in self.network.modules() if isinstance(block, self.block))
+        kind = self.block
+        return kind is not None and checkpoint_activations(b for b in self.network.modules() if isinstance(b, kind))
 
     def extra_repr(self) -> str:
         return f"{self.name}, divisor={self.divisor}, {self.color_order}, range={self.value_range}"

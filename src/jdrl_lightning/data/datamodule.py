@@ -105,10 +105,14 @@ class PairDataModule(L.LightningDataModule):
                 f"{size} training pairs × data.repeat={self.repeat} do not fill one batch of data.batch_size="
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
-        self._crops = TrainingCrops(
-            pairs, self.crop, self.seed, self.augment, self.crop_rule, self.recolor, self.on_error == "skip"
-        )
+        self._crops = self.crops()
         return DataLoader(self._crops, batch_sampler=plan, **self._loading())
+
+    def crops(self) -> TrainingCrops:
+        """What training draws from, before it is put into batches."""
+        skip = self.on_error == "skip"
+        pairs = self.pairs("train")
+        return TrainingCrops(pairs, self.crop, self.seed, self.augment, self.crop_rule, self.recolor, skip)
 
     def skipped(self) -> int:
         """How many crops this process has replaced so far because their pairs could not be read."""

@@ -23,21 +23,25 @@ SLOW = 0.2  # share of the time that reading may take where nothing is read besi
 
 
 class Rates(NamedTuple):
-    """Crops a second: what one process loads, what a step takes; and ``data.num_workers``."""
+    """Crops a second that one process loads, and that training takes; ``data.num_workers``; are the pairs unpacked?"""
 
     loaded: float
     trained: float
     workers: int
+    packable: bool = True
 
 
 def loaded(crops: TrainingCrops, items: Iterable[int]) -> float:
     """Crops of the training pairs ``items`` that one process reads a second, cropped, flipped and turned."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a loading process has
     start, count = time.perf_counter(), 0
     for item in items:
         crops[1, item]
         count += 1
         if time.perf_counter() - start > LONGEST:
             break
+    torch.set_num_threads(threads)
     return count / (time.perf_counter() - start)
 
 
@@ -59,9 +63,9 @@ def trained(config: Mapping[str, Any], crops: list[Pair], device: torch.device) 
 
     def step() -> None:
         module.zero_grad()
-        objective(module.backbone(pair.blurry), pair, objective.schedule.stages[-1]).total.backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        total = objective(module.backbone(pair.blurry), pair, objective.schedule.stages[-1]).total
+        total.backward()
+        float(total.detach())  # waits for the device
 
     step()  # compiles what is compiled at first use
     start = time.perf_counter()
@@ -76,17 +80,20 @@ def _cut(pair: Pair) -> Pair:
 
 
 def verdict(found: Rates) -> str:
-    """Whether loading is the bottleneck, and what helps, in one or two plain sentences."""
-    cores = os.cpu_count() or 1
+    """Whether training waits for loading, and what helps, in one or two plain sentences."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     needed = math.ceil(found.trained / found.loaded)
     more = f"Set data.num_workers={needed}" if needed <= cores else f"{needed} cores would have to read, of {cores}"
-    remedy = f"{more}; or pack the pairs (python -m jdrl_lightning.prepare pack): they load many times as fast then."
+    pack = "; or pack the pairs (python -m jdrl_lightning.prepare pack): they load many times as fast then"
+    remedy = f"{more}{pack if found.packable else ''}."
     if found.workers == 0:
         share = found.trained / (found.trained + found.loaded)
         if share <= SLOW:
             return f"Loading keeps up with training: it takes {share:.1%} of the time."
-        return f"Loading is the bottleneck: it takes {share:.0%} of the time, while training waits. {remedy}"
-    read = min(found.workers, cores) * found.loaded
-    if read >= found.trained:
-        return f"Loading keeps up with training: data.num_workers={found.workers} read about {read:.0f} crops a second."
-    return f"Loading is the bottleneck: data.num_workers={found.workers} read about {read:.0f} crops a second. {remedy}"
+        name = "Loading is the bottleneck: training" if found.loaded < found.trained else "Training"
+        return f"{name} waits for loading {share:.0%} of the time, since data.num_workers=0. {remedy}"
+    together = min(found.workers, cores) * found.loaded
+    read = f"data.num_workers={found.workers} would read about {together:.3g} crops a second"
+    if together >= found.trained:
+        return f"Loading keeps up with training: {read}."
+    return f"Loading is the bottleneck: {read}. {remedy}"

@@ -36,8 +36,9 @@ class Objective(nn.Module):
 
     known_terms: tuple[str, ...] = ()
 
-    def checkpoint_activations(self) -> None:
-        """Have its own networks keep less for the backward pass; one without networks has nothing to do."""
+    def checkpoint_activations(self) -> bool:
+        """Have its own networks keep less for the backward pass; returns whether it has any."""
+        return False
 
     @property
     def find_unused_parameters(self) -> bool:

@@ -50,7 +50,7 @@ class JDRL(Objective):
         alpha: α of Eq. 1, weight of ``reblur`` in the two named schedules.
         warmup_epochs: N, first epoch of the joint stage in the two named schedules.
         warmup_reblur: ``attached``, ``detached`` or ``off``; see :meth:`Schedule.paper`.
-        reblur_learns_from: ``restored`` (paper) or ``aligned``: adds ``reblur_sharp`` to the schedule ``paper``.
+        reblur_learns_from: ``restored`` (paper), or ``aligned``: adds ``reblur_sharp``, also times α, to ``paper``.
         mask: ``magnitude`` (Eq. 4), ``colorwheel`` (published code), ``residual``, ``consistency`` or ``none``.
         min_px: pixels within this distance of the mean flow are kept whatever λ says.
         mask_warmup: whether the warm-up masks too (the published code does not).
@@ -121,10 +121,9 @@ class JDRL(Objective):
         self.anchor, self.reduction, self.grid, self.eps = anchor, reduction, warp, eps
         self.edge_weight = edge_weight
 
-    def checkpoint_activations(self) -> None:
+    def checkpoint_activations(self) -> bool:
         """Have the reblurring network keep what it predicts, and compute again how it came to that."""
-        if self.reblur is not None:
-            checkpoint_activations(self.reblur.children())
+        return self.reblur is not None and checkpoint_activations(self.reblur.children())
 
     @property
     def find_unused_parameters(self) -> bool:
