@@ -12,7 +12,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
     | {"placement, px": ["val/placement/rms", "val/placement/p95"]},
     "Losses": {
         "total": ["train/loss"],
-        "terms": ["train/loss/align", "train/loss/align_back", "train/loss/reblur"],
+        "terms": ["train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/loss/reblur_sharp"],
         "stage": ["stage"],
     },
     "Alignment": {
