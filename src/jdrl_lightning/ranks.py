@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["devices", "outside", "rank"]
+__all__ = ["allowed_cores", "devices", "outside", "rank"]
 
 NUMBERS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # the first that is set: torchrun's, ours, srun's
 
@@ -39,3 +39,8 @@ def devices(trainer: Mapping[str, Any]) -> int:
         return len(asked) if isinstance(asked, list) else int(asked)
     except (TypeError, ValueError):
         return 1
+
+
+def allowed_cores() -> int:
+    """Of this machine's, those that this process may use (taskset, containers and Slurm grant fewer)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from jdrl_lightning.comparison import train_row
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.ranks import allowed_cores
 
 __all__ = ["Trained", "side_by_side", "train_rows"]
 
@@ -32,7 +33,7 @@ class Trained(NamedTuple):
 
 def side_by_side(rows: int) -> tuple[int, int]:
     """How many of ``rows`` trainings to have at once, and the threads of each: small networks gain little by more."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = allowed_cores()
     together = min(rows, cores)
     return together, cores // together
 

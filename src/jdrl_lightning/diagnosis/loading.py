@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import torch
 from jdrl_lightning import DeblurringModule, backbones, objectives
 from jdrl_lightning.data.augment import collate
 from jdrl_lightning.data.crops import TrainingCrops
+from jdrl_lightning.ranks import allowed_cores
 from jdrl_lightning.types import Pair
 
 __all__ = ["Rates", "loaded", "trained", "verdict"]
@@ -81,7 +81,7 @@ def _cut(pair: Pair) -> Pair:
 
 def verdict(found: Rates) -> str:
     """Whether training waits for loading, and what helps, in one or two plain sentences."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = allowed_cores()
     needed = math.ceil(found.trained / found.loaded)
     more = f"Set data.num_workers={needed}" if needed <= cores else f"{needed} cores would have to read, of {cores}"
     pack = "; or pack the pairs (python -m jdrl_lightning.prepare pack): they load many times as fast then"
