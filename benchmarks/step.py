@@ -3,13 +3,14 @@
     python benchmarks/step.py [--repeats 5] [--device cpu] [--epoch 20] [override …]
 
 Overrides are those of the training command (``backbone=mprnet data.crop=128``) and come after ``backbone=unet
-data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``) and has Adam
-unfused, all in float32; ``jdrl`` is ours; ``plain`` is ``objective=charbonnier``. Times: the forms take turns in one
-process; medians. Processor time is of all threads. Memory: each form in a process of its own; the peak resident set (on
-CUDA the peak allocated) over two steps, less what was resident before the module was built. The share of each range is
-by hooks where a network's pass begins and ends. On processors also the multiply-adds of convolutions and matrix
-products, and the share of the time that they would take at the rate of a large matrix product, measured here. On CUDA a
-step is also run with ``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
+data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``), has the
+U-Net layer by layer (``published_unet.py``) and Adam unfused, all in float32; ``jdrl`` is ours; ``plain`` is
+``objective=charbonnier``. Times: the forms take turns in one process; medians. Processor time is of all threads.
+Memory: each form in a process of its own; the peak resident set (on CUDA the peak allocated) over two steps, less what
+was resident before the module was built. The share of each range is by hooks where a network's pass begins and ends. On
+processors also the multiply-adds of convolutions and matrix products, and the share of the time that they would take at
+the rate of a large matrix product, measured here. On CUDA a step is also run with
+``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from jdrl_lightning import DeblurringModule, build
+from jdrl_lightning.backbones.unet import UNet
 from jdrl_lightning.comparison import compose_training
 from jdrl_lightning.module import channels_last
 from jdrl_lightning.reblur import pyramid
 from jdrl_lightning.types import Pair
 from per_pixel_reblur import per_pixel_reblur
+from published_unet import published_forward
 from resident import resident_mib
 from roofline import ceilings, multiply_adds
 
@@ -68,15 +71,16 @@ class Step:
 
     def __call__(self) -> None:
         self.optimizer.zero_grad()
-        reblurs = pyramid.reblur
+        reblurs, unet = pyramid.reblur, UNet.forward
         if self.form == "published":
             pyramid.reblur = lambda image, seeds, weights, levels, *_: per_pixel_reblur(image, seeds, weights, levels)
+            UNet.forward = published_forward
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 loss = self.module.training_step(self.pair, 0)["loss"]
             loss.backward()
         finally:
-            pyramid.reblur = reblurs
+            pyramid.reblur, UNet.forward = reblurs, unet
         self.optimizer.step()
 
 

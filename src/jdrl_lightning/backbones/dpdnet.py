@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.backbones.tensorflow_weights import read_keras
@@ -29,6 +28,9 @@ class DPDNet(UNet):
     Source: Abuolaim and Brown, ECCV 2020, "Defocus Deblurring Using Dual-Pixel Data", the single-image network.
     """
 
+    relu_after_up = True
+    skip_first = True
+
     def __init__(self, width: int = 64, dropout: float = 0.4) -> None:
         super().__init__(width, dropout)
 
@@ -47,9 +49,6 @@ class DPDNet(UNet):
             tail["0.bias"].fill_(1.0)
             nn.init.dirac_(tail["2.weight"]).mul_(TAIL_GAIN)
             tail["2.bias"].fill_(-TAIL_GAIN)
-
-    def _join(self, up: Tensor, skip: Tensor) -> Tensor:
-        return torch.cat([skip, F.relu(up)], dim=1)
 
     def _tail(self, channels: int) -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(3, 3, 1))
