@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jdrl_lightning.errors import UserError
-from misalignment_table import Case, Line, draw, read_lines, write_lines
+from misalignment_figure import draw
+from misalignment_table import Case, Line, read_lines, write_lines
 
 # Mean length of the flow over the training frames at data.amplitude=1, seeds 0 to 2; it grows in proportion.
 MEAN_PX = {"random": 3.57, "biased": 3.61, "nonrigid": 3.72}

@@ -1,20 +1,17 @@
-"""Table and figure of benchmarks/misalignment.py, from its CSV file: what each row reaches, and where JDRL wins."""
+"""Tables of benchmarks/misalignment.py, from its CSV file: what each row reaches, and where JDRL wins."""
 
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from jdrl_lightning.errors import UserError
-from jdrl_lightning.files import atomic_write
 from jdrl_lightning.metrics.report import bootstrap_interval, figure, write_csv
 
-__all__ = ["Case", "Line", "Results", "draw", "markdown", "plot", "read_lines", "write_lines"]
+__all__ = ["Case", "Line", "Results", "markdown", "read_lines", "write_lines"]
 
 MEASURES = {
     "psnr": "PSNR, dB",
@@ -27,7 +24,7 @@ OPPONENTS = ("input", "charbonnier", "prealign", "contextual", "shift_search", "
 SHARED = ("input", "aligned_ceiling")
 ORDER = (*OPPONENTS[:-2], *JDRL, *OPPONENTS[-2:])
 PRESETS = ("none", "nonrigid", "random", "biased")
-TICKS = (-5, -3, -2, -1, -0.75, -0.5, -0.25, 0, 0.25)  # of the figure, dB
+IDLE = {"ssim": 6e-4, "placement_px": 4e-3}  # so little apart from the input's: nothing was learned
 FEW = 3  # photographs: of so many the resampled means' 2.5 % quantile is the least of them
 
 
@@ -136,18 +133,6 @@ class Results:
         }
 
 
-def draw(table: Path, picture: Path) -> None:
-    """Write the Markdown file beside the CSV file ``table``, and the ``picture``."""
-    if not table.is_file():
-        raise UserError(f"{table}: no such file; leave out --draw to train what it is made of")
-    results = Results(read_lines(table))
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    plot(results).savefig(picture, dpi=110)
-    shown = os.path.relpath(picture, table.parent).replace(os.sep, "/")
-    with atomic_write(table.with_suffix(".md"), "w") as file:
-        file.write(markdown(results, table.stem, shown))
-
-
 def markdown(results: Results, name: str, picture: str) -> str:
     """The whole page."""
     large = " --form large --root <folder>" if name.endswith("large") else ""
@@ -167,6 +152,8 @@ def markdown(results: Results, name: str, picture: str) -> str:
         )
     parts += [f"## {title}\n\n{measure_table(results, measure)}" for measure, title in MEASURES.items()]
     parts += ["## Where JDRL wins, ties and loses", VERDICTS_EXPLAINED, verdict_table(results)]
+    if idle := idle_trainings(results):
+        parts += ["## Trainings that learned nothing", IDLE_EXPLAINED, idle]
     return "\n\n".join(parts) + "\n"
 
 
@@ -188,6 +175,12 @@ Columns: the kind of misalignment, its mean length in pixels, and the seeds that
 VERDICTS_EXPLAINED = """\
 Full-frame PSNR, the JDRL row less the other, paired by photograph and all seeds that both have, in dB. A win or
 a loss: the 95 % interval excludes 0 and every seed's mean has that sign; else a tie."""
+
+
+IDLE_EXPLAINED = """\
+Their restored images are the blurry ones but for a constant tone (SSIM and placement error are the input's). Early
+steps, which only move the tone, switch the last layer's features off, and 288 steps do not bring them back. It is
+chance, which rounding decides, and it counts as a result above: without them a row's mean would be another one."""
 
 
 def measure_table(results: Results, measure: str) -> str:
@@ -223,54 +216,19 @@ def _cell(found: tuple[float, float, float] | None, measure: str) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def plot(results: Results) -> Any:
-    """A matplotlib figure: PSNR less the ceiling's by each misalignment's size, and every case's placement error."""
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    presets = [p for p in PRESETS[1:] if any(case.preset == p for case in results.cases)]
-    displaced = [case for case in results.cases if case.px]
-    picture = Figure(figsize=(3.6 * len(presets) + 6.4, 5.4), layout="constrained")
-    axes = picture.subplots(1, len(presets) + 1, width_ratios=[1.0] * len(presets) + [1.8], squeeze=False)[0]
-    for preset, axis in zip(presets, axes, strict=False):
-        axis.sharey(axes[0])
-        cases = [case for case in results.cases if case.preset in ("none", preset)]
-        for row in results.rows:  # as differences: not every case has the same seeds, and seeds differ by more
-            less = {case.px: results.interval(row, case, "psnr", less="aligned_ceiling") for case in cases}
-            known = {px: found[0] for px, found in less.items() if found}
-            axis.plot(list(known), list(known.values()), **_style(row))
-        axis.set(title=preset, xlabel="mean displacement, px")
-        axis.set_yscale("symlog", linthresh=1)  # pixel by pixel loses ten times as much as the others differ by
-        axis.set_yticks(TICKS, map(str, TICKS))
-    axes[0].set_ylabel("PSNR less that of the aligned ceiling, dB")
-    axis = axes[-1]
-    width = 0.8 / len(results.rows)
-    for number, row in enumerate(results.rows):
-        values = [results.mean(row, case, "placement_px") or 0.0 for case in displaced]
-        places = np.arange(len(displaced)) + width * (number - (len(results.rows) - 1) / 2)
-        axis.bar(places, values, width, color=_style(row)["color"])
-    axis.set(title="how far the restored image moved", ylabel="placement error, px", xticks=range(len(displaced)))
-    axis.set_xticklabels([str(case).replace("_", "\n") + " px" for case in displaced])
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", alpha=0.3)
-    lines = [Line2D([], [], label=row, **_style(row)) for row in results.rows]
-    picture.legend(handles=lines, loc="outside lower center", ncols=6, frameon=False)
-    return picture
-
-
-def _style(row: str) -> dict[str, Any]:
-    """JDRL in warm colours and thick, the others in cold ones, what needs no training on the pairs dashed."""
-    colours = {
-        "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "contextual": "#5bbfa5",
-        "shift_search": "#8c6bb1", "warp_only": "#31a354", "jdrl": "#d7301f", "jdrl_official": "#fdae6b",
-        "jdrl_robust": "#f16913", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
-    }  # fmt: skip
-    ours = row in JDRL
-    return {
-        "color": colours[row],
-        "linewidth": 2.2 if ours else 1.4,
-        "linestyle": "--" if row in (*SHARED, "oracle") else "-",
-        "marker": "o" if ours else "s",
-        "markersize": 4,
-    }
+def idle_trainings(results: Results) -> str:
+    """A line for each row with cases and seeds whose restored images have the input's SSIM and placement."""
+    found: dict[str, list[str]] = {}
+    for row, case in ((row, case) for row in results.rows if row not in SHARED for case in results.cases):
+        if row == "charbonnier" and case.preset == "none":  # the aligned ceiling
+            continue
+        apart: dict[int, list[bool]] = {}
+        for measure, limit in IDLE.items():
+            ours, theirs = (results.of(name, case, measure) for name in (row, "input"))
+            for seed in sorted({seed for seed, _ in ours.keys() & theirs.keys()}):
+                less = [ours[key] - theirs[key] for key in ours.keys() & theirs.keys() if key[0] == seed]
+                apart.setdefault(seed, []).append(bool(abs(np.mean(less)) >= limit))
+        idle = [f"{case} seed {seed}" for seed, different in apart.items() if not any(different)]
+        if idle:
+            found.setdefault(row, []).extend(idle)
+    return "\n".join(f"- `{row}`: {', '.join(trainings)}" for row, trainings in found.items())

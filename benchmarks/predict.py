@@ -5,9 +5,9 @@
 Times: all forms in one process, taking turns, after each has been given one batch of tiles (which compiles); medians.
 Processor time is of all threads. Memory: each form in a process of its own, its peak resident set, Python, torch,
 weights and picture included. Arithmetic alone: what the multiply-adds of the convolutions would take at the rate of a
-large matrix product in float32, measured here, as a share of the processor time. The picture is random: no network here
-takes longer for one picture than for another. A form that should not be tried (the whole picture, where memory is
-short) is left out with --only. Linux only.
+large matrix product or convolution in float32, measured here, as a share of the processor time. The picture is random:
+no network here takes longer for one picture than for another. A form that should not be tried (the whole picture, where
+memory is short) is left out with --only. Linux only.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def table(args: argparse.Namespace) -> None:
     reference, limit = args.only[0], ceilings()
     a_pixel = multiply_adds(lambda: network(args.network)(torch.rand(1, 3, 64, 64))) / 64**2
     print(
-        f"{a_pixel / 1e3:.0f}·10³ multiply-adds a pixel; a large matrix product does "
+        f"{a_pixel / 1e3:.0f}·10³ multiply-adds a pixel; a large matrix product or convolution does "
         f"{limit.multiply_adds / 1e9:.1f}·10⁹ in a second of processor time"
     )
     print(f"\n| form | tiles | work | wall, s | processor, s | arithmetic alone, % | time of {reference} | peak, MiB |")

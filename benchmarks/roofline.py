@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
 from jdrl_lightning.reblur.rings import corner_levels, orbits
@@ -61,13 +62,21 @@ def _counted(levels: int) -> tuple[int, int, int]:
 
 
 def ceilings() -> Ceilings:
-    """PyTorch's copy (64 MiB), matrix product (1024²) and exponential (in the second cache)."""
+    """PyTorch's copy (64 MiB), matrix product (1024²) or convolution (256 channels, 3×3), and exponential (in cache).
+
+    Of product and convolution the one that does more multiply-adds a second: they are of two libraries, which do not
+    use the same instructions on every processor.
+    """
     source = torch.zeros(1 << 24)
     target, logits = torch.empty_like(source), -torch.rand(1 << 16)
     result, matrix = torch.empty_like(logits), torch.rand(1024, 1024)
+    image, kernels = (
+        torch.rand(n, 256, side, side).to(memory_format=torch.channels_last) for n, side in ((1, 66), (256, 3))
+    )
+    convolution = 64**2 * 256 * kernels[0].numel() / shortest(lambda: conv2d(image, kernels))
     return Ceilings(
         2 * source.numel() * source.element_size() / shortest(lambda: target.copy_(source)),
-        1024**3 / shortest(lambda: matrix @ matrix),
+        max(1024**3 / shortest(lambda: matrix @ matrix), convolution),
         20 * logits.numel() / shortest(lambda: [torch.exp(logits, out=result) for _ in range(20)]),
     )
 

@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", default=FORMS, choices=FORMS)
     parser.add_argument("--folder", type=Path, default=Path("outputs/rounding"))
     given = parser.parse_args()
+    if given.draws < 2:
+        parser.error("--draws must be at least 2: one training says nothing of how far two are apart")
     logging.getLogger("jdrl_lightning").setLevel(logging.WARNING)
     given.folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[float]] = {form: [] for form in given.forms}

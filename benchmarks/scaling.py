@@ -2,8 +2,8 @@
 
 One setting at a time differs from ``backbone=unet_small``, four pairs of 96×96 px and one thread. The two take turns in
 one process; medians of wall-clock time, so the machine should have nothing else to do. Arithmetic alone: the share of
-JDRL's step that the multiply-adds of its convolutions would take at the rate of a large matrix product, measured beside
-it. Overrides are those of the training command.
+JDRL's step that the multiply-adds of its convolutions would take at the rate of a large matrix product or convolution,
+measured beside it. Overrides are those of the training command.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ U-Net layer by layer (``published_unet.py``) and Adam unfused, all in float32; `
 Memory: each form in a process of its own; the peak resident set (on CUDA the peak allocated) over two steps, less what
 was resident before the module was built. The share of each range is by hooks where a network's pass begins and ends. On
 processors also the multiply-adds of convolutions and matrix products, and the share of the time that they would take at
-the rate of a large matrix product, measured here. On CUDA a step is also run with
+the rate of a large matrix product or convolution, measured here. On CUDA a step is also run with
 ``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
 """
 
@@ -229,7 +229,7 @@ def main() -> None:
         alone = f"{100 * needed[form] / rate / taken:.0f}" if rate else "–"
         print(f"| {form} | {1e3 * taken:.0f} | {less} | {needed[form] / 1e9:.0f} | {alone} |")
     if rate:
-        print(f"\na large matrix product does {rate / 1e9:.1f}·10⁹ multiply-adds in a second of processor time")
+        print(f"\na large matrix product or convolution does {rate / 1e9:.1f}·10⁹ multiply-adds a processor second")
     print("\n| range | share of the step, % (" + ", ".join(given.forms) + ") |\n|---|---|")
     for name in dict.fromkeys(name for form in given.forms for name in turns[0][form] if name != "step"):
         shares = [[turn[form].get(name, 0.0) / turn[form]["step"] for turn in turns] for form in given.forms]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from collections.abc import Iterator
@@ -126,8 +127,20 @@ def test_a_curve_is_of_differences_to_the_ceiling_of_the_same_seeds(table: Modul
     shared = {"input": (27.0, 29.0), "aligned_ceiling": (28.0, 31.0)}
     lines = [line(table, row, "none_0", seed, "a", psnr[seed]) for row, psnr in shared.items() for seed in (0, 1)]
     lines.append(line(table, "jdrl_robust", "nonrigid_4", 0, "a", 28.5))
-    drawn = table.plot(table.Results(lines)).axes[0].lines
+    figure = importlib.import_module("misalignment_figure")
+    drawn = figure.plot(table.Results(lines)).axes[0].lines
     assert [list(curve.get_ydata()) for curve in drawn] == [[-1.5, -1.0], [0.5], [0.0, 0.0]]
+
+
+def test_trainings_that_learned_nothing_are_named(table: ModuleType) -> None:
+    """``line`` gives every row the same SSIM and placement error."""
+    lines = [line(table, row, "none_0", 0, "a", 27.0) for row in ("input", "aligned_ceiling")]
+    learned = line(table, "jdrl_robust", "nonrigid_4", 0, "a", 27.0)._replace(ssim=0.81)
+    idle = [line(table, "prealign", "nonrigid_4", 0, "a", 27.0), line(table, "jdrl", "none_0", 0, "a", 27.1)]
+    assert table.idle_trainings(table.Results([*lines, learned])) == ""
+    told = "- `prealign`: nonrigid_4 seed 0\n- `jdrl`: none_0 seed 0"
+    assert table.idle_trainings(table.Results([*lines, learned, *idle])) == told
+    assert told in table.markdown(table.Results([*lines, learned, *idle]), "misalignment", "picture.png")
 
 
 def test_few_photographs_are_called_few(table: ModuleType, results: object) -> None:
