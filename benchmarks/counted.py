@@ -6,7 +6,8 @@ Overrides are those of the training command and come after ``backbone=unet data.
 runs on tensors that have a shape and no values (``FakeTensorMode``), so that networks and sizes fit that this machine
 could not train. Memory: the most bytes of tensors alive at once in two steps, weights, gradients and the optimiser's
 state included; what an operator needs within itself (a convolution's workspace) is not seen, nor what an allocator
-loses. Arithmetic: multiply-adds of convolutions and matrix products. ``published``: float32, per-pixel kernels.
+loses. Arithmetic: multiply-adds of convolutions and matrix products. ``published``: float32, per-pixel
+kernels, the U-Net layer by layer.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ def published_forward(network: UNet, blurry: Tensor) -> Tensor:
     for level, skip in zip(range(6, 10), reversed(skips), strict=True):
         enlarge, convolution = getattr(network, f"up{level}")
         up = convolution(F.pad(enlarge(features), (0, 1, 0, 1)))
-        features = getattr(network, f"block{level}")(torch.cat([up, skip], dim=1))
+        up = up.relu() if network.relu_after_up else up
+        joined = [skip, up] if network.skip_first else [up, skip]
+        features = getattr(network, f"block{level}")(torch.cat(joined, dim=1))
     output = network.out(features)
     return blurry + output if network.global_residual else torch.sigmoid(output)

@@ -18,3 +18,14 @@ def test_an_export_serves_other_sizes(name: str) -> None:
     program = torch.export.export(network, (torch.rand(2, 3, 64, 64),), dynamic_shapes=({0: auto, 2: auto, 3: auto},))
     blurry = torch.rand(3, 3, 96, 128)
     torch.testing.assert_close(program.module()(blurry), network(blurry))
+
+
+@pytest.mark.parametrize("name", ["unet", "dpdnet"])
+def test_an_onnx_graph_takes_no_weights_apart(name: str) -> None:
+    """Sequence operators are not folded, run at every call, and are unknown to many runtimes."""
+    network = backbones.create(name, **BACKBONES[name]).eval().network
+    program = torch.onnx.export(network, (torch.rand(1, 3, 32, 32),), dynamo=True, verbose=False)
+    assert program is not None
+    operators = {node.op_type for node in program.model.graph}
+    assert "ConvTranspose" in operators
+    assert not [name for name in operators if "Sequence" in name]

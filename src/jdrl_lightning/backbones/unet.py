@@ -90,9 +90,12 @@ class UNet(nn.Module):
                 features = features.relu_()
             # The block's first convolution, of both side by side: in two parts, so that no joined copy is in memory.
             first, *others = block
-            halves = cast(nn.Conv2d, first).weight.chunk(2, dim=1)
-            of_up, of_skip = reversed(halves) if self.skip_first else halves
-            features = F.conv2d(features, of_up, cast(nn.Conv2d, first).bias, padding=1)
+            weight, bias = cast(nn.Conv2d, first).weight, cast(nn.Conv2d, first).bias
+            half = weight.shape[1] // 2  # slices are constants in an exported graph, pieces of chunk() are not
+            of_up, of_skip = weight[:, :half], weight[:, half:]
+            if self.skip_first:
+                of_up, of_skip = of_skip, of_up
+            features = F.conv2d(features, of_up, bias, padding=1)
             features += F.conv2d(skips.pop(), of_skip, padding=1)
             for layer in others:
                 features = layer(features)
@@ -106,6 +109,8 @@ class UNet(nn.Module):
 
 class _Up(nn.Sequential):
     """Nearest upsampling by 2 and a 2×2 convolution that pads zeros right and below (TensorFlow's "same"), as one.
+
+    The two modules are not called: they hold the parameters under their published names.
 
     Along an axis, output 2i is ``(k0 + k1) x[i]`` and 2i + 1 is ``k0 x[i] + k1 x[i+1]``: a transposed convolution of
     stride 2 with the kernel ``k1, k0 + k1, k0``. In two dimensions that is 9 multiply-adds for each of the small grid's
