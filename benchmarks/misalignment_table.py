@@ -208,16 +208,19 @@ def verdict_table(results: Results) -> str:
             said: dict[str, list[str]] = {"wins": [], "ties": [], "loses": [], "one seed only": []}
             for case in results.cases:
                 if found := results.interval(ours, case, "psnr", less=theirs):
-                    mean, low, high = found
-                    signs = results.signs(ours, theirs, case)
-                    verdict = (
-                        "wins" if low > 0 and min(signs) > 0 else "loses" if high < 0 and max(signs) < 0 else "ties"
-                    )
-                    verdict = verdict if len(signs) > 1 else "one seed only"
                     mark = " †" if {(ours, case), (theirs, case)} & idle else ""
-                    said[verdict].append(f"{case} {mean:+.2f}{mark}")
+                    verdict = _verdict(*found[1:], results.signs(ours, theirs, case))
+                    said[verdict].append(f"{case} {found[0]:+.2f}{mark}")
             lines.append(f"| {ours} | {theirs} | {' | '.join(', '.join(cases) or '–' for cases in said.values())} |")
     return "\n".join(lines)
+
+
+def _verdict(low: float, high: float, signs: list[int]) -> str:
+    if len(signs) < 2:
+        return "one seed only"
+    if low > 0 and min(signs) > 0:
+        return "wins"
+    return "loses" if high < 0 and max(signs) < 0 else "ties"
 
 
 def _cell(found: tuple[float, float, float] | None, measure: str) -> str:
