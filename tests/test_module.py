@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from jdrl_lightning import DeblurringModule, UserError, backbones, objectives
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.module import channels_last
+from jdrl_lightning.rates import Cosine
 from jdrl_lightning.types import Pair
 from small import BACKBONES
 
@@ -263,6 +264,16 @@ def test_adam_is_fused_and_may_clip_in_mixed_precision(train: Callable[..., Path
     run = train(tmp_path / "run", *settings, "trainer.max_epochs=1", "callbacks.best=null")
     (group,) = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
     assert group["fused"]
+
+
+def test_a_stage_scales_the_rate_of_its_epochs() -> None:
+    stages: list[dict[str, Any]] = [{"name": "first", "start": 0, "weights": {"align": 1.0}, "flow_source": "blurry"}]
+    stages += [{**stages[0], "name": "second", "start": 2, "lr_scale": 0.1}]
+    plan = made(jdrl={"schedule": stages}, scheduler=Cosine(epochs=4)).configure_optimizers()["lr_scheduler"]
+    (factor,) = plan["scheduler"].lr_lambdas
+    assert [factor(epoch) for epoch in (0, 1.99, 2, 2.5)] == pytest.approx(
+        [1, Cosine(epochs=4)(1.99), 0.05, 0.1 * Cosine(epochs=4)(2.5)]
+    )
 
 
 @pytest.mark.parametrize("optim", ["cosine", "finetune", "jdrl_mprnet", "mprnet", "paper"])

@@ -11,7 +11,7 @@ def test_the_paper_halves_every_sixty_epochs() -> None:
 
 def test_cosine_warms_up_peaks_and_ends_at_its_floor() -> None:
     rate = Cosine(epochs=12, warmup_epochs=2, floor=0.01)
-    assert [rate(0), rate(1), rate(2)] == [0.5, 1.0, 1.0]
+    assert [rate(0), rate(0.5), rate(1), rate(2)] == pytest.approx([0.01, 0.2575, 0.505, 1])
     assert rate(7) == pytest.approx(0.505)
     assert rate(12) == pytest.approx(0.01)
     assert rate(100) == pytest.approx(0.01)

@@ -14,7 +14,9 @@ from jdrl_lightning.build import read_checkpoint
 
 RUN = (
     "backbone.dropout=0.4",
-    "optim.optimizer.lr=1e-3",
+    "optim=cosine",
+    "optim.scheduler.warmup_epochs=2",
+    "optim.scheduler.epochs=4",
     "trainer.max_epochs=4",
     "objective.warmup_epochs=2",
     "callbacks.best=null",
@@ -51,6 +53,19 @@ def uninterrupted(whole: dict[str, Path], train: Callable[..., Path]) -> Path:
         folder = whole["root"] / "run"
         whole["run"] = train(folder, *RUN, *every_step(whole["root"] / "steps"))
     return whole["run"]
+
+
+def test_the_rate_moves_from_step_to_step(uninterrupted: Path, whole: dict[str, Path]) -> None:
+    steps = [step for step in range(4 * STEPS_AN_EPOCH) if (step + 1) % STEPS_AN_EPOCH]  # then the next epoch's is set
+    rates = {}
+    for step in steps:
+        checkpoint = torch.load(whole["root"] / "steps" / f"step={step + 1}.ckpt", weights_only=True)
+        rates[step] = checkpoint["optimizer_states"][0]["param_groups"][0]["lr"]
+    warmup = 2 * STEPS_AN_EPOCH
+    assert all(rates[step] == pytest.approx(1e-3 * (0.01 + 0.99 * step / warmup)) for step in steps if step < warmup)
+    falling = [rates[step] for step in steps if step >= warmup]
+    assert falling[0] == pytest.approx(1e-3)
+    assert falling == sorted(set(falling), reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ class DeblurringModule(L.LightningModule):
         backbone: ``backbone(blurry) -> Restored``; may have heads for training, see :meth:`Backbone.auxiliary`.
         objective: ``objective(restored, pair, stage) -> Losses``; its schedule says which stage an epoch belongs to.
         optimizer: parameters in, optimiser out.
-        scheduler: factor on the learning rate as a function of the epoch; the stage's ``lr_scale`` multiplies it.
+        scheduler: factor on the learning rate at a time in epochs (2.25 is a quarter into the third); the stage's
+            ``lr_scale`` multiplies it.
         seed: dropout of a step is a function of (seed, step, rank), so that a resumed run goes on bit by bit.
         config: what the module was built from, as plain types; stored in checkpoints.
         compile: train by :func:`.compiled`: the backbone, and the networks of the objective.
@@ -46,7 +47,7 @@ class DeblurringModule(L.LightningModule):
         backbone: nn.Module,
         objective: Objective,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] = paper_adam,
-        scheduler: Callable[[int], float] = StepDecay(),  # noqa: B008  (frozen)
+        scheduler: Callable[[float], float] = StepDecay(),  # noqa: B008  (frozen)
         seed: int = 0,
         config: dict[str, Any] | None = None,
         compile: bool = False,
@@ -81,6 +82,15 @@ class DeblurringModule(L.LightningModule):
 
         extras = {name: ready(value) for name, value in batch.extras.items()}
         return Pair(ready(batch.blurry), ready(batch.sharp), batch.name, extras)
+
+    def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
+        """The rate of this step; held for an epoch where their number is not known.
+
+        A warm-up in whole epochs is none for a small network: its features die in a first epoch at a high rate.
+        """
+        factor = self._rate(self.current_epoch + batch_idx / self.trainer.num_training_batches)
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+            group["lr"] = group["initial_lr"] * factor
 
     def training_step(self, batch: Pair, batch_idx: int) -> dict[str, Any]:
         """One step of the current stage: ``loss`` to descend, ``maps`` for the pictures."""
@@ -117,16 +127,16 @@ class DeblurringModule(L.LightningModule):
             channels_last(self)
 
     def configure_optimizers(self) -> Any:
-        """One optimiser over all trained parameters and one LambdaLR that steps once an epoch."""
+        """One optimiser over all trained parameters and one LambdaLR, which steps at the ends of epochs only."""
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
         # A fused one could unscale float16's gradients itself; Lightning then refuses to clip them, bfloat16's too.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         optimizer.register_load_state_dict_post_hook(_lay_out_as_parameters)
-        schedule, rate = self.objective.schedule, self._scheduler
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda epoch: rate(epoch) * schedule.at(epoch).lr_scale
-        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+
+    def _rate(self, epoch: float) -> float:
+        return self._scheduler(epoch) * self.objective.schedule.at(int(epoch)).lr_scale
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what rebuilding the module takes, as plain types: nothing in a checkpoint needs unpickling of code."""

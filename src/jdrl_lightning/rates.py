@@ -1,4 +1,4 @@
-"""Learning-rate factors as pure functions of the epoch."""
+"""Learning-rate factors as pure functions of time in epochs: 2.25 is a quarter into the third."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Constant", "Cosine", "Milestones", "StepDecay"]
 class Constant:
     """1: the rate is held."""
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         return 1.0
 
 
@@ -24,7 +24,7 @@ class StepDecay:
     every: int = 60
     gamma: float = 0.5
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         return self.gamma ** (epoch // self.every)
 
 
@@ -36,20 +36,22 @@ class Milestones:
     at: Sequence[float]
     gamma: float = 0.5
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         return self.gamma ** sum(epoch >= share * self.epochs for share in self.at)
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Linear from ``1/warmup_epochs`` to 1, then half a cosine down to ``floor`` at ``epochs``."""
+    """Linear from ``floor`` to 1 over the first epochs, then half a cosine back to ``floor`` at ``epochs``."""
 
     epochs: int
     warmup_epochs: int = 0
     floor: float = 0.0
 
-    def __call__(self, epoch: int) -> float:
+    def __call__(self, epoch: float) -> float:
         if epoch < self.warmup_epochs:
-            return (epoch + 1) / self.warmup_epochs
-        done = min(1.0, (epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs))
-        return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * done))
+            share = epoch / self.warmup_epochs
+        else:
+            done = min(1.0, (epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs))
+            share = 0.5 * (1 + math.cos(math.pi * done))
+        return self.floor + (1 - self.floor) * share
