@@ -120,6 +120,16 @@ def test_the_strategy_knows_what_stays_idle(composed: Callable[..., dict[str, An
     assert build.strategy({"devices": 2, "strategy": "fsdp"}, official) == "fsdp"
 
 
+@pytest.mark.parametrize(
+    ("root", "kept"), [("pairs", str(Path("pairs").absolute())), ("s3://bucket/pairs", "s3://bucket/pairs")]
+)
+def test_a_checkpoint_says_where_its_pairs_were_from_any_folder(
+    root: str, kept: str, composed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    module = build.module(composed(tmp_path, "data=folder", f"data.root={root}", "objective=charbonnier"))
+    assert module.config["data"]["root"] == kept
+
+
 def test_an_unknown_device_is_a_users_mistake() -> None:
     assert build.device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(UserError, match="device=banana"):

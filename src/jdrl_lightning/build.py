@@ -102,8 +102,9 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
         raise UserError(f"optim.optimizer cannot be made with these settings: {told}") from error
     kept = {key: config[key] for key in IDENTITY if key in config} | {"hash": config_hash(dict(config))}
     kept |= {"backbone": _without_files(settings), "objective": _without_files(config["objective"], ("reblur",))}
-    if kept.get("data", {}).get("root"):  # evaluated from another folder it is still that one
-        kept["data"] = {**kept["data"], "root": str(Path(kept["data"]["root"]).absolute())}
+    root = kept.get("data", {}).get("root")
+    if root and "://" not in str(root):  # evaluated from another folder it is still that one
+        kept["data"] = {**kept["data"], "root": str(Path(root).absolute())}
     compile = bool(config.get("compile"))
     return DeblurringModule(
         backbone, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept, compile
