@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import torch
 from conftest import TINY
 from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
+from jdrl_lightning.callbacks.midway import MidwayCheckpoint
 from jdrl_lightning.train import fit
 
 
@@ -62,6 +64,24 @@ def test_training_lowers_the_loss(train: Callable[..., Path], tmp_path: Path) ->
     with (run / "metrics.csv").open() as file:
         losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
     assert sum(losses[-2:]) < 0.85 * sum(losses[:2])
+
+
+def test_ctrl_c_says_how_to_go_on(
+    train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def press(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(MidwayCheckpoint, "on_train_epoch_end", press)
+    caplog.set_level(logging.INFO, "jdrl_lightning")
+    try:
+        with pytest.raises(SystemExit) as ended:
+            train(tmp_path / "run", "trainer.max_epochs=2")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert ended.value.code == 130
+    assert "ckpt_path=auto goes on" in caplog.messages[-1]
 
 
 def test_accumulation_and_clipping_reach_the_trainer(train: Callable[..., Path], tmp_path: Path) -> None:

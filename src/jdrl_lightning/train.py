@@ -14,6 +14,7 @@ from jdrl_lightning.launch import command
 
 __all__ = ["main"]
 
+INTERRUPTED = 130  # a shell's code for what Ctrl-C ended
 log = logging.getLogger(__name__)
 
 
@@ -78,6 +79,11 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     except torch.OutOfMemoryError as error:
         raise UserError(memory.what_helps(config)) from error
+    except SystemExit as error:
+        if trainer.interrupted and error.code == 1:  # Lightning's answer to Ctrl-C
+            log.info("stopped; the same command with ckpt_path=auto goes on from the last checkpoint")
+            raise SystemExit(INTERRUPTED) from None
+        raise
     finally:
         finish(trainer)
     log.info("results: %s", run_dir)
