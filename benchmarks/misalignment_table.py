@@ -151,16 +151,18 @@ def markdown(results: Results, name: str, picture: str) -> str:
             f"\nloss below says that all {count} agree, not that others would."
         )
     parts += [f"## {title}\n\n{measure_table(results, measure)}" for measure, title in MEASURES.items()]
-    parts += ["## Where JDRL wins, ties and loses", VERDICTS_EXPLAINED, verdict_table(results)]
-    if idle := idle_trainings(results):
+    idle = idle_trainings(results)
+    explained = f"{VERDICTS_EXPLAINED} {MARK_EXPLAINED}" if idle else VERDICTS_EXPLAINED
+    parts += ["## Where JDRL wins, ties and loses", explained, verdict_table(results)]
+    if idle:
         parts += ["## Trainings that learned nothing", IDLE_EXPLAINED, idle_list(idle)]
     return "\n\n".join(parts) + "\n"
 
 
 SETTING = """\
 The same steps and the same learning rate for every row, last checkpoint,
-measured on whole held-out images against the truth. The rate is the demonstration's, 1e-3: the aligned ceiling's
-validation photographs (`--choose-rate`) do not tell rates apart (conf/experiment/misalignment.yaml)."""
+measured on whole held-out images against the truth. The rate is the best of four on the aligned ceiling's validation
+photographs (`--choose-rate`; conf/experiment/misalignment.yaml has the figures)."""
 ROWS_EXPLAINED = """\
 Columns: the kind of misalignment, its mean length in pixels, and the seeds that every row has been trained with. Rows:
 
@@ -175,8 +177,8 @@ Columns: the kind of misalignment, its mean length in pixels, and the seeds that
 VERDICTS_EXPLAINED = """\
 Full-frame PSNR, the JDRL row less the other, paired by photograph and all seeds that both have, in dB. A win or
 a loss: the 95 % interval excludes 0 and every seed's mean has that sign (of three seeds that are alike, one time in
-four by chance); else a tie. †: one of the two has trainings that learned nothing, see below."""
-
+four by chance); else a tie."""
+MARK_EXPLAINED = "†: one of the two has trainings that learned nothing, see below."
 
 IDLE_EXPLAINED = """\
 Their restored images are the blurry ones but for a constant tone (SSIM and placement error are the input's, within
