@@ -182,9 +182,9 @@ MARK_EXPLAINED = "†: one of the two has trainings that learned nothing, see be
 
 IDLE_EXPLAINED = """\
 Their restored images are the blurry ones but for a constant tone (SSIM and placement error are the input's, within
-0.0006 and 0.004 px, a choice). Early steps, which only move the tone, switch the last layer's features off for good. It
-depends on the seed, for borderline trainings on rounding, and on the loss. They count above, where a cell of which they
-are part has a †: its row would end elsewhere without them."""
+0.0006 and 0.004 px, a choice). Two things do that: a loss whose first steps switch the last layer's features off, and
+in `jdrl` a reblurring network that has learned no blur, whose term then holds the output at the input. They count
+above, where a cell of which they are part has a †: its row would end elsewhere without them."""
 
 
 def measure_table(results: Results, measure: str) -> str:
