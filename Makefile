@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(READY) ## train and compare on misaligned pairs (7.5 minutes on two idle cores); outputs/demo/report.html
+demo: $(READY) ## train and compare on misaligned pairs (3 to 7 minutes on two idle cores); outputs/demo/report.html
 	$(BIN)/python -m jdrl_lightning.demo
 
 smoke: $(READY) ## the real thing in half a minute

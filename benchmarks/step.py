@@ -63,7 +63,7 @@ class Step:
         if self.device.type == "cuda":
             channels_last(self.module)
             self.module.to(self.device)
-        self.optimizer = self.module.configure_optimizers()["optimizer"]
+        self.optimizer = self.module.configure_optimizers()
         batch, crop = int(config["data"]["batch_size"]), int(config["data"]["crop"])
         scene = avg_pool2d(torch.rand(batch, 3, crop + 6, crop + 6), 3, 1)
         sharp, blurry = scene[..., 2:-2, 3:-1], avg_pool2d(scene, 5, 1)

@@ -81,7 +81,7 @@ def test_the_heads_belong_to_the_module_alone() -> None:
     assert isinstance(module.auxiliary, Heads)
     assert set(backbone.state_dict()) == {"network.weight", "network.bias"}
     assert "auxiliary.wanted" in module.state_dict()
-    optimizer = module.configure_optimizers()["optimizer"]
+    optimizer = module.configure_optimizers()
     assert any(p is module.auxiliary.wanted for group in optimizer.param_groups for p in group["params"])
 
 

@@ -53,6 +53,22 @@ def test_a_sweep_says_which_job_was_wrong(tmp_path: Path) -> None:
     assert done.stderr.splitlines()[-1] == "error: data.root is missing: give data.root=..."
 
 
+def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
+    code = (
+        "import signal\n"
+        "from jdrl_lightning.launch import command\n"
+        "@command('predict')\n"
+        "def main(cfg):\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "main()\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "main.py", "input=a", "ckpt_path=b"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     code = (
         "from jdrl_lightning.launch import command\n"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader, IterableDataset
 
 from jdrl_lightning import DeblurringModule, UserError, backbones, objectives
 from jdrl_lightning.flow.base import FlowEstimator
@@ -84,7 +87,7 @@ def test_a_training_step_and_what_it_logs_never_waits_for_the_device(
 ) -> None:
     objective = objectives.create("jdrl", flow=flow, reblur={"width": 4, "levels": 3}, mask=mask, anchor="affine")
     module = DeblurringModule(backbones.create("unet", width=4), objective)
-    optimizer = module.configure_optimizers()["optimizer"]
+    optimizer = module.configure_optimizers()
     monkeypatch.setattr(DeblurringModule, "current_epoch", epoch)
     for read in ("numpy", "cpu", "item", "tolist"):
         monkeypatch.setattr(Tensor, read, None)
@@ -240,7 +243,7 @@ def test_channels_last_is_the_same_network_where_it_is_faster(
 def test_an_optimiser_goes_on_in_another_layout(there: bool, quiet: dict[str, Any], pair: Pair) -> None:
     before, after, expected = made(), made(), made()
     channels_last(after if there else before)
-    optimizers = [module.configure_optimizers()["optimizer"] for module in (before, after, expected)]
+    optimizers = [module.configure_optimizers() for module in (before, after, expected)]
     for module, optimizer in ((before, optimizers[0]), (expected, optimizers[2])):
         gradients(module, pair)
         optimizer.step()
@@ -258,7 +261,7 @@ def test_an_optimiser_goes_on_in_another_layout(there: bool, quiet: dict[str, An
 
 
 def test_adam_is_fused_and_may_clip_in_mixed_precision(train: Callable[..., Path], tmp_path: Path) -> None:
-    optimizer = made().configure_optimizers()["optimizer"]
+    optimizer = made().configure_optimizers()
     assert optimizer.defaults["fused"]
     settings = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=0.5", "trainer.limit_train_batches=2")
     run = train(tmp_path / "run", *settings, "trainer.max_epochs=1", "callbacks.best=null")
@@ -266,11 +269,31 @@ def test_adam_is_fused_and_may_clip_in_mixed_precision(train: Callable[..., Path
     assert group["fused"]
 
 
+def test_without_a_known_number_of_steps_the_rate_is_that_of_the_epochs_middle(pair: Pair, tmp_path: Path) -> None:
+    class Stream(IterableDataset[Pair]):
+        def __iter__(self) -> Iterator[Pair]:
+            return iter([pair, pair])
+
+    module = made(scheduler=Cosine(epochs=4, warmup_epochs=1))
+    rates = []
+    watch = LambdaCallback(on_before_optimizer_step=lambda *given: rates.append(given[2].param_groups[0]["lr"]))
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = L.Trainer(
+        max_epochs=2,
+        accelerator="cpu",
+        callbacks=[watch],
+        default_root_dir=tmp_path,
+        enable_model_summary=False,
+        **quiet,
+    )
+    trainer.fit(module, DataLoader(Stream(), batch_size=None))
+    assert rates == pytest.approx([2e-5 * module._scheduler(epoch) for epoch in (0.5, 0.5, 1.5, 1.5)])
+
+
 def test_a_stage_scales_the_rate_of_its_epochs() -> None:
     stages: list[dict[str, Any]] = [{"name": "first", "start": 0, "weights": {"align": 1.0}, "flow_source": "blurry"}]
     stages += [{**stages[0], "name": "second", "start": 2, "lr_scale": 0.1}]
-    plan = made(jdrl={"schedule": stages}, scheduler=Cosine(epochs=4)).configure_optimizers()["lr_scheduler"]
-    (factor,) = plan["scheduler"].lr_lambdas
+    factor = made(jdrl={"schedule": stages}, scheduler=Cosine(epochs=4))._rate
     assert [factor(epoch) for epoch in (0, 1.99, 2, 2.5)] == pytest.approx(
         [1, Cosine(epochs=4)(1.99), 0.05, 0.1 * Cosine(epochs=4)(2.5)]
     )

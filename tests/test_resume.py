@@ -56,16 +56,17 @@ def uninterrupted(whole: dict[str, Path], train: Callable[..., Path]) -> Path:
 
 
 def test_the_rate_moves_from_step_to_step(uninterrupted: Path, whole: dict[str, Path]) -> None:
-    steps = [step for step in range(4 * STEPS_AN_EPOCH) if (step + 1) % STEPS_AN_EPOCH]  # then the next epoch's is set
-    rates = {}
-    for step in steps:
-        checkpoint = torch.load(whole["root"] / "steps" / f"step={step + 1}.ckpt", weights_only=True)
-        rates[step] = checkpoint["optimizer_states"][0]["param_groups"][0]["lr"]
+    rates = []
+    for step in range(1, 4 * STEPS_AN_EPOCH + 1):
+        checkpoint = torch.load(whole["root"] / "steps" / f"step={step}.ckpt", weights_only=True)
+        rates.append(checkpoint["optimizer_states"][0]["param_groups"][0]["lr"])
     warmup = 2 * STEPS_AN_EPOCH
-    assert all(rates[step] == pytest.approx(1e-3 * (0.01 + 0.99 * step / warmup)) for step in steps if step < warmup)
-    falling = [rates[step] for step in steps if step >= warmup]
-    assert falling[0] == pytest.approx(1e-3)
-    assert falling == sorted(set(falling), reverse=True)
+    assert rates[:warmup] == pytest.approx([3e-4 * (0.01 + 0.99 * step / warmup) for step in range(warmup)])
+    assert rates[warmup] == pytest.approx(3e-4)
+    assert rates[warmup:] == sorted(set(rates[warmup:]), reverse=True)
+    logged = {int(row["step"]): float(row["lr-Adam"]) for row in rows(uninterrupted) if row["lr-Adam"]}
+    assert len(logged) > 4
+    assert all(rate == pytest.approx(rates[step]) for step, rate in logged.items())
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_a_mistake_and_a_killed_rank_end_their_jobs_only(pairs_folder: Path, tmp
     (tmp_path / "sitecustomize.py").write_text(DYING)
     arguments = [
         "--multirun", "--config-dir", "my conf", *TINY, "debug=fast", "experiment=mine", "data.root=a folder",
-        "objective.output_weights=[1.0, 0.5]", "++backbone={dropout: 0.1}", "~callbacks.rate",
+        "objective.output_weights=[1.0, 0.5]", "++backbone={dropout: 0.1}", "~callbacks.blur",
         "trainer.devices=2", "trainer.max_epochs=1", "seed=3,-1,4",
     ]  # fmt: skip
     done = subprocess.run(

@@ -73,15 +73,19 @@ def test_ctrl_c_says_how_to_go_on(
         signal.raise_signal(signal.SIGINT)
 
     handler = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(MidwayCheckpoint, "on_train_epoch_end", press)
     caplog.set_level(logging.INFO, "jdrl_lightning")
-    try:
-        with pytest.raises(SystemExit) as ended:
-            train(tmp_path / "run", "trainer.max_epochs=2")
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert ended.value.code == 130
-    assert "ckpt_path=auto goes on" in caplog.messages[-1]
+    run = tmp_path / "run"
+    for moment, saved in (("on_train_batch_end", "nothing was saved yet"), ("on_train_epoch_end", "auto goes on")):
+        with monkeypatch.context() as patch:
+            patch.setattr(MidwayCheckpoint, moment, press)
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    train(run, "trainer.max_epochs=2")
+            finally:
+                signal.signal(signal.SIGINT, handler)
+        assert ended.value.code == 130
+        assert caplog.messages[-1].startswith("stopped; ")
+        assert caplog.messages[-1].endswith(saved)
 
 
 def test_accumulation_and_clipping_reach_the_trainer(train: Callable[..., Path], tmp_path: Path) -> None:

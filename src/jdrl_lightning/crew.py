@@ -26,7 +26,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import INTERRUPTED, UserError
 from jdrl_lightning.ranks import devices, outside
 from jdrl_lightning.requeue import REQUEUE
 from jdrl_lightning.work import Job, Report, work
@@ -116,7 +116,7 @@ def _started(count: int, job: Job) -> Iterator[list[_Rank]]:
             yield crew
     except KeyboardInterrupt:
         _wait(crew)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
     finally:
         for member in crew:
             member.end()

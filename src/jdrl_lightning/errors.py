@@ -1,8 +1,10 @@
-"""The one exception for what the user can mend."""
+"""The one exception for what the user can mend, and the exit code of what the user ended."""
 
 from __future__ import annotations
 
-__all__ = ["UserError"]
+__all__ = ["INTERRUPTED", "UserError"]
+
+INTERRUPTED = 130  # after Ctrl-C, as shells have it
 
 
 class UserError(Exception):

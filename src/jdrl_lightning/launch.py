@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from jdrl_lightning import config
 from jdrl_lightning.complaints import REFUSALS, complaint
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import INTERRUPTED, UserError
 from jdrl_lightning.files import blame
 
 __all__ = ["command"]
@@ -46,6 +46,8 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], N
                 main()
             except REFUSALS as error:
                 refuse(error)
+            except KeyboardInterrupt:
+                sys.exit(INTERRUPTED)
             except OSError as error:  # Hydra's, which makes the run's folder
                 if (told := blame(error)) is None:
                     raise

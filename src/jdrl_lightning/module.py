@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -84,13 +85,17 @@ class DeblurringModule(L.LightningModule):
         return Pair(ready(batch.blurry), ready(batch.sharp), batch.name, extras)
 
     def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
-        """The rate of this step; held for an epoch where their number is not known.
+        """Set and log the rate of this step; held for an epoch, at its middle, where their number is not known.
 
         A warm-up in whole epochs is none for a small network: its features die in a first epoch at a high rate.
         """
-        factor = self._rate(self.current_epoch + batch_idx / self.trainer.num_training_batches)
-        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+        count = self.trainer.num_training_batches
+        factor = self._rate(self.current_epoch + (batch_idx / count if math.isfinite(count) else 0.5))
+        optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
+        for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
+        filled = torch.full((), optimizer.param_groups[0]["lr"], device=self.device)  # a copy would have the host wait
+        self.log(f"lr-{type(optimizer).__name__}", filled, batch_size=len(batch.blurry))
 
     def training_step(self, batch: Pair, batch_idx: int) -> dict[str, Any]:
         """One step of the current stage: ``loss`` to descend, ``maps`` for the pictures."""
@@ -126,14 +131,15 @@ class DeblurringModule(L.LightningModule):
         if self.trainer.strategy.root_device.type == "cuda":
             channels_last(self)
 
-    def configure_optimizers(self) -> Any:
-        """One optimiser over all trained parameters and one LambdaLR, which steps at the ends of epochs only."""
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """One optimiser over all trained parameters; its rates are set before each step."""
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
         # A fused one could unscale float16's gradients itself; Lightning then refuses to clip them, bfloat16's too.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         optimizer.register_load_state_dict_post_hook(_lay_out_as_parameters)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimizer
 
     def _rate(self, epoch: float) -> float:
         return self._scheduler(epoch) * self.objective.schedule.at(int(epoch)).lr_scale

@@ -9,12 +9,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import INTERRUPTED, UserError
 from jdrl_lightning.launch import command
 
 __all__ = ["main"]
 
-INTERRUPTED = 130  # a shell's code for what Ctrl-C ended
 log = logging.getLogger(__name__)
 
 
@@ -81,7 +80,10 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         raise UserError(memory.what_helps(config)) from error
     except SystemExit as error:
         if trainer.interrupted and error.code == 1:  # Lightning's answer to Ctrl-C
-            log.info("stopped; the same command with ckpt_path=auto goes on from the last checkpoint")
+            saved = any((run_dir / "checkpoints").glob("*.ckpt"))
+            log.info(
+                "stopped; %s", "the same command with ckpt_path=auto goes on" if saved else "nothing was saved yet"
+            )
             raise SystemExit(INTERRUPTED) from None
         raise
     finally:

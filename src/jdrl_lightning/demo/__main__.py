@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import INTERRUPTED, UserError
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -29,6 +29,8 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
