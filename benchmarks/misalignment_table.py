@@ -11,7 +11,7 @@ import numpy as np
 
 from jdrl_lightning.metrics.report import bootstrap_interval, figure, write_csv
 
-__all__ = ["Case", "Line", "Results", "markdown", "read_lines", "write_lines"]
+__all__ = ["Case", "Line", "Results", "markdown", "read_lines", "verdicts", "write_lines"]
 
 MEASURES = {
     "psnr": "PSNR, dB",
@@ -151,12 +151,16 @@ def markdown(results: Results, name: str, picture: str) -> str:
             f"\nloss below says that all {count} agree, not that others would."
         )
     parts += [f"## {title}\n\n{measure_table(results, measure)}" for measure, title in MEASURES.items()]
+    return "\n\n".join([*parts, "## Where JDRL wins, ties and loses", verdicts(results)]) + "\n"
+
+
+def verdicts(results: Results) -> str:
+    """What a verdict is, all of them, and what learned nothing."""
     idle = idle_trainings(results)
-    explained = f"{VERDICTS_EXPLAINED} {MARK_EXPLAINED}" if idle else VERDICTS_EXPLAINED
-    parts += ["## Where JDRL wins, ties and loses", explained, verdict_table(results)]
+    parts = [f"{VERDICTS_EXPLAINED} {MARK_EXPLAINED}" if idle else VERDICTS_EXPLAINED, verdict_table(results)]
     if idle:
         parts += ["## Trainings that learned nothing", IDLE_EXPLAINED, idle_list(idle)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 SETTING = """\
