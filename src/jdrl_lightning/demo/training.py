@@ -79,7 +79,7 @@ def train_rows(configs: Mapping[str, dict[str, Any]], folder: Path) -> Iterator[
             raise UserError("a training was killed, most often because memory ran out") from None
         finally:  # when one fails there is nothing to wait for
             for training in set(active_children()) - others if running else ():
-                training.kill()  # told to end, it would send a result, and wait for the one that was ended while sending
+                training.kill()  # told to end, it would wait to send a result while another is ended sending
 
 
 def _train(config: dict[str, Any], run_dir: Path, threads: int) -> Trained:
