@@ -55,11 +55,10 @@ def test_a_sweep_says_which_job_was_wrong(tmp_path: Path) -> None:
 
 def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
     code = (
-        "import signal\n"
         "from jdrl_lightning.launch import command\n"
         "@command('predict')\n"
         "def main(cfg):\n"
-        "    signal.raise_signal(signal.SIGINT)\n"
+        "    raise KeyboardInterrupt\n"
         "main()\n"
     )
     (tmp_path / "main.py").write_text(code)
