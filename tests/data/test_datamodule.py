@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import socket
+from multiprocessing.resource_sharer import DupFd
 from pathlib import Path
 
 import pytest
@@ -49,3 +52,22 @@ def test_a_data_set_that_fills_no_batch_says_so(pairs_folder: Path) -> None:
         data.train_dataloader()
     with pytest.raises(UserError, match="crop_rule"):
         PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop_rule="corner")
+
+
+class LeftAlone(FolderPairs):
+    """Its worker loses the trainer while it hands something over, and then hands over something else."""
+
+    def __getitem__(self, index: int) -> Pair:
+        address = DupFd(1)._id[0]
+        with socket.socket(socket.AF_UNIX) as trainer:
+            trainer.connect(address)
+        os.close(DupFd(1).detach())  # answered after the first
+        return super().__getitem__(index)
+
+
+def test_loading_processes_say_nothing_of_a_vanished_trainer(
+    pairs_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = PairDataModule(lambda split: LeftAlone(pairs_folder, split), num_workers=1)
+    assert len(list(data.val_dataloader())) == 2
+    assert capfd.readouterr().err == ""

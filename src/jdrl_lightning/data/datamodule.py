@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 import lightning as L
@@ -158,6 +160,16 @@ class PairDataModule(L.LightningDataModule):
 
 
 def _steadfast(worker: int) -> None:
-    """Go on loading when a cluster tells every process to end: the one that trains has a step to end and to save."""
+    """Go on loading when a cluster tells every process to end: the one that trains has a step to end and to save.
+
+    And say nothing when the one that trains is gone: whoever ended it says so.
+    """
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    told = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, ConnectionError | EOFError):  # of the thread that hands batches over
+            told(kind, error, trace)
+
+    sys.excepthook = hook
