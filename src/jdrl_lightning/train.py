@@ -75,6 +75,8 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         asked = ", ".join(f"trainer.{key}={settings.get(key)}" for key in ("accelerator", "devices", "precision"))
         raise UserError(f"trainer: {told} (asked for: {asked}); change what this machine or Lightning lacks") from error
     try:
+        if (estimator := module.objective.picture_flow) is not None:
+            data.measure(estimator, trainer.strategy.root_device)
         trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     except torch.OutOfMemoryError as error:
         raise UserError(memory.what_helps(config)) from error

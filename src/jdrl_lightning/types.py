@@ -21,8 +21,9 @@ class Pair(NamedTuple):
         name: one name for each sample (a string for a single sample).
         extras: tensors that only some data sets have, the same keys throughout a data set. The truth of rendered pairs
             (``aligned`` ``(B, 3, H, W)``, the sharp image in place with ``blurry``; ``flow`` ``(B, 2, H, W)``, pixels,
-            ``warp(sharp, flow) ≈ aligned``; ``coc`` ``(B, 1, H, W)``, circle-of-confusion radius, pixels) or
-            dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``).
+            ``warp(sharp, flow) ≈ aligned``; ``coc`` ``(B, 1, H, W)``, circle-of-confusion radius, pixels),
+            dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``), or measured flow (``there``, ``back``
+            ``(B, 2, H, W)``, pixels, ``warp(sharp, there) ≈ blurry`` but for its blur, and the reverse).
     """
 
     blurry: Tensor

@@ -228,6 +228,34 @@ def test_an_affine_anchor_takes_the_affine_part_from_the_blurry_image(batch: Any
     torch.testing.assert_close(back, there, rtol=1e-4, atol=1e-4)
 
 
+def test_flow_of_whole_pictures_is_taken_from_the_pair(batch: Any) -> None:
+    pair, restored, there, back = batch
+    estimator = Fixed(there + 1, back - 1)
+    warmup, joint = Stage("warmup", 0, "blurry"), Stage("joint", 1)
+    objective = JDRL(estimator, None, Schedule((warmup, joint)), anchor="affine", flow_of="picture")
+    assert objective.picture_flow is estimator
+    with pytest.raises(UserError, match=r"flow_of=picture needs pairs that carry their flow"):
+        objective.flows(restored, pair, warmup)
+    carrying = pair._replace(extras={"there": there, "back": back})
+    assert objective.flows(restored, carrying, warmup) == (there, back)
+    assert not estimator.asked
+    found = objective.flows(restored, carrying, joint)  # one pixel off the carried ones, which the anchor takes back
+    for flow, expected in zip(found, (there, back), strict=True):
+        torch.testing.assert_close(flow, expected, rtol=1e-4, atol=1e-4)
+    assert len(estimator.asked) == 1
+
+
+def test_flow_is_measured_beforehand_only_where_a_stage_asks_for_it(batch: Any) -> None:
+    _, _, there, back = batch
+    flow, joint = Fixed(there, back), Schedule((Stage("joint", 0),))
+    assert JDRL(flow, None, joint, flow_of="picture").picture_flow is None
+    assert JDRL(flow, None, joint, flow_of="picture", anchor="affine").picture_flow is flow
+    assert JDRL(flow, None, joint, anchor="affine").picture_flow is None
+    assert objectives.create("charbonnier").picture_flow is None
+    with pytest.raises(UserError, match="flow_of=crop"):
+        JDRL({"name": "oracle"}, None, joint, flow_of="picture")
+
+
 def test_several_outputs_are_summed_with_their_weights(batch: Any) -> None:
     pair, restored, there, back = batch
     objective = JDRL(Fixed(there, back), None, Schedule((Stage("a", 0),)), mask="none", output_weights=[1.0, 0.25])
@@ -255,7 +283,15 @@ def test_oracle_needs_truth_and_uses_it(batch: Any) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"mask": "soft"}, {"anchor": "rigid"}, {"lam": 1.5}, {"reduction": "sum"}, {"warp": "cubic"}, {"reblur": None}],
+    [
+        {"mask": "soft"},
+        {"anchor": "rigid"},
+        {"flow_of": "film"},
+        {"lam": 1.5},
+        {"reduction": "sum"},
+        {"warp": "cubic"},
+        {"reblur": None},
+    ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], batch: Any) -> None:
     _, _, there, back = batch

@@ -14,6 +14,8 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["augment", "center_crop", "collate", "crop", "flip", "quarter_turn"]
 
+FLOWS = {"flow", "there", "back"}  # among the extras; the others have no direction
+
 
 def crop(pair: Pair, top: int, left: int, height: int, width: int) -> Pair:
     """Cut the same rectangle, px, out of every tensor; a copy, so that the whole picture can be freed.
@@ -124,11 +126,12 @@ def _each(
     image: Callable[[Tensor], Tensor],
     vectors: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
 ) -> Pair:
-    """``image`` on every tensor's pixels, then ``vectors`` on the two components of the flow."""
+    """``image`` on every tensor's pixels, then ``vectors`` on the two components of flows."""
     extras = {key: image(value) for key, value in pair.extras.items()}
-    if vectors is not None and "flow" in extras:
-        dx, dy = extras["flow"].unbind(-3)
-        extras["flow"] = torch.stack(vectors(dx, dy), dim=-3)
+    if vectors is not None:
+        for key in extras.keys() & FLOWS:
+            dx, dy = extras[key].unbind(-3)
+            extras[key] = torch.stack(vectors(dx, dy), dim=-3)
     return Pair(image(pair.blurry), image(pair.sharp), pair.name, extras)
 
 

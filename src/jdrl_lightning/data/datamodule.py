@@ -9,12 +9,16 @@ from types import TracebackType
 from typing import Any
 
 import lightning as L
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from jdrl_lightning.data.augment import collate
 from jdrl_lightning.data.crops import TrainingCrops
+from jdrl_lightning.data.measured import Measured
+from jdrl_lightning.data.opening import progress
 from jdrl_lightning.data.sampler import BatchPlan, Evened, RankShare
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.types import Pair
 
 __all__ = ["PairDataModule", "TrainingCrops"]
@@ -82,6 +86,11 @@ class PairDataModule(L.LightningDataModule):
         if split not in self._sets:
             self._sets[split] = self._pairs(split)
         return self._sets[split]
+
+    def measure(self, estimator: FlowEstimator, device: torch.device) -> None:
+        """Have the training pairs carry the flow between their whole pictures, see :class:`Measured`."""
+        with progress("measuring the flow of the train pairs") as show:
+            self._sets["train"] = Measured(self.pairs("train"), estimator, device, self.on_error == "skip", show)
 
     def setup(self, stage: str) -> None:
         """Open the splits that ``stage`` (``fit``, ``validate``, ``test``) needs; wrong data is found here."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -35,6 +36,11 @@ class Objective(nn.Module):
         self.output_weights = tuple(float(w) for w in output_weights)
 
     known_terms: tuple[str, ...] = ()
+
+    @property
+    def picture_flow(self) -> FlowEstimator | None:
+        """What measures, once, the flow that training pairs carry as ``there`` and ``back``; None: they need none."""
+        return None
 
     def checkpoint_activations(self) -> bool:
         """Have its own networks keep less for the backward pass; returns whether it has any."""

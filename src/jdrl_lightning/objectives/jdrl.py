@@ -57,6 +57,8 @@ class JDRL(Objective):
         in_frame: reject pixels whose partner lies outside the picture.
         anchor: ``none``, or ``affine``: the affine part of the flow is taken from the blurry image, whose place is
             right by definition, so that a bias of the estimator cannot integrate over the steps.
+        flow_of: where the blurry image's flow is measured: ``crop``, at every step anew, or ``picture``: once for each
+            pair, on its whole pictures, and cut and turned with them.
         reduction: ``mean`` over all elements, or ``masked_mean`` over the kept ones.
         warp: ``exact``, or ``legacy`` for the published half-pixel grid.
         eps: ε of Eq. 5 and 10.
@@ -82,6 +84,7 @@ class JDRL(Objective):
         mask_warmup: bool = True,
         in_frame: bool = True,
         anchor: str = "none",
+        flow_of: str = "crop",
         reduction: str = "mean",
         warp: str = "exact",
         eps: float = 1e-3,
@@ -99,6 +102,7 @@ class JDRL(Objective):
         for key, value, known in (
             ("mask", mask, MASKS),
             ("anchor", anchor, ("none", "affine")),
+            ("flow_of", flow_of, ("crop", "picture")),
             ("reduction", reduction, ("mean", "masked_mean")),
             ("warp", warp, ("exact", "legacy")),
         ):
@@ -118,12 +122,21 @@ class JDRL(Objective):
         if not reblurs:
             self.reblur = None  # never trained, so neither built into checkpoints nor shown to DDP
         self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
-        self.anchor, self.reduction, self.grid, self.eps = anchor, reduction, warp, eps
+        self.anchor, self.flow_of, self.reduction, self.grid, self.eps = anchor, flow_of, reduction, warp, eps
+        if flow_of == "picture" and self.flow.uses_truth:
+            raise UserError("objective.flow_of=picture measures flow, and flow=oracle knows it: set flow_of=crop")
         self.edge_weight = edge_weight
 
     def checkpoint_activations(self) -> bool:
         """Have the reblurring network keep what it predicts, and compute again how it came to that."""
         return self.reblur is not None and checkpoint_activations(self.reblur.children())
+
+    @property
+    def picture_flow(self) -> FlowEstimator | None:
+        """The estimator, if with ``flow_of=picture`` some stage asks where the blurry image lies."""
+        sources = {stage.flow_source for stage in self.schedule.stages}
+        asked = "blurry" in sources or ("restored" in sources and self.anchor != "none")
+        return self.flow if asked and self.flow_of == "picture" else None
 
     @property
     def find_unused_parameters(self) -> bool:
@@ -184,14 +197,26 @@ class JDRL(Objective):
             truth = pair.extras["flow"].to(pair.sharp.dtype)
             return truth, invert(truth)
         if stage.flow_source == "blurry":
-            return self._both_ways(pair.blurry, pair.sharp)
+            return self._measured(pair) if self.flow_of == "picture" else self._both_ways(pair.blurry, pair.sharp)
         output = restored.detach().clamp(0, 1).to(pair.sharp.dtype)
         if self.anchor == "none":
             return self._both_ways(output, pair.sharp)
-        batch = len(output)
-        two = self._both_ways(torch.cat([output, pair.blurry]), torch.cat([pair.sharp, pair.sharp]))
-        there, back = (flow[:batch] - affine_fit(flow[:batch] - flow[batch:]) for flow in two)
+        if self.flow_of == "picture":
+            ours, theirs = self._both_ways(output, pair.sharp), self._measured(pair)
+        else:
+            joined = self._both_ways(torch.cat([output, pair.blurry]), torch.cat([pair.sharp, pair.sharp]))
+            ours, theirs = zip(*(flow.chunk(2) for flow in joined), strict=True)
+        there, back = (flow - affine_fit(flow - blurry) for flow, blurry in zip(ours, theirs, strict=True))
         return there, back
+
+    @staticmethod
+    def _measured(pair: Pair) -> tuple[Tensor, Tensor]:
+        if not {"there", "back"} <= pair.extras.keys():
+            raise UserError(
+                "objective.flow_of=picture needs pairs that carry their flow: wrap them in "
+                "jdrl_lightning.data.measured.Measured, as jdrl_lightning.train does, or set flow_of=crop"
+            )
+        return pair.extras["there"].to(pair.sharp.dtype), pair.extras["back"].to(pair.sharp.dtype)
 
     def _both_ways(self, placed: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor]:
         there, back = self.flow(torch.cat([placed, sharp]), torch.cat([sharp, placed])).chunk(2)
