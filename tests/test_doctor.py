@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from torch.utils.data import Dataset
 
+from conftest import TINY
 from jdrl_lightning import UserError, backbones, data, flow
 from jdrl_lightning import config as conf
 from jdrl_lightning.data.crops import TrainingCrops
@@ -82,6 +83,12 @@ def test_reading_is_timed() -> None:
             return Pair(image, image, str(index), {})
 
     assert 10 < loading.loaded(TrainingCrops(Slow(), 32, 0), range(6)) <= 20
+
+
+def test_a_step_is_timed_with_flow_that_was_measured_before(composed: Callable[..., Any], tmp_path: Path) -> None:
+    config = composed(tmp_path, *TINY, "data.root=nowhere", "objective=jdrl_robust", "objective.flow_of=picture")
+    crop = Pair(torch.rand(3, 32, 32), torch.rand(3, 32, 32), "a", {})
+    assert loading.trained(config, [crop, crop], torch.device("cpu")) > 0
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.types import Pair
 
-__all__ = ["Measured"]
+__all__ = ["Measured", "unmoved"]
 
 SHARE = 4  # flow is smooth: learned estimators have it at a quarter or an eighth of the resolution themselves
 
@@ -71,3 +71,9 @@ class Measured(Dataset[Pair]):
             raise UserError(f"{pair.name}: could not be read when the flow of all pairs was measured")
         there, back = F.interpolate(flow[None].float(), pair.blurry.shape[-2:], mode="bilinear")[0].chunk(2)
         return pair._replace(extras={**pair.extras, "there": there, "back": back})
+
+
+def unmoved(pair: Pair) -> Pair:
+    """``pair`` carrying a flow of zero, where only the time that a step takes is asked for."""
+    flow = torch.zeros_like(pair.blurry[..., :2, :, :], dtype=torch.float32)
+    return pair._replace(extras={**pair.extras, "there": flow, "back": flow})

@@ -12,6 +12,7 @@ import torch
 from jdrl_lightning import DeblurringModule, backbones, objectives
 from jdrl_lightning.data.augment import collate
 from jdrl_lightning.data.crops import TrainingCrops
+from jdrl_lightning.data.measured import unmoved
 from jdrl_lightning.ranks import allowed_cores
 from jdrl_lightning.types import Pair
 
@@ -58,8 +59,8 @@ def trained(config: Mapping[str, Any], crops: list[Pair], device: torch.device) 
         crop = crops[0].blurry.shape[-1]
         steps, share, crops = 1, (min(SMALL, crop) / crop) ** 2, [_cut(crops[0])]
     pair = collate(crops)
-    if objective.picture_flow is not None:  # measured once, before: a step takes as long whatever it is
-        pair.extras.update(dict.fromkeys(("there", "back"), torch.zeros_like(pair.blurry[:, :2], dtype=torch.float32)))
+    if objective.picture_flow is not None:
+        pair = unmoved(pair)
     extras = {name: image.to(device) for name, image in pair.extras.items()}
     pair = module.on_after_batch_transfer(Pair(pair.blurry.to(device), pair.sharp.to(device), pair.name, extras), 0)
 
