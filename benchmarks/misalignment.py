@@ -41,6 +41,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "jdrl": ("objective=jdrl",),
     "jdrl_official": ("objective=jdrl_official",),
     "jdrl_robust": ("objective=jdrl_robust",),
+    "jdrl_picture": ("objective=jdrl_robust", "objective.flow_of=picture"),
     "oracle": (*WARP_ONLY, "flow=oracle"),
     "aligned_ceiling": ("objective=charbonnier",),
 }

@@ -69,7 +69,7 @@ def _style(row: str) -> dict[str, Any]:
     colours = {
         "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "contextual": "#5bbfa5",
         "shift_search": "#8c6bb1", "warp_only": "#31a354", "jdrl": "#d7301f", "jdrl_official": "#fdae6b",
-        "jdrl_robust": "#f16913", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
+        "jdrl_robust": "#f16913", "jdrl_picture": "#a63603", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
     }  # fmt: skip
     ours = row in JDRL
     return {

@@ -19,7 +19,7 @@ MEASURES = {
     "ssim": "SSIM",
     "placement_px": "placement error, px",
 }
-JDRL = ("jdrl", "jdrl_official", "jdrl_robust")
+JDRL = ("jdrl", "jdrl_official", "jdrl_robust", "jdrl_picture")
 OPPONENTS = ("input", "charbonnier", "prealign", "contextual", "shift_search", "warp_only", "oracle", "aligned_ceiling")
 SHARED = ("input", "aligned_ceiling")
 ORDER = (*OPPONENTS[:-2], *JDRL, *OPPONENTS[-2:])
@@ -176,7 +176,8 @@ Columns: the kind of misalignment, its mean length in pixels, and the seeds that
   at hand: this is not their result.
 - `shift_search`: the smallest Charbonnier loss over shifts of ±6 px.
 - `warp_only`: the sharp image warped by the flow from the blurry one; no reblurring, no joint stage.
-- `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`: ours.
+- `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`: ours. `jdrl_picture`: the same, with
+  the blurry image's flow measured on whole pictures and not on each crop (`objective.flow_of=picture`).
 - `oracle`: `warp_only` with the true flow. `aligned_ceiling`: pixel-wise on pairs that line up."""
 VERDICTS_EXPLAINED = """\
 Full-frame PSNR, the JDRL row less the other, paired by photograph and all seeds that both have, in dB. A win or

@@ -71,7 +71,7 @@ class Step:
         scene = avg_pool2d(torch.rand(batch, 3, crop + 6, crop + 6), 3, 1)
         sharp, blurry = scene[..., 2:-2, 3:-1], avg_pool2d(scene, 5, 1)
         pair = Pair(blurry.to(self.device), sharp.contiguous().to(self.device), ["a"] * batch, {})
-        self.pair = pair if self.module.objective.picture_flow is None else unmoved(pair)
+        self.pair = unmoved(pair) if getattr(self.module.objective, "picture_flow", None) else pair
 
     def __call__(self) -> None:
         self.optimizer.zero_grad()

@@ -77,6 +77,11 @@ def test_every_objective_of_the_configuration(
     assert_is_objective(objectives.create(**settings))
 
 
+def test_an_objective_that_has_the_flow_measured_before() -> None:
+    settings = {"flow": {"name": "gauss_newton"}, "reblur": {"width": 4}, "flow_of": "picture"}
+    assert_is_objective(objectives.create("jdrl_robust", **settings))
+
+
 def test_a_part_is_left_as_it_was() -> None:
     backbone = backbones.create("unet", width=4).train()
     before, state = deepcopy(backbone.state_dict()), torch.get_rng_state()

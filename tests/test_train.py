@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,28 @@ def test_ctrl_c_says_how_to_go_on(
         assert ended.value.code == 130
         assert caplog.messages[-1].startswith("stopped; ")
         assert caplog.messages[-1].endswith(saved)
+
+
+def test_an_error_in_a_validation_leaves_no_process_behind(train: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "panels"
+    folder.write_text("not a folder")
+    settings = ("data.num_workers=2", "callbacks.panels.every_n_epochs=1", f"callbacks.panels.folder={folder}")
+    with pytest.raises((OSError, UserError)):
+        train(tmp_path / "run", *settings, "trainer.max_epochs=1")
+    left = active_children()
+    for child in left:
+        child.kill()
+    assert not left
+
+
+@pytest.mark.parametrize("flow_of", ["crop", "picture"])
+def test_half_precision_reaches_the_joint_stage(flow_of: str, train: Callable[..., Path], tmp_path: Path) -> None:
+    settings = ("objective=jdrl_robust", f"objective.flow_of={flow_of}", "trainer.precision=bf16-mixed")
+    run = train(tmp_path / "run", *settings, "trainer.max_epochs=2", "objective.warmup_epochs=1")
+    with (run / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["train/loss/reblur"]]
+    assert len(rows) == 8
+    assert all(math.isfinite(float(row["train/loss"])) for row in rows)
 
 
 def test_accumulation_and_clipping_reach_the_trainer(train: Callable[..., Path], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from jdrl_lightning.data.measured import unmoved
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
@@ -149,6 +150,8 @@ def assert_is_objective(objective: nn.Module) -> None:
     copy: nn.Module = _copy(objective).train()
     with torch.random.fork_rng():
         pair = _pair(like=copy)
+        if getattr(copy, "picture_flow", None) is not None:
+            pair = unmoved(pair)
         unused = {stage.name: _unused(copy, pair, stage) for stage in schedule.stages}
     reached = any(BACKBONE not in parts for parts in unused.values())
     _require(reached, "no stage's gradient reaches the restored image")

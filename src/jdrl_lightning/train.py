@@ -74,9 +74,9 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         told = str(error).split("\n", 1)[0]
         asked = ", ".join(f"trainer.{key}={settings.get(key)}" for key in ("accelerator", "devices", "precision"))
         raise UserError(f"trainer: {told} (asked for: {asked}); change what this machine or Lightning lacks") from error
+    if (estimator := getattr(module.objective, "picture_flow", None)) is not None:
+        data.measure(estimator, trainer.strategy.root_device)
     try:
-        if (estimator := module.objective.picture_flow) is not None:
-            data.measure(estimator, trainer.strategy.root_device)
         trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     except torch.OutOfMemoryError as error:
         raise UserError(memory.what_helps(config)) from error
@@ -89,6 +89,8 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
             raise SystemExit(INTERRUPTED) from None
         raise
     finally:
+        # After an error in a validation Lightning leaves the training's loading processes, which Python would wait for.
+        trainer.fit_loop.teardown()
         finish(trainer)
     log.info("results: %s", run_dir)
     return summary.metrics() if trainer.is_global_zero else {}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
 from multiprocessing.resource_sharer import DupFd
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import torch
 
 from jdrl_lightning import Pair, UserError
 from jdrl_lightning.data.augment import augment
-from jdrl_lightning.data.datamodule import PairDataModule, TrainingCrops
+from jdrl_lightning.data.datamodule import PairDataModule, TrainingCrops, _steadfast
 from jdrl_lightning.data.pairs import FolderPairs
 
 
@@ -63,6 +65,16 @@ class LeftAlone(FolderPairs):
             trainer.connect(address)
         os.close(DupFd(1).detach())  # answered after the first
         return super().__getitem__(index)
+
+
+def test_other_errors_of_a_loading_process_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: told.append(kind))
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    _steadfast(0)
+    for error in (ConnectionResetError(), BrokenPipeError(), EOFError(), KeyError("x"), FileNotFoundError("x")):
+        sys.excepthook(type(error), error, None)
+    assert told == [KeyError, FileNotFoundError]
 
 
 def test_loading_processes_say_nothing_of_a_vanished_trainer(

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 
 from jdrl_lightning import UserError
-from jdrl_lightning.data.augment import augment
+from jdrl_lightning.data.augment import augment, crop
 from jdrl_lightning.data.datamodule import PairDataModule
 from jdrl_lightning.data.measured import Measured
 from jdrl_lightning.flow.base import FlowEstimator
@@ -68,7 +69,7 @@ def test_every_pair_carries_its_flow_both_ways() -> None:
     estimator = Known()
     pairs = Measured(Scenes(), estimator, CPU, progress=lambda done, total: steps.append((done, total)))
     assert (len(pairs), steps, estimator.asked) == (3, [(1, 3), (2, 3), (3, 3)], 6)
-    pair = pairs[2]
+    pair = crop(pairs[2], 0, 0, HEIGHT, WIDTH)
     assert pair.name == "c"
     assert pair.extras.keys() == {"coc", "there", "back"}
     for key, flow in zip(("there", "back"), motion(), strict=True):
@@ -76,7 +77,23 @@ def test_every_pair_carries_its_flow_both_ways() -> None:
         assert (pair.extras[key] - flow[0])[:, 4:-4, 4:-4].abs().max() < 0.04
         assert (pair.extras[key] - flow[0]).abs().max() < 0.15
     assert estimator.asked == 6
-    assert sum(flow.nbytes for flow in pairs.flows if flow is not None) == 3 * 16 * 21 * 4 * 2
+    assert pairs.flows.nbytes == 3 * 16 * 21 * 4 * 2
+
+
+def test_what_is_kept_is_cut_as_if_it_had_been_enlarged_first() -> None:
+    kept = Measured(Scenes(), Known(), CPU)[0]
+    full = interpolate(kept.extras["there"][None], (HEIGHT, WIDTH), mode="bilinear")[0]
+    for top, left, height, width in ((0, 0, HEIGHT, WIDTH), (7, 30, 20, 40), (60, 82, 1, 1)):
+        cut = crop(kept, top, left, height, width).extras["there"]
+        torch.testing.assert_close(cut, full[:, top : top + height, left : left + width], atol=1e-5, rtol=0)
+
+
+def test_long_flow_keeps_its_hundredths() -> None:
+    class Far(Known):
+        def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+            return torch.full_like(first[:, :2], 20.37)
+
+    assert (Measured(Scenes(), Far(), CPU)[0].extras["back"] - 20.37).abs().max() < 0.01
 
 
 @pytest.mark.parametrize("index", range(8))
@@ -91,13 +108,14 @@ def test_crops_are_cut_and_turned_with_their_flow(index: int) -> None:
 
 
 def test_a_pair_that_cannot_be_read_stops_or_is_left_for_another_to_replace() -> None:
-    with pytest.raises(UserError, match="broken"):
+    with pytest.raises(UserError, match=r"broken; data\.on_error=skip trains without it"):
         Measured(Scenes(failures=1), Known(), CPU)
-    pairs = Measured(Scenes(failures=2), Known(), CPU, skip=True)
+    told: list[int] = []
+    pairs = Measured(Scenes(failures=1), Known(), CPU, skip=True, progress=lambda done, total: told.append(done))
+    assert told == [1, 2, 3]
     with pytest.raises(UserError, match="broken"):
         pairs[1]
-    with pytest.raises(UserError, match="b: could not be read when"):
-        pairs[1]
+    assert pairs[2].name == "c"
     data = PairDataModule(lambda split: Scenes(failures=1), crop=32, on_error="skip")
     data.measure(Known(), CPU)
     names = {batch.name[0] for batch in data.train_dataloader()}
@@ -121,3 +139,19 @@ def test_a_warm_up_measures_each_pair_once(
     assert asked[:16] == [(1, 3, 48, 40)] * 16  # eight pairs, both ways
     crops = [shape for shape in asked if shape[-1] == 32]
     assert crops == [(4, 3, 32, 32)] * 8  # the last epoch's steps, of the output
+
+
+@pytest.mark.parametrize("objective", ["jdrl", "jdrl_robust"])
+def test_pictures_of_the_validation_are_drawn_too(objective: str, train: Callable[..., Path], tmp_path: Path) -> None:
+    settings = (f"objective={objective}", "objective.flow_of=picture", "callbacks.panels.every_n_epochs=1")
+    run = train(tmp_path / "run", *settings, "trainer.max_epochs=2", "objective.warmup_epochs=1")
+    assert len(list((run / "panels").iterdir())) == 4
+
+
+def test_memory_that_is_used_up_by_whole_pictures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Known, first: Tensor, second: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Known, "estimate", full)
+    with pytest.raises(UserError, match="flow_of=crop"):
+        PairDataModule(lambda split: Scenes(), crop=32).measure(Known(), CPU)

@@ -214,12 +214,14 @@ def test_an_affine_anchor_takes_the_affine_part_from_the_blurry_image(batch: Any
     pair, restored, there, _ = batch
 
     class Drifted(FlowEstimator):
-        """One pixel off for the outputs, right for the blurry images (the second half of each direction)."""
+        """Right for the blurry images, and off for the outputs, by another way in each direction."""
 
         def estimate(self, first: Tensor, second: Tensor) -> Tensor:
             flow = there.repeat(len(first) // 2, 1, 1, 1)
-            flow[0:2, 0] += 1.0
-            flow[4:6, 1] -= 0.5
+            outputs = restored.detach().clamp(0, 1)
+            for i, images in enumerate(zip(first, second, strict=True)):
+                for image, axis, px in zip(images, (0, 1), (1.0, -0.5), strict=True):
+                    flow[i, axis] += px * any(torch.equal(image, output) for output in outputs)
             return flow
 
     objective = JDRL(Drifted(), None, Schedule((Stage("a", 0),)), anchor="affine")
@@ -236,6 +238,10 @@ def test_flow_of_whole_pictures_is_taken_from_the_pair(batch: Any) -> None:
     assert objective.picture_flow is estimator
     with pytest.raises(UserError, match=r"flow_of=picture needs pairs that carry their flow"):
         objective.flows(restored, pair, warmup)
+    objective.eval()  # a picture of the validation carries none
+    torch.testing.assert_close(objective.flows(restored, pair, warmup), (there + 1, back - 1))
+    estimator.asked.clear()
+    objective.train()
     carrying = pair._replace(extras={"there": there, "back": back})
     assert objective.flows(restored, carrying, warmup) == (there, back)
     assert not estimator.asked
@@ -248,12 +254,17 @@ def test_flow_of_whole_pictures_is_taken_from_the_pair(batch: Any) -> None:
 def test_flow_is_measured_beforehand_only_where_a_stage_asks_for_it(batch: Any) -> None:
     _, _, there, back = batch
     flow, joint = Fixed(there, back), Schedule((Stage("joint", 0),))
-    assert JDRL(flow, None, joint, flow_of="picture").picture_flow is None
     assert JDRL(flow, None, joint, flow_of="picture", anchor="affine").picture_flow is flow
     assert JDRL(flow, None, joint, anchor="affine").picture_flow is None
     assert objectives.create("charbonnier").picture_flow is None
-    with pytest.raises(UserError, match="flow_of=crop"):
-        JDRL({"name": "oracle"}, None, joint, flow_of="picture")
+    idle = Schedule((Stage("joint", 0), Stage("reblurring alone", 1, "blurry", {"reblur": 1.0})))
+    for settings in (
+        {"flow": flow},
+        {"flow": {"name": "oracle"}, "anchor": "affine"},
+        {"flow": flow, "schedule": idle},
+    ):
+        with pytest.raises(UserError, match="flow_of=crop"):
+            JDRL(**{"reblur": SMALL, "schedule": joint, "flow_of": "picture"} | settings)
 
 
 def test_several_outputs_are_summed_with_their_weights(batch: Any) -> None:

@@ -20,13 +20,31 @@ FLOWS = {"flow", "there", "back"}  # among the extras; the others have no direct
 def crop(pair: Pair, top: int, left: int, height: int, width: int) -> Pair:
     """Cut the same rectangle, px, out of every tensor; a copy, so that the whole picture can be freed.
 
+    Extras of a lower resolution than the picture's (measured flow) come out enlarged to it, bilinearly.
+
     Raises:
         ValueError: the rectangle leaves the picture.
     """
     full = pair.blurry.shape[-2:]
     if top < 0 or left < 0 or top + height > full[0] or left + width > full[1]:
         raise ValueError(f"{height}x{width} at ({top}, {left}) leaves the {full[0]}x{full[1]} picture")
-    return _each(pair, lambda image: image[..., top : top + height, left : left + width].clone())
+
+    def cut(image: Tensor) -> Tensor:
+        if image.shape[-2:] == full:
+            return image[..., top : top + height, left : left + width].clone()
+        return _enlarged(_enlarged(image, full[0], top, height, -2), full[1], left, width, -1)
+
+    return _each(pair, cut)
+
+
+def _enlarged(image: Tensor, full: int, start: int, count: int, dim: int) -> Tensor:
+    """``count`` rows or columns from ``start`` of the ``full`` that ``F.interpolate`` would enlarge ``image`` to."""
+    size = image.shape[dim]
+    places = ((torch.arange(start, start + count) + 0.5) * (size / full) - 0.5).clamp(0, size - 1)
+    below = places.long().clamp(max=max(0, size - 2))
+    above = (below + 1).clamp(max=size - 1)
+    share = (places - below).to(image.dtype).view([-1 if axis == image.ndim + dim else 1 for axis in range(image.ndim)])
+    return torch.lerp(image.index_select(dim, below), image.index_select(dim, above), share)
 
 
 def center_crop(pair: Pair, height: int, width: int) -> Pair:

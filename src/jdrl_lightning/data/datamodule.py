@@ -88,9 +88,18 @@ class PairDataModule(L.LightningDataModule):
         return self._sets[split]
 
     def measure(self, estimator: FlowEstimator, device: torch.device) -> None:
-        """Have the training pairs carry the flow between their whole pictures, see :class:`Measured`."""
-        with progress("measuring the flow of the train pairs") as show:
-            self._sets["train"] = Measured(self.pairs("train"), estimator, device, self.on_error == "skip", show)
+        """Have the training pairs carry the flow between their whole pictures, see :class:`Measured`.
+
+        Raises:
+            UserError: a pair cannot be read, or the device's memory is too small for whole pictures.
+        """
+        try:
+            with progress("measuring the flow of the train pairs") as show:
+                self._sets["train"] = Measured(self.pairs("train"), estimator, device, self.on_error == "skip", show)
+        except torch.OutOfMemoryError as error:
+            raise UserError(
+                "the GPU's memory is too small for the flow of whole pictures: set objective.flow_of=crop"
+            ) from error
 
     def setup(self, stage: str) -> None:
         """Open the splits that ``stage`` (``fit``, ``validate``, ``test``) needs; wrong data is found here."""

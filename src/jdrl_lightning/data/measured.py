@@ -1,8 +1,9 @@
-"""Pairs that carry the flow between their whole pictures, measured once and for all."""
+"""Pairs that carry the flow between their whole pictures, measured once, before training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -23,13 +24,13 @@ class Measured(Dataset[Pair]):
     """The same pairs with the flow from ``blurry`` to ``sharp`` and back as extras ``there`` and ``back``.
 
     The flow of every pair is measured at the start and kept at a quarter of the resolution in half precision: half a
-    byte a pixel, 0.9 MB for a picture of 1680×1120.
+    byte a pixel, 0.9 MB for a picture of 1680×1120. :func:`.crop` enlarges what it cuts out of it.
 
     Args:
         pairs: map-style data set of single samples.
         estimator: of flow, px.
         device: to measure on.
-        skip: whether a pair that cannot be read now may wait until it is asked for.
+        skip: whether a pair that cannot be read is an error only when it is asked for.
         progress: called with (pairs done, all pairs).
 
     Raises:
@@ -45,32 +46,44 @@ class Measured(Dataset[Pair]):
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.pairs = pairs
-        self.flows: list[Tensor | None] = []
         count = len(pairs)  # type: ignore[arg-type]
+        flows: list[Tensor] = []
+        self._broken: dict[int, str] = {}
         for index in range(count):
             try:
                 pair = pairs[index]
-            except UserError:
+            except UserError as error:
                 if not skip:
-                    raise
-                self.flows.append(None)
-                continue
-            blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
-            both = torch.cat([estimator(blurry, sharp), estimator(sharp, blurry)], dim=1)
-            small = F.interpolate(both, [-(-side // SHARE) for side in both.shape[-2:]], mode="area")
-            self.flows.append(small[0].half().cpu())
+                    raise UserError(f"{error}; data.on_error=skip trains without it") from error
+                self._broken[index] = str(error)
+                flows.append(torch.empty(4, 0, 0, dtype=torch.half))
+            else:
+                flows.append(_small(_both_ways(pair, estimator, device)))
             if progress is not None:
                 progress(index + 1, count)
+        self._shapes = [tuple(flow.shape) for flow in flows]
+        # One tensor: a process that is not forked is handed each by a file descriptor of its own.
+        self.flows = torch.cat([flow.flatten() for flow in flows])
+        self._starts = [0, *torch.tensor([flow.numel() for flow in flows]).cumsum(0).tolist()]
 
     def __len__(self) -> int:
-        return len(self.flows)
+        return len(self._shapes)
 
     def __getitem__(self, index: int) -> Pair:
-        pair, flow = self.pairs[index], self.flows[index]
-        if flow is None:
-            raise UserError(f"{pair.name}: could not be read when the flow of all pairs was measured")
-        there, back = F.interpolate(flow[None].float(), pair.blurry.shape[-2:], mode="bilinear")[0].chunk(2)
+        if index in self._broken:
+            raise UserError(self._broken[index])
+        pair, shape, start = self.pairs[index], self._shapes[index], self._starts[index]
+        there, back = self.flows[start : start + prod(shape)].view(shape).float().chunk(2)
         return pair._replace(extras={**pair.extras, "there": there, "back": back})
+
+
+def _both_ways(pair: Pair, estimator: FlowEstimator, device: torch.device) -> Tensor:
+    blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
+    return torch.cat([estimator(blurry, sharp), estimator(sharp, blurry)], dim=1)
+
+
+def _small(flow: Tensor) -> Tensor:
+    return F.interpolate(flow, [-(-side // SHARE) for side in flow.shape[-2:]], mode="area")[0].half().cpu()
 
 
 def unmoved(pair: Pair) -> Pair:

@@ -59,7 +59,7 @@ def trained(config: Mapping[str, Any], crops: list[Pair], device: torch.device) 
         crop = crops[0].blurry.shape[-1]
         steps, share, crops = 1, (min(SMALL, crop) / crop) ** 2, [_cut(crops[0])]
     pair = collate(crops)
-    if objective.picture_flow is not None:
+    if getattr(objective, "picture_flow", None) is not None:
         pair = unmoved(pair)
     extras = {name: image.to(device) for name, image in pair.extras.items()}
     pair = module.on_after_batch_transfer(Pair(pair.blurry.to(device), pair.sharp.to(device), pair.name, extras), 0)

@@ -26,6 +26,7 @@ from jdrl_lightning.types import Losses, Pair, Restored
 __all__ = ["JDRL"]
 
 _REBLURRING = frozenset(("reblur", "reblur_sharp"))
+_WARPING = frozenset(("align", "align_back", "reblur_sharp"))
 MASKS = ("none", "magnitude", "colorwheel", "residual", "consistency")
 
 
@@ -123,8 +124,10 @@ class JDRL(Objective):
             self.reblur = None  # never trained, so neither built into checkpoints nor shown to DDP
         self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
         self.anchor, self.flow_of, self.reduction, self.grid, self.eps = anchor, flow_of, reduction, warp, eps
-        if flow_of == "picture" and self.flow.uses_truth:
-            raise UserError("objective.flow_of=picture measures flow, and flow=oracle knows it: set flow_of=crop")
+        if flow_of == "picture" and self.picture_flow is None:
+            raise UserError(
+                "objective.flow_of=picture, but no stage measures the blurry image's flow: set flow_of=crop"
+            )
         self.edge_weight = edge_weight
 
     def checkpoint_activations(self) -> bool:
@@ -134,9 +137,9 @@ class JDRL(Objective):
     @property
     def picture_flow(self) -> FlowEstimator | None:
         """The estimator, if with ``flow_of=picture`` some stage asks where the blurry image lies."""
-        sources = {stage.flow_source for stage in self.schedule.stages}
+        sources = {stage.flow_source for stage in self.schedule.stages if not _WARPING.isdisjoint(stage.weights)}
         asked = "blurry" in sources or ("restored" in sources and self.anchor != "none")
-        return self.flow if asked and self.flow_of == "picture" else None
+        return self.flow if self.flow_of == "picture" and asked and not self.flow.uses_truth else None
 
     @property
     def find_unused_parameters(self) -> bool:
@@ -155,9 +158,10 @@ class JDRL(Objective):
         terms: dict[str, Tensor] = {}
         maps: dict[str, Tensor] = {}
         mask: Tensor | None = None
-        if not {"align", "align_back", "reblur_sharp"}.isdisjoint(stage.weights):
-            there, back = self.flows(images[0], pair, stage)
-            mask, mask_back = self.masks(there, back, stage)
+        if not _WARPING.isdisjoint(stage.weights):
+            with torch.autocast(images[0].device.type, enabled=False):  # places take all the digits that there are
+                there, back = self.flows(images[0], pair, stage)
+                mask, mask_back = self.masks(there, back, stage)
             aligned = warp(pair.sharp, there, grid=self.grid)
             maps |= {"flow": there, "aligned": aligned, "mask": torch.ones_like(there[:, :1]) if mask is None else mask}
             if "align" in stage.weights:
@@ -209,9 +213,10 @@ class JDRL(Objective):
         there, back = (flow - affine_fit(flow - blurry) for flow, blurry in zip(ours, theirs, strict=True))
         return there, back
 
-    @staticmethod
-    def _measured(pair: Pair) -> tuple[Tensor, Tensor]:
+    def _measured(self, pair: Pair) -> tuple[Tensor, Tensor]:
         if not {"there", "back"} <= pair.extras.keys():
+            if not self.training:  # a picture of the validation, and a whole one
+                return self._both_ways(pair.blurry, pair.sharp)
             raise UserError(
                 "objective.flow_of=picture needs pairs that carry their flow: wrap them in "
                 "jdrl_lightning.data.measured.Measured, as jdrl_lightning.train does, or set flow_of=crop"

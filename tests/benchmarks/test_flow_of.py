@@ -1,0 +1,21 @@
+"""Flow of whole pictures against flow of their crops."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from pathlib import Path
+
+from jdrl_lightning import flow
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import flow_of
+
+
+def test_a_picture_says_more_of_the_motion_than_a_small_crop() -> None:
+    errors = flow_of.measured(flow.create("gauss_newton"), crop=48, frame=128, kind="biased")
+    assert {key: len(values) for key, values in errors.items()} == {"kept": 12, "crop": 24, "picture": 24}
+    mean = {key: statistics.mean(values) for key, values in errors.items()}
+    assert mean["kept"] < 0.02
+    assert mean["picture"] < 0.8 * mean["crop"]
+    assert mean["picture"] < 0.5
