@@ -4,7 +4,7 @@ Pairs are rendered with one kind (``data.misalignment``) and mean size (px) of d
 them by each row's method, alike in all else (conf/experiment/misalignment.yaml), and its last weights are measured on
 held-out images against the truth. ``input`` and ``aligned_ceiling`` do not depend on the displacement and are shared.
 
-Two cores (``--form small``): scikit-image's photographs, 288 steps of four 96 px crops, as the demonstration; 128
+Two cores (``--form small``): scikit-image's photographs, 288 steps of four 96 px crops, as the demonstration; 142
 trainings of one to three minutes on one core. Started twice, the second time with ``--cases biased_4 random_4``, it
 uses two. Large (``--form large --root FOLDER``): every kind and size, a network of nine times as many weights, at least
 60 training and 24 test photographs, a GPU. ``--draw`` redraws table and figure from the CSV file alone.
