@@ -57,6 +57,15 @@ def test_what_is_written_restores_other_sizes_like_torch(tmp_path: Path) -> None
         assert str(Path(programs.__file__).parent).encode() not in (tmp_path / "out" / f"unet.{format}").read_bytes()
 
 
+def test_a_program_for_any_size_takes_two_multiples_a_side(tmp_path: Path) -> None:
+    backbone, blurry = drawn("unet"), torch.rand(1, 3, 32, 64)
+    export(backbone, tmp_path, ["pt2"], Shape(1, 16, 16, any_size=True), False)
+    assert json.loads((tmp_path / "unet.pt2.json").read_text())["sides_at_least_px"] == 32
+    loaded = torch.export.load(tmp_path / "unet.pt2").module()
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(blurry), backbone(blurry).images[0])
+
+
 def test_sides_are_raised_to_what_the_network_needs(tmp_path: Path) -> None:
     backbone = drawn("nafnet")
     export(backbone, tmp_path, ["pt2"], Shape(2, 50, 64), False)

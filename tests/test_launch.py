@@ -32,6 +32,12 @@ def ask(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[st
         ("+backbone=unet", "backbone is set already: write backbone=... without the +"),
         ("objective.lam=[1", "objective.lam=[1: cannot be read (no viable alternative at input '[1')"),
         ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),
+        ("trainer.max_epochs=-1 optim=cosine data=leaves", "epochs=-1: this schedule ends with the training; set "),
+        ("run_dir=mine", "run_dir=mine: follows the run's folder; give hydra.run.dir=mine"),
+        (
+            "-m objective.reblur.width=4 objective=charbonnier,jdrl",
+            "objective.reblur.width: no such setting; not every choice of the sweep has it: sweep those apart",
+        ),
     ],
 )
 def test_what_hydra_refuses_is_one_line_with_the_remedy(arguments: str, said: str, tmp_path: Path) -> None:
@@ -39,6 +45,13 @@ def test_what_hydra_refuses_is_one_line_with_the_remedy(arguments: str, said: st
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith(f"error: {said}")
+
+
+def test_what_hydra_cannot_read_can_be_read_as_the_error_says(tmp_path: Path) -> None:
+    told = ask("predict", "input=phot\u00f6,s=1.png", "ckpt_path=none.ckpt", cwd=tmp_path).stderr
+    assert told.endswith("; write \"input='phot\u00f6,s=1.png'\"\n")
+    again = ask("predict", "input='phot\u00f6,s=1.png'", "ckpt_path=none.ckpt", cwd=tmp_path)
+    assert again.stderr == "error: phot\u00f6,s=1.png: no such file or folder; give input=<image or folder>\n"
 
 
 def test_a_name_given_with_a_plus_is_corrected_too() -> None:
@@ -89,6 +102,6 @@ def test_help_shows_examples_and_only_what_applies(name: str, tmp_path: Path) ->
     assert done.stdout.startswith(f"{name}: ")
     assert done.stdout.count(f"python -m jdrl_lightning.{name} ") >= 2
     assert "launch" not in done.stdout
-    assert ("optim: " in done.stdout) == (name in ("train", "doctor"))
+    assert ("optim: " in done.stdout) == (name == "train")
     assert "Override anything" in done.stdout
     assert not list(tmp_path.iterdir())

@@ -88,6 +88,17 @@ def test_a_randomly_drawn_unet_shows_no_seam_with_the_command_s_tiles(photo: tor
     assert (tiled - whole).abs().max() <= 0.5 / 255
 
 
+def test_what_cannot_be_restored_is_found_before_the_first_is(tmp_path: Path, photo: torch.Tensor) -> None:
+    write_image(tmp_path / "a.png", photo[:, :20, :20])
+    (tmp_path / "b.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"b\.png: the file is empty"):
+        planned(tmp_path, tmp_path / "out", overwrite=False)
+    write_image(tmp_path / "b.png", photo[:, :20, :20].to(torch.int32).mul(257).to(torch.uint16))
+    (tmp_path / "b.png").rename(tmp_path / "b.jpg")
+    with pytest.raises(UserError, match=r"b\.jpg: a 16-bit picture, which .*out/b\.jpg cannot hold"):
+        planned(tmp_path, tmp_path / "out", overwrite=False)
+
+
 def test_nothing_is_overwritten_unless_told(tmp_path: Path, photo: torch.Tensor) -> None:
     write_image(tmp_path / "a.png", photo[:, :20, :20])
     (tmp_path / "out").mkdir()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from jdrl_lightning import UserError
 from jdrl_lightning.rates import Constant, Cosine, Milestones, StepDecay
 
 
@@ -20,6 +21,13 @@ def test_cosine_warms_up_peaks_and_ends_at_its_floor() -> None:
 def test_milestones_are_shares_of_the_training() -> None:
     rate = Milestones(epochs=12, at=[0.5, 0.75], gamma=0.1)
     assert [rate(epoch) for epoch in (0, 5, 6, 8, 9, 30)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+@pytest.mark.parametrize("epochs", [-1, 0, None])
+def test_a_schedule_that_ends_with_the_training_needs_its_end(epochs: int) -> None:
+    for schedule in (Cosine, lambda epochs: Milestones(epochs, at=[0.5])):
+        with pytest.raises(UserError, match=r"set trainer\.max_epochs"):
+            schedule(epochs)
 
 
 def test_constant_holds() -> None:

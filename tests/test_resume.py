@@ -148,6 +148,23 @@ def test_auto_skips_a_truncated_checkpoint(
     assert latest_checkpoint(tmp_path / "another", "0" * 12) is None
 
 
+@pytest.mark.parametrize("first", ["trainer.limit_train_batches=3", "+trainer.max_steps=9"])
+def test_epochs_are_whole_after_others_of_another_length(
+    first: str, train: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = train(tmp_path / "run", *RUN, "trainer.max_epochs=2", first)
+    train(run, *RUN, "trainer.max_epochs=3", "ckpt_path=auto")
+    last = [row for row in rows(run) if row["epoch"] == "2"]
+    assert sum(bool(row["train/loss"]) for row in last) == STEPS_AN_EPOCH
+    assert sum(bool(row["val/gt/psnr"]) for row in last) == 1
+
+
+def test_fewer_epochs_than_were_trained_are_refused_in_one_line(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(tmp_path / "run", *RUN, "trainer.max_epochs=3")
+    with pytest.raises(UserError, match=r"current_epoch=\d, but you have set Trainer\(max_epochs=1\)"):
+        train(run, *RUN, "trainer.max_epochs=1", "ckpt_path=auto")
+
+
 def test_a_schedule_edited_behind_the_epoch_reached_is_refused(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=3")
     last = run / "checkpoints" / "last.ckpt"

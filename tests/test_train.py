@@ -102,14 +102,31 @@ def test_an_error_in_a_validation_leaves_no_process_behind(train: Callable[..., 
     assert not left
 
 
-@pytest.mark.parametrize("flow_of", ["crop", "picture"])
-def test_half_precision_reaches_the_joint_stage(flow_of: str, train: Callable[..., Path], tmp_path: Path) -> None:
-    settings = ("objective=jdrl_robust", f"objective.flow_of={flow_of}", "trainer.precision=bf16-mixed")
+@pytest.mark.parametrize(
+    ("precision", "more"),
+    [
+        ("bf16-mixed", "objective.flow_of=crop"),
+        ("bf16-mixed", "objective.flow_of=picture"),
+        ("bf16-true", "callbacks.panels.every_n_epochs=1"),
+        ("64-true", "objective.flow={name: raft_small, weights: random}"),
+    ],
+)
+def test_other_precisions_reach_the_joint_stage(
+    precision: str, more: str, train: Callable[..., Path], tmp_path: Path
+) -> None:
+    settings = ("objective=jdrl_robust", more, f"trainer.precision={precision}", "trainer.log_every_n_steps=1")
     run = train(tmp_path / "run", *settings, "trainer.max_epochs=2", "objective.warmup_epochs=1")
     with (run / "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["train/loss/reblur"]]
     assert len(rows) == 8
     assert all(math.isfinite(float(row["train/loss"])) for row in rows)
+
+
+def test_nothing_is_logged_of_steps_if_so_wished(train: Callable[..., Path], tmp_path: Path) -> None:
+    run = train(tmp_path / "run", "trainer.max_epochs=1", "trainer.log_every_n_steps=0")
+    assert json.loads((run / "summary.json").read_text())["steps"] == 8
+    with (run / "metrics.csv").open() as file:
+        assert not any(row.get("train/loss") for row in csv.DictReader(file))
 
 
 def test_accumulation_and_clipping_reach_the_trainer(train: Callable[..., Path], tmp_path: Path) -> None:

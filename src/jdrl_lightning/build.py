@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from jdrl_lightning import backbones, data, flow, objectives
@@ -35,7 +36,12 @@ _LOADING = (
 def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> Any:
     """``hydra.utils.instantiate`` for targets that are defined in one of the ``allowed`` modules."""
     _check(config, allowed)
-    return instantiate(config)
+    try:
+        return instantiate(config)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
 
 
 def _check(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> None:

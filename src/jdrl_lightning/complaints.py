@@ -34,7 +34,8 @@ def complaint(error: Exception, name: str, arguments: list[str]) -> str:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={option}: no such option; known: {', '.join(sorted(error.options))}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read ({_first(error.message)}); write key=value, and '' around the whole"
+        given, _, value = str(error.override).partition("=")
+        return f"{error.override}: cannot be read ({_first(error.message)}); write \"{given}='{value or '…'}'\""
     if unknown := _UNKNOWN.search(str(error)):
         return f"{unknown[1]}: no such setting; {_hint(unknown[1], _names(name, arguments, unknown[1]))}"
     if twice := _TWICE.search(str(error)):
@@ -50,6 +51,8 @@ def _first(text: str) -> str:
 
 
 def _hint(key: str, names: list[str]) -> str:
+    if key in names:
+        return "not every choice of the sweep has it: sweep those apart"
     parent, _, last = key.rpartition(".")
     beside = [name for name in names if name.rpartition(".")[0] == parent]
     near = [f"{parent}.{found}" if parent else found for found in get_close_matches(last, [_last(n) for n in beside])]

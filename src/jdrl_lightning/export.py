@@ -41,7 +41,9 @@ def export(backbone: Any, folder: Path, formats: list[str], shape: Any, overwrit
 
     check_formats(formats)
     divisor = backbone.divisor
-    shape = shape._replace(height=-(-shape.height // divisor) * divisor, width=-(-shape.width // divisor) * divisor)
+    least = 2 if shape.any_size else 1
+    height, width = (max(-(-side // divisor), least) * divisor for side in (shape.height, shape.width))
+    shape = shape._replace(height=height, width=width)
     targets = {format: folder / f"{backbone.name}.{format}" for format in formats}
     for target in [file for path in targets.values() for file in (path, _beside(path))]:
         if target.exists() and not overwrite:
@@ -55,6 +57,7 @@ def export(backbone: Any, folder: Path, formats: list[str], shape: Any, overwrit
             "input": {"name": "blurry", "shape": _dimensions(shape, divisor), "values": "float32, RGB in [0, 1]"},
             "output": {"name": "restored", "values": "like the input"},
             "sides_multiple_of_px": divisor,
+            "sides_at_least_px": least * divisor,
             "largest_difference_from_torch": worst[format],
             "versions": {"jdrl_lightning": __version__, "torch": torch.__version__},
         }

@@ -17,12 +17,13 @@ log = logging.getLogger(__name__)
 
 
 def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Path]]:
-    """Which file becomes which, all checked before the first is read.
+    """Which file becomes which, all checked before the first is restored.
 
     Raises:
-        UserError: nothing to restore, an output that is no folder, two inputs with one result, or a result that exists.
+        UserError: nothing to restore, a file that is no picture, an output that is no folder, two inputs with one
+            result, a result that exists or cannot hold the picture.
     """
-    from jdrl_lightning.data.images import image_files
+    from jdrl_lightning.data.images import header, image_files
 
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; give input=<image or folder>")
@@ -40,6 +41,10 @@ def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Pat
             raise UserError(f"{file} and {jobs[target]} would both be written to {target}; restore them one by one")
         if target.exists() and not overwrite:
             raise UserError(f"{target}: exists; give another output=… or overwrite=true")
+        if header(file).depth > 8 and target.suffix.lower() in (".jpg", ".jpeg"):
+            raise UserError(
+                f"{file}: a {header(file).depth}-bit picture, which {target} cannot hold; name it .png or .tif"
+            )
         jobs[target] = file
     return [(file, target) for target, file in jobs.items()]
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jdrl_lightning.errors import UserError
+
 __all__ = ["Constant", "Cosine", "Milestones", "StepDecay"]
 
 
@@ -36,6 +38,9 @@ class Milestones:
     at: Sequence[float]
     gamma: float = 0.5
 
+    def __post_init__(self) -> None:
+        _check(self.epochs)
+
     def __call__(self, epoch: float) -> float:
         return self.gamma ** sum(epoch >= share * self.epochs for share in self.at)
 
@@ -48,6 +53,9 @@ class Cosine:
     warmup_epochs: int = 0
     floor: float = 0.0
 
+    def __post_init__(self) -> None:
+        _check(self.epochs)
+
     def __call__(self, epoch: float) -> float:
         if epoch < self.warmup_epochs:
             share = epoch / self.warmup_epochs
@@ -55,3 +63,11 @@ class Cosine:
             done = min(1.0, (epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs))
             share = 0.5 * (1 + math.cos(math.pi * done))
         return self.floor + (1 - self.floor) * share
+
+
+def _check(epochs: int) -> None:
+    """Refuse a schedule over no known number of epochs."""
+    if not isinstance(epochs, int) or epochs < 1:
+        raise UserError(
+            f"epochs={epochs}: this schedule ends with the training; set trainer.max_epochs, or optim=paper"
+        )

@@ -21,6 +21,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     """Train what the plain ``config`` describes and leave everything under ``run_dir``; returns the final metrics."""
     import lightning as L
     import torch
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     from jdrl_lightning import build, memory, ranks
     from jdrl_lightning.allocation import keep_freed_memory
@@ -80,6 +81,8 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         trainer.fit(module, datamodule=data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     except torch.OutOfMemoryError as error:
         raise UserError(memory.what_helps(config)) from error
+    except MisconfigurationException as error:  # of a checkpoint and settings that do not go together
+        raise UserError(f"trainer: {str(error).splitlines()[0]}") from error
     except SystemExit as error:
         if trainer.interrupted and error.code == 1:  # Lightning's answer to Ctrl-C
             saved = any((run_dir / "checkpoints").glob("*.ckpt"))
@@ -159,7 +162,10 @@ def main(cfg: DictConfig) -> float | None:
     from jdrl_lightning.sweep import recorded
 
     with recorded(cfg.monitor) as metrics:
-        metrics |= crew.train(plain(cfg), Path(HydraConfig.get().runtime.output_dir))
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if Path(cfg.run_dir) != folder:
+            raise UserError(f"run_dir={cfg.run_dir}: follows the run's folder; give hydra.run.dir={cfg.run_dir}")
+        metrics |= crew.train(plain(cfg), folder)
     return metrics.get(cfg.monitor)
 
 

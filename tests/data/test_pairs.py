@@ -133,6 +133,15 @@ def test_unequal_sizes_are_found_before_decoding(tmp_path: Path, monkeypatch: py
     assert "16x13" in line
 
 
+def test_whole_pictures_too_small_to_be_measured(tmp_path: Path) -> None:
+    for split, side in (("train", 12), ("val", 6)):
+        for kind in ("blur", "gt"):
+            write_image(tmp_path / split / kind / "a.png", picture(0, side, side))
+    assert len(FolderPairs(tmp_path, "train", crop=12)) == 1
+    with pytest.raises(UserError, match=r"val/blur/a\.png: 6x6 pixels are too few to be measured"):
+        FolderPairs(tmp_path, "val")
+
+
 def test_pictures_smaller_than_the_crop(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     FolderPairs(tmp_path, crop=12)

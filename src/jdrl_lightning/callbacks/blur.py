@@ -38,7 +38,8 @@ class BlurCallback(Callback):
             return
         if not isinstance(network, ReblurNet) or network.kernel == "free":
             return
-        radius = network.blur_radius(middle(outputs["restored"], self.size), middle(batch.blurry, self.size))
+        restored = outputs["restored"].to(batch.blurry.dtype)  # float32, whatever trainer.precision is
+        radius = network.blur_radius(middle(restored, self.size), middle(batch.blurry, self.size)).float()
         figures = {"val/blur/mean_px": radius.mean(), "val/blur/p95_px": radius.quantile(0.95)}
         pl_module.log_dict(figures, batch_size=1, rank_zero_only=True)
         logger = wandb_of(trainer)

@@ -27,7 +27,7 @@ class EmptyMaskCallback(Callback):
     ) -> None:
         """Look at the step's mask, if it is a step to be logged and the objective has one."""
         every: int = getattr(trainer, "log_every_n_steps", 1)  # which Lightning sets, but does not declare
-        if self.warned or batch_idx % every or "mask" not in outputs.get("maps", {}):
+        if self.warned or not every or batch_idx % every or "mask" not in outputs.get("maps", {}):
             return
         if not outputs["maps"]["mask"].any():
             self.warned = True

@@ -58,7 +58,7 @@ class PanelCallback(Callback):
         due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if trainer.sanity_checking or not due or batch_idx >= self.images or not trainer.is_global_zero:
             return
-        restored = outputs["restored"]
+        restored = outputs["restored"].to(batch.blurry.dtype)
         objective: Any = pl_module.objective
         maps = objective(Restored((restored,), {}), batch, objective.schedule.at(trainer.current_epoch)).maps
         pictures = {"blurry": batch.blurry, "restored": restored, "sharp": batch.sharp}

@@ -22,7 +22,7 @@ class ProgressCallback(RichProgressBar):
     def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
         """What stands beside the bar."""
         every: int = getattr(trainer, "log_every_n_steps", 1)  # which Lightning sets, but does not declare
-        if trainer.global_step % every == 0 or not self._shown:
+        if not self._shown or (every and trainer.global_step % every == 0):
             self._shown = super().get_metrics(trainer, pl_module)
         return self._shown
 

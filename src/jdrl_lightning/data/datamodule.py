@@ -171,10 +171,12 @@ class PairDataModule(L.LightningDataModule):
         """
         if self.trainer is None:
             return 0, 0
-        limit = self.trainer.limit_train_batches
+        loop: Any = self.trainer.fit_loop
+        limit, epochs = self.trainer.limit_train_batches, loop.epoch_progress.current
         epoch_length = min(len(plan), limit) if isinstance(limit, int) else int(len(plan) * limit)
-        done: Any = self.trainer.fit_loop.epoch_loop.batch_progress.total
-        return divmod(done.processed, max(1, epoch_length))
+        # Begun and not ended: only then are the batches counted those of this epoch.
+        done = loop.epoch_loop.batch_progress.current.processed if epochs.ready > epochs.processed else 0
+        return (epochs.processed, done) if done < epoch_length else (epochs.processed + 1, 0)
 
 
 def _steadfast(worker: int) -> None:

@@ -19,6 +19,7 @@ from jdrl_lightning.types import Pair
 __all__ = ["FilePairs", "FolderPairs", "find_pairs"]
 
 Split = Literal["train", "val", "test"]
+SMALLEST_PX = 7  # of a picture that is measured whole
 TREE = "expected {train,val,test}/{blur,gt} in it, or blur/ and gt/"
 
 
@@ -121,7 +122,7 @@ def check_sizes(places: list[Place], crop: int | None = None) -> None:
     """Read every header.
 
     Raises:
-        UserError: partners of different sizes, or a picture smaller than ``crop``.
+        UserError: partners of different sizes, or a picture smaller than ``crop`` or, if it is taken whole, than 7 px.
     """
     for place in places:
         blurry = header(place.blurry)
@@ -135,6 +136,11 @@ def check_sizes(places: list[Place], crop: int | None = None) -> None:
             raise UserError(
                 f"{place.blurry}: {blurry.width}x{blurry.height} pixels are smaller than data.crop={crop}; "
                 f"set data.crop={min(blurry[:2])} or less, or remove the pair"
+            )
+        if crop is None and min(blurry[:2]) < SMALLEST_PX:
+            raise UserError(
+                f"{place.blurry}: {blurry.width}x{blurry.height} pixels are too few to be measured (SSIM needs "
+                f"{SMALLEST_PX} a side); remove the pair"
             )
 
 

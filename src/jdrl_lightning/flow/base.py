@@ -42,8 +42,13 @@ class FlowEstimator:
         if first.shape != second.shape or first.ndim != 4:
             shapes = f"first {tuple(first.shape)} and second {tuple(second.shape)}"
             raise ValueError(f"{shapes} must be the same (B, 3, H, W)")
-        with torch.autocast(first.device.type, enabled=False):
-            flow = self.estimate(first.detach().float().clamp(0, 1), second.detach().float().clamp(0, 1))
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)  # Lightning sets trainer.precision's, in which networks make their grids
+        try:
+            with torch.autocast(first.device.type, enabled=False):
+                flow = self.estimate(first.detach().float().clamp(0, 1), second.detach().float().clamp(0, 1))
+        finally:
+            torch.set_default_dtype(usual)
         return flow.to(torch.promote_types(first.dtype, torch.float32))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FlowEstimator:

@@ -76,7 +76,7 @@ def kept_quantile(flow: Tensor, mask: Tensor, q: float = 0.95, stride: int = 4) 
     Returns:
         A scalar over the whole batch, px; NaN if nothing is kept.
     """
-    length = flow[..., ::stride, ::stride].norm(dim=1)
+    length = flow[..., ::stride, ::stride].to(torch.promote_types(flow.dtype, torch.float32)).norm(dim=1)
     kept = mask[:, 0, ::stride, ::stride] > 0.5
     return length.where(kept, torch.nan).nanquantile(q)
 

@@ -24,7 +24,7 @@ FORMATS = ("onnx", "pt2")
 class Shape(NamedTuple):
     """What a program takes, ``(batch, 3, height, width)``; with ``any_size`` or ``any_batch`` only an example of it.
 
-    Height and width are px and multiples of the network's divisor.
+    Height and width are px and multiples of the network's divisor, with ``any_size`` two of them at least.
     """
 
     batch: int
@@ -67,7 +67,9 @@ def program(backbone: Backbone, shape: Shape) -> torch.export.ExportedProgram:
     backbone.eval()
     free: dict[int, object] = {0: torch.export.Dim("batch")} if shape.any_batch else {}
     if shape.any_size:
-        free |= {axis: backbone.divisor * torch.export.Dim(name) for axis, name in ((2, "height"), (3, "width"))}
+        # Of a side of one multiple torch makes "always one".
+        sides = {axis: torch.export.Dim(name, min=2) for axis, name in ((2, "height"), (3, "width"))}
+        free |= {axis: backbone.divisor * side for axis, side in sides.items()}
     batch = max(shape.batch, 2) if shape.any_batch else shape.batch  # torch takes an example of 1 for "always 1"
     example = torch.rand(batch, 3, shape.height, shape.width)
     with _refused(backbone, "torch.export", shape):
