@@ -19,7 +19,7 @@ from jdrl_lightning.types import Pair
 __all__ = ["FilePairs", "FolderPairs", "find_pairs"]
 
 Split = Literal["train", "val", "test"]
-SMALLEST_PX = 7  # of a picture that is measured whole
+SMALLEST_PX = 7  # of a picture that is measured
 TREE = "expected {train,val,test}/{blur,gt} in it, or blur/ and gt/"
 
 
@@ -97,6 +97,8 @@ class FolderPairs(FilePairs):
         if flat:
             places = share(places, split, val_fraction, folder)
         super().__init__(places, crop, verify, cache_dir, progress)
+        if split == "val":  # a training measures these, after its first epoch; evaluate has its own rules
+            check_measurable(places)
 
 
 def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list[Place]:
@@ -122,7 +124,7 @@ def check_sizes(places: list[Place], crop: int | None = None) -> None:
     """Read every header.
 
     Raises:
-        UserError: partners of different sizes, or a picture smaller than ``crop`` or, if it is taken whole, than 7 px.
+        UserError: partners of different sizes, or a picture smaller than ``crop``.
     """
     for place in places:
         blurry = header(place.blurry)
@@ -137,10 +139,20 @@ def check_sizes(places: list[Place], crop: int | None = None) -> None:
                 f"{place.blurry}: {blurry.width}x{blurry.height} pixels are smaller than data.crop={crop}; "
                 f"set data.crop={min(blurry[:2])} or less, or remove the pair"
             )
-        if crop is None and min(blurry[:2]) < SMALLEST_PX:
+
+
+def check_measurable(places: list[Place]) -> None:
+    """Refuse pictures too small for the measures of a validation.
+
+    Raises:
+        UserError: a side is shorter than SSIM's window.
+    """
+    for place in places:
+        height, width, _ = header(place.blurry)
+        if min(height, width) < SMALLEST_PX:
             raise UserError(
-                f"{place.blurry}: {blurry.width}x{blurry.height} pixels are too few to be measured (SSIM needs "
-                f"{SMALLEST_PX} a side); remove the pair"
+                f"{place.blurry}: {width}x{height} pixels are too few to be measured, {SMALLEST_PX} a side are needed "
+                "(SSIM); remove the pair"
             )
 
 
