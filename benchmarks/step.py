@@ -204,7 +204,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--epoch", type=int, default=20, help="below objective.warmup_epochs: the warm-up")
-    parser.add_argument("--forms", nargs="+", default=list(FORMS)[:3], choices=list(FORMS))
+    parser.add_argument(
+        "--forms", nargs="+", default=[form for form in FORMS if form != "picture"], choices=list(FORMS)
+    )
     parser.add_argument("--memory-of", choices=list(FORMS), help=argparse.SUPPRESS)
     given, overrides = parser.parse_known_args()
     if given.memory_of:

@@ -41,10 +41,9 @@ def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Pat
             raise UserError(f"{file} and {jobs[target]} would both be written to {target}; restore them one by one")
         if target.exists() and not overwrite:
             raise UserError(f"{target}: exists; give another output=… or overwrite=true")
-        if header(file).depth > 8 and target.suffix.lower() in (".jpg", ".jpeg"):
-            raise UserError(
-                f"{file}: a {header(file).depth}-bit picture, which {target} cannot hold; name it .png or .tif"
-            )
+        depth = header(file).depth
+        if depth > 8 and target.suffix.lower() in (".jpg", ".jpeg"):
+            raise UserError(f"{file}: a {depth}-bit picture, which {target} cannot hold; name it .png or .tif")
         jobs[target] = file
     return [(file, target) for target, file in jobs.items()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from math import prod
 
 import torch
@@ -64,7 +65,7 @@ class Measured(Dataset[Pair]):
         self._shapes = [tuple(flow.shape) for flow in flows]
         # One tensor: a process that is not forked is handed each by a file descriptor of its own.
         self.flows = torch.cat([flow.flatten() for flow in flows])
-        self._starts = [0, *torch.tensor([flow.numel() for flow in flows]).cumsum(0).tolist()]
+        self._starts = [0, *accumulate(map(prod, self._shapes))]
 
     def __len__(self) -> int:
         return len(self._shapes)
