@@ -13,6 +13,7 @@ from torch import Tensor, distributed, nn
 from jdrl_lightning import __version__
 from jdrl_lightning.compilation import compiled
 from jdrl_lightning.data.images import to_float
+from jdrl_lightning.flow.magnitude import magnitude
 from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
@@ -111,7 +112,7 @@ class DeblurringModule(L.LightningModule):
         shown = {"loss": total, **{f"loss/{name}": term for name, term in terms.items()}}
         if "mask" in losses.maps:
             flow, mask = losses.maps["flow"], losses.maps["mask"]
-            shown |= {"kept": mask.mean(), "flow_px": flow.norm(dim=1).mean(), "flow_p95_px": kept_quantile(flow, mask)}
+            shown |= {"kept": mask.mean(), "flow_px": magnitude(flow).mean(), "flow_p95_px": kept_quantile(flow, mask)}
         size, shown = len(batch.blurry), _over_ranks(shown)
         self.log("train/loss", shown.pop("loss"), prog_bar=True, batch_size=size)
         self.log_dict({f"train/{name}": value for name, value in shown.items()}, batch_size=size)

@@ -119,10 +119,14 @@ class _Up(nn.Sequential):
 
     def __init__(self, channels: int) -> None:
         super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(channels, channels // 2, 2))
+        along_axis = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]])  # to which of the three k0 and k1 are added
+        self.spread: Tensor
+        self.register_buffer("spread", torch.kron(along_axis, along_axis), persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
         convolution = cast(nn.Conv2d, self[1])
-        kernel = 4 * F.avg_pool2d(convolution.weight.flip(2, 3), 2, stride=1, padding=1).transpose(0, 1)
+        weight = convolution.weight.transpose(0, 1)
+        kernel = (weight.flatten(2) @ self.spread).unflatten(2, (3, 3))
         return F.conv_transpose2d(input, kernel, convolution.bias, stride=2, padding=1, output_padding=1)
 
 

@@ -8,6 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from jdrl_lightning.constants import constant
+from jdrl_lightning.flow.magnitude import magnitude
+
 __all__ = ["flow_to_rgb", "wheel"]
 
 # Lengths of the six arcs of the Middlebury colour wheel: red to yellow, to green, to cyan, to blue, to magenta, to red.
@@ -34,12 +37,12 @@ def flow_to_rgb(flow: Tensor, largest: Tensor | float | None = None) -> Tensor:
     Returns:
         ``(B, 3, H, W)`` in [0, 1]; no motion is white.
     """
-    magnitude = flow.norm(dim=1)
+    length = magnitude(flow)[:, 0]
     if largest is None:
-        largest = magnitude.flatten(1).amax(1)
+        largest = length.flatten(1).amax(1)
     scale = torch.as_tensor(largest, dtype=flow.dtype, device=flow.device).clamp_min(torch.finfo(flow.dtype).eps)
-    radius = magnitude / scale.reshape(-1, 1, 1)
-    colours = wheel().to(flow)
+    radius = length / scale.reshape(-1, 1, 1)
+    colours = constant(tuple(wheel().flatten().tolist()), flow).view(-1, 3)
     angle = torch.atan2(-flow[:, 1], -flow[:, 0]) / math.pi
     place = (angle + 1) / 2 * (len(colours) - 1)
     below = place.floor().long()

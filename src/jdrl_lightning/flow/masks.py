@@ -8,6 +8,7 @@ from torch import Tensor
 from jdrl_lightning.flow.affine import affine_fit
 from jdrl_lightning.flow.color import flow_to_rgb
 from jdrl_lightning.flow.filters import luminance
+from jdrl_lightning.flow.magnitude import magnitude
 from jdrl_lightning.flow.warp import warp
 
 __all__ = ["calibration_mask", "kept_quantile"]
@@ -52,11 +53,11 @@ def calibration_mask(
         raise ValueError(f"mask kind {kind!r} is none of magnitude, colorwheel, residual, consistency")
     if kind == "residual":
         return _residual(flow, min_px)
-    magnitude = flow.norm(dim=1, keepdim=True)
-    mean = magnitude.mean(dim=(2, 3), keepdim=True)
-    near = (magnitude - mean).abs() < min_px
+    length = magnitude(flow)
+    mean = length.mean(dim=(2, 3), keepdim=True)
+    near = (length - mean).abs() < min_px
     if kind == "magnitude":
-        kept = ((1 - lam) * mean < magnitude) & (magnitude < (1 + lam) * mean)
+        kept = ((1 - lam) * mean < length) & (length < (1 + lam) * mean)
     else:
         shade = _grey(flow)
         middle = shade.mean(dim=(2, 3), keepdim=True)
@@ -76,8 +77,8 @@ def kept_quantile(flow: Tensor, mask: Tensor, q: float = 0.95, stride: int = 4) 
     Returns:
         A scalar over the whole batch, px; NaN if nothing is kept.
     """
-    length = flow[..., ::stride, ::stride].to(torch.promote_types(flow.dtype, torch.float32)).norm(dim=1)
-    kept = mask[:, 0, ::stride, ::stride] > 0.5
+    length = magnitude(flow[..., ::stride, ::stride].to(torch.promote_types(flow.dtype, torch.float32)))
+    kept = mask[..., ::stride, ::stride] > 0.5
     return length.where(kept, torch.nan).nanquantile(q)
 
 
@@ -89,7 +90,7 @@ def _grey(flow: Tensor) -> Tensor:
 def _residual(flow: Tensor, min_px: float) -> Tensor:
     weight: Tensor | None = None
     for _ in range(5):  # iteratively reweighted: outliers must not bend the motion that they are judged by
-        distance = (flow - affine_fit(flow, weight)).norm(dim=1, keepdim=True)
+        distance = magnitude(flow - affine_fit(flow, weight))
         spread = distance.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
         weight = 1 / (1 + (distance / (2 * spread + 1e-3)).square()).square()
     return (distance <= (3 * 1.4826 * spread).clamp_min(max(min_px, 1e-3))).to(flow.dtype)
