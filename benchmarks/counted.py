@@ -37,8 +37,8 @@ class Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, torch.Tensor) and (storage := tensor.untyped_storage()) not in self._known:
+        for storage in _storages(result) - _storages(args):  # what is given may be a weight from before, seen anew
+            if storage not in self._known:
                 self._known.add(storage)
                 self._change(storage.nbytes())
                 weakref.finalize(storage, self._change, -storage.nbytes())
@@ -47,6 +47,10 @@ class Alive(TorchDispatchMode):
     def _change(self, by: int) -> None:
         self.now += by
         self.peak = max(self.peak, self.now)
+
+
+def _storages(tree: Any) -> set[torch.UntypedStorage]:
+    return {tensor.untyped_storage() for tensor in tree_leaves(tree) if isinstance(tensor, torch.Tensor)}
 
 
 def counted(form: str, overrides: list[str]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import time
 
 import torch
 
+from jdrl_lightning.allocation import keep_freed_memory
 from roofline import ceilings, multiply_adds
 from step import Step
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     given, overrides = parser.parse_known_args()
+    keep_freed_memory()  # as the training command does
     runs = [(batch, CROP, 1) for batch in BATCHES]
     runs += [(BATCH, crop, 1) for crop in CROPS if crop != CROP]
     runs += [(BATCH, CROP, threads) for threads in THREADS if threads != 1]

@@ -4,13 +4,16 @@
 
 Overrides are those of the training command (``backbone=mprnet data.crop=128``) and come after ``backbone=unet
 data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``), has the
-U-Net layer by layer (``published_unet.py``) and Adam unfused, all in float32; ``jdrl`` is ours; ``plain`` is
-``objective=charbonnier``; ``picture`` (if asked for: ``--forms jdrl picture``) is ours with the blurry image's flow
-measured before. Times: the forms take turns in one process; medians. Processor time is of all threads.
-Memory: each form in a process of its own; the peak resident set (on CUDA the peak allocated) over two steps, less what
-was resident before the module was built. The share of each range is by hooks where a network's pass begins and ends. On
+U-Net layer by layer (``published_unet.py``), plain layouts and Adam unfused, all in float32; ``jdrl`` is ours;
+``plain`` is ``objective=charbonnier``. If asked for by ``--forms``: ``picture``, ours with the blurry image's flow
+measured before, and ``published_kept``: on processors the others keep freed memory, as the training command does, the
+published form gives it back, as PyTorch does.
+
+That is a process's setting, so each form has a process of its own. They take turns, and times are medians; processor
+time is of all threads. Memory: the peak resident set (on CUDA the peak allocated) over two steps, less what was
+resident before the module was built. The share of each range is by hooks where a network's pass begins and ends. On
 processors also the multiply-adds of convolutions and matrix products, and the share of the time that they would take at
-the rate of a large matrix product or convolution, measured here. On CUDA a step is also run with
+the rate of a large matrix product or convolution, measured here. On CUDA a step of ours is also run with
 ``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
 """
 
@@ -19,11 +22,12 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +35,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from jdrl_lightning import DeblurringModule, build
+from jdrl_lightning import DeblurringModule, blocked, build
+from jdrl_lightning.allocation import keep_freed_memory
 from jdrl_lightning.backbones.unet import UNet
 from jdrl_lightning.comparison import compose_training
 from jdrl_lightning.data.measured import unmoved
@@ -43,14 +48,17 @@ from published_unet import published_forward
 from resident import resident_mib
 from roofline import ceilings, multiply_adds
 
+PUBLISHED = [
+    "optim.optimizer.fused=false", "activation_checkpointing=false", "compile=false", "trainer.precision=32-true",
+]  # fmt: skip
 FORMS = {
-    "published": [
-        "optim.optimizer.fused=false", "activation_checkpointing=false", "compile=false", "trainer.precision=32-true",
-    ],
+    "published": PUBLISHED,
     "jdrl": [],
     "plain": ["objective=charbonnier"],
     "picture": ["objective.flow_of=picture"],
-}  # fmt: skip
+    "published_kept": PUBLISHED,
+}
+DEFAULT_FORMS = ("published", "jdrl", "plain")
 OVERRIDES = ("backbone=unet", "data.crop=256", "data.batch_size=1")
 
 
@@ -75,16 +83,16 @@ class Step:
 
     def __call__(self) -> None:
         self.optimizer.zero_grad()
-        reblurs, unet = pyramid.reblur, UNet.forward
-        if self.form == "published":
+        reblurs, unet, from_pixels = pyramid.reblur, UNet.forward, blocked.FROM_PIXELS
+        if self.form.startswith("published"):
             pyramid.reblur = lambda image, seeds, weights, levels, *_: per_pixel_reblur(image, seeds, weights, levels)
-            UNet.forward = published_forward
+            UNet.forward, blocked.FROM_PIXELS = published_forward, sys.maxsize
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 loss = self.module.training_step(self.pair, 0)["loss"]
             loss.backward()
         finally:
-            pyramid.reblur, UNet.forward = reblurs, unet
+            pyramid.reblur, UNet.forward, blocked.FROM_PIXELS = reblurs, unet, from_pixels
         self.optimizer.step()
 
 
@@ -171,21 +179,27 @@ def clock_of(device: str) -> Callable[[], float]:
     return waited
 
 
-def peak_mib(form: str, overrides: list[str], device: str, epoch: int) -> float:
-    """Above the start, over the making of the module and two steps."""
+def serve(pipe: Connection, form: str, overrides: list[str], device: str, epoch: int) -> None:
+    """A form's process: sends its peak in MiB and its multiply-adds, then a step's ranges for each thing it is sent."""
+    if form != "published":
+        keep_freed_memory()
     Step("plain", ["backbone=unet_small", "data.crop=32"], device)()  # what is loaded on first use
     Step("jdrl", ["backbone=unet_small", "data.crop=32"], device)()
-    if device != "cpu":
+    if device == "cpu":
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
+        before = resident_mib("VmRSS")
+    else:
         torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step = Step(form, overrides, device, epoch)
-        step(), step()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
-    before = resident_mib("VmRSS")
+        before = torch.cuda.memory_allocated() / 2**20
     step = Step(form, overrides, device, epoch)
     step(), step()
-    return resident_mib("VmHWM") - before
+    peak = resident_mib("VmHWM") if device == "cpu" else torch.cuda.max_memory_allocated() / 2**20
+    if device != "cpu" and form == "jdrl":
+        check_no_wait(step)
+    pipe.send((peak - before, multiply_adds(step)))
+    ranges = Ranges(step, clock_of(device))
+    while pipe.recv():
+        pipe.send(ranges())
 
 
 def check_no_wait(step: Step) -> None:
@@ -204,26 +218,23 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--epoch", type=int, default=20, help="below objective.warmup_epochs: the warm-up")
-    parser.add_argument(
-        "--forms", nargs="+", default=[form for form in FORMS if form != "picture"], choices=list(FORMS)
-    )
-    parser.add_argument("--memory-of", choices=list(FORMS), help=argparse.SUPPRESS)
+    parser.add_argument("--forms", nargs="+", default=DEFAULT_FORMS, choices=list(FORMS))
     given, overrides = parser.parse_known_args()
-    if given.memory_of:
-        print(peak_mib(given.memory_of, overrides, given.device, given.epoch))
-        return
     cpu = given.device == "cpu"
     print(f"torch {torch.__version__}, {platform.machine()}, threads: {torch.get_num_threads()}, {given.device}\n")
-    memory = {form: _elsewhere(form, given, overrides) for form in given.forms}
-    steps = {form: Step(form, overrides, given.device, given.epoch) for form in given.forms}
-    for step in steps.values():
-        step()
-    needed = {form: multiply_adds(step) for form, step in steps.items()}
     rate = ceilings().multiply_adds if cpu else None
-    if not cpu:
-        check_no_wait(steps["jdrl"])
-    ranges = {form: Ranges(step, clock_of(given.device)) for form, step in steps.items()}
-    turns = [{form: watch() for form, watch in ranges.items()} for _ in range(given.repeats)]
+    pipes: dict[str, Connection] = {}
+    memory: dict[str, float] = {}
+    needed: dict[str, float] = {}
+    context = get_context("spawn")
+    for form in given.forms:
+        pipes[form], theirs = context.Pipe()
+        context.Process(target=serve, args=(theirs, form, overrides, given.device, given.epoch), daemon=True).start()
+        theirs.close()  # so that the end of that process ends the reading
+        memory[form], needed[form] = pipes[form].recv()
+    turns = [{form: _turn(pipe) for form, pipe in pipes.items()} for _ in range(given.repeats)]
+    for pipe in pipes.values():
+        pipe.send(False)
     first = given.forms[0]
     clock = "processor time" if cpu else "time"
     print(f"| form | {clock}, ms | times less | memory, MiB | times less | multiply-adds, 10⁹ | alone, % of the time |")
@@ -242,10 +253,9 @@ def main() -> None:
         print(f"| {name} | {', '.join(f'{100 * statistics.median(share):.1f}' for share in shares)} |")
 
 
-def _elsewhere(form: str, given: argparse.Namespace, overrides: list[str]) -> float:
-    command = [sys.executable, __file__, "--memory-of", form, "--device", given.device, "--epoch", str(given.epoch)]
-    done = subprocess.run([*command, *overrides], check=True, stdout=subprocess.PIPE, text=True)
-    return float(done.stdout.splitlines()[-1])
+def _turn(pipe: Connection) -> dict[str, float]:
+    pipe.send(True)
+    return pipe.recv()
 
 
 if __name__ == "__main__":

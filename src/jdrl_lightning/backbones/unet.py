@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.blocked import blocked
 from jdrl_lightning.errors import UserError
 
 __all__ = ["UNet", "unet"]
@@ -72,13 +73,14 @@ class UNet(nn.Module):
 
     def forward(self, blurry: Tensor) -> Tensor:
         """``(B, 3, H, W)``, height and width multiples of 16, to the same shape."""
-        features = self.encoder["block1"](blurry)
+        features = self.encoder["block1"](blocked(blurry, self))
         skips = []  # given up one by one: what is still held decides how large a tile memory allows
         for level in range(2, 6):
             skips.append(features)
-            features = self.encoder[f"block{level}"](F.max_pool2d(features, 2))
+            features = self.encoder[f"block{level}"](F.max_pool2d(features, 2, 2))
             if level >= 4:
-                features = self.dropout(features)
+                dropped = self.dropout(features.to_dense())
+                features = dropped.to_mkldnn() if features.is_mkldnn else dropped
         for up, block in (
             (self.up6, self.block6),
             (self.up7, self.block7),
@@ -99,7 +101,7 @@ class UNet(nn.Module):
             features += F.conv2d(skips.pop(), of_skip, padding=1)
             for layer in others:
                 features = layer(features)
-        output = self.out(features)
+        output = self.out(features).to_dense()
         return blurry + output if self.global_residual else torch.sigmoid(output)
 
     def _tail(self, channels: int) -> nn.Sequential:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from jdrl_lightning.blocked import blocked
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.reblur.operator import reblur_free
 from jdrl_lightning.reblur.pyramid import radius_pyramid, reblur_pyramid
@@ -40,7 +41,7 @@ class PredictionNet(nn.Module):
         self.tail = nn.Conv2d(width, out_channels, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.tail(self.blocks(self.head(images)))
+        return self.tail(self.blocks(self.head(blocked(images, self)))).to_dense()
 
 
 class ReblurNet(nn.Module):
