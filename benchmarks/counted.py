@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from roofline import multiply_adds
-from step import FORMS, Step
+from step import DEFAULT_FORMS, FORMS, Step
 
 __all__ = ["Alive", "counted"]
 
@@ -65,7 +65,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plain", default="charbonnier", help="objective of the plain training")
-    parser.add_argument("--forms", nargs="+", default=list(FORMS), choices=list(FORMS))
+    parser.add_argument("--forms", nargs="+", default=DEFAULT_FORMS, choices=list(FORMS))
     given, overrides = parser.parse_known_args()
     FORMS["plain"] = [f"objective={given.plain}"]
     with FakeTensorMode():

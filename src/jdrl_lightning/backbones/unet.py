@@ -79,8 +79,7 @@ class UNet(nn.Module):
             skips.append(features)
             features = self.encoder[f"block{level}"](F.max_pool2d(features, 2, 2))
             if level >= 4:
-                dropped = self.dropout(features.to_dense())
-                features = dropped.to_mkldnn() if features.is_mkldnn else dropped
+                features = self._drop(features)
         for up, block in (
             (self.up6, self.block6),
             (self.up7, self.block7),
@@ -103,6 +102,10 @@ class UNet(nn.Module):
                 features = layer(features)
         output = self.out(features).to_dense()
         return blurry + output if self.global_residual else torch.sigmoid(output)
+
+    def _drop(self, features: Tensor) -> Tensor:
+        dropped = self.dropout(features.to_dense())
+        return dropped.to_mkldnn() if features.is_mkldnn else dropped
 
     def _tail(self, channels: int) -> nn.Sequential:
         """The layers from the last features to the image, before the sigmoid."""
