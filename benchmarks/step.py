@@ -6,8 +6,8 @@ Overrides are those of the training command (``backbone=mprnet data.crop=128``) 
 data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``), has the
 U-Net layer by layer (``published_unet.py``), plain layouts and Adam unfused, all in float32; ``jdrl`` is ours;
 ``plain`` is ``objective=charbonnier``. If asked for by ``--forms``: ``picture``, ours with the blurry image's flow
-measured before, and ``published_kept``: on processors the others keep freed memory, as the training command does, the
-published form gives it back, as PyTorch does.
+measured before, and ``published_kept``, ``published`` in a process that keeps freed memory. On processors ours do,
+since the training command does; ``published`` gives it back, as PyTorch does by itself.
 
 That is a process's setting, so each form has a process of its own. They take turns, and times are medians; processor
 time is of all threads. Memory: the peak resident set (on CUDA the peak allocated) over two steps, less what was
@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -35,9 +34,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from jdrl_lightning import DeblurringModule, blocked, build
+from jdrl_lightning import DeblurringModule, build
 from jdrl_lightning.allocation import keep_freed_memory
 from jdrl_lightning.backbones.unet import UNet
+from jdrl_lightning.blocked import lay_out_in_blocks
 from jdrl_lightning.comparison import compose_training
 from jdrl_lightning.data.measured import unmoved
 from jdrl_lightning.module import channels_last
@@ -74,6 +74,7 @@ class Step:
         if self.device.type == "cuda":
             channels_last(self.module)
             self.module.to(self.device)
+        lay_out_in_blocks(self.module, not form.startswith("published"))
         self.optimizer = self.module.configure_optimizers()
         batch, crop = int(config["data"]["batch_size"]), int(config["data"]["crop"])
         scene = avg_pool2d(torch.rand(batch, 3, crop + 6, crop + 6), 3, 1)
@@ -83,16 +84,16 @@ class Step:
 
     def __call__(self) -> None:
         self.optimizer.zero_grad()
-        reblurs, unet, from_pixels = pyramid.reblur, UNet.forward, blocked.FROM_PIXELS
+        reblurs, unet = pyramid.reblur, UNet.forward
         if self.form.startswith("published"):
             pyramid.reblur = lambda image, seeds, weights, levels, *_: per_pixel_reblur(image, seeds, weights, levels)
-            UNet.forward, blocked.FROM_PIXELS = published_forward, sys.maxsize
+            UNet.forward = published_forward
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 loss = self.module.training_step(self.pair, 0)["loss"]
             loss.backward()
         finally:
-            pyramid.reblur, UNet.forward, blocked.FROM_PIXELS = reblurs, unet, from_pixels
+            pyramid.reblur, UNet.forward = reblurs, unet
         self.optimizer.step()
 
 

@@ -1,4 +1,4 @@
-"""Feature maps in the layout in which oneDNN convolves on x86 processors."""
+"""Feature maps in the layout in which oneDNN convolves on x86 processors, while a training lasts."""
 
 from __future__ import annotations
 
@@ -6,36 +6,66 @@ import platform
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
-__all__ = ["blocked"]
+__all__ = ["Blocked", "blocked", "lay_out_in_blocks", "plain"]
 
-FROM_PIXELS = 8192  # smaller images' few channels are faster as they are
+FROM_PIXELS = 8192  # of a whole batch; fewer are convolved faster as they are
 
 
-def blocked(features: Tensor, network: nn.Module) -> Tensor:
-    """``features`` in oneDNN's own layout where that makes ``network`` faster, otherwise as they are.
+class Blocked(nn.Module):
+    """A network whose ``forward`` begins by :func:`blocked` and ends by :func:`plain`.
 
-    What is convolved from a plain tensor is copied into blocks of 16 channels and its result back, each time, forward
-    and backward: 5 to 30 % of the time of a stack of convolutions. The values are the same. Convolutions, ReLU, sums,
-    products and pooling take such tensors, and ``to_dense()`` ends either form. Who listens to the network's layers by
-    hooks is given plain ones.
-
-    Args:
-        features: ``(B, C, H, W)``.
-        network: whose ``forward`` asks.
+    Between them come convolutions, ReLU, sums, products and pooling: other operators cannot take such tensors.
     """
-    batch, _, height, width = features.shape
+
+    in_blocks = False
+
+
+def lay_out_in_blocks(module: nn.Module, wanted: bool = True) -> None:
+    """Let the networks in ``module`` use that layout on processors, or no longer.
+
+    It is not for all uses of a network (there are no second derivatives, no transforms of ``torch.func``, and what
+    looks inside finds tensors that it cannot read), so trainings ask for it. oneDNN's ReLU takes NaN for 0: a network
+    that holds any stays plain, and shows it.
+    """
+    possible = wanted and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+    for network in module.modules():
+        if isinstance(network, Blocked):
+            network.in_blocks = possible and _is_finite([*network.parameters()])
+
+
+def blocked(features: Tensor, network: Blocked) -> Tensor:
+    """``(B, C, H, W)`` in oneDNN's layout where ``network`` may and would gain by it, otherwise as it is.
+
+    What is convolved from a plain tensor is copied into blocks of channels and its result back, each time, forward and
+    backward (docs/performance.md says what that takes). The values are the same. Who listens to the network's layers by
+    hooks is given plain tensors.
+    """
+    if not network.in_blocks or torch.compiler.is_compiling():
+        return features
     usable = (
-        type(features) is Tensor  # not a fake one, as exports and counts make them
+        type(features) is Tensor  # not a fake one, by which memory is counted
         and features.device.type == "cpu"
         and features.dtype == torch.float32
-        and batch * height * width >= FROM_PIXELS
-        and next(network.parameters()).is_contiguous()  # channels last, nothing is copied
-        and platform.machine() in ("x86_64", "AMD64")
-        and torch.backends.mkldnn.is_available()
+        and features[:, 0].numel() >= FROM_PIXELS
+        and torch.backends.mkldnn.enabled
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
         and not torch.is_anomaly_enabled()  # its search for NaN cannot read them
-        and not any(layer._forward_hooks or layer._forward_pre_hooks for layer in [*network.modules()][1:])
+        and not any(_listened_to(layer) for layer in [*network.modules()][1:])
     )
     return features.to_mkldnn() if usable else features
+
+
+def plain(features: Tensor, network: Blocked) -> Tensor:
+    """``features`` as PyTorch's other operators take them."""
+    return features.to_dense() if network.in_blocks and features.is_mkldnn else features
+
+
+def _listened_to(layer: nn.Module) -> bool:
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
+
+
+def _is_finite(weights: list[nn.Parameter]) -> bool:
+    there = all(type(weight) is nn.Parameter and weight.device.type == "cpu" for weight in weights)  # not fake ones
+    return there and bool(get_total_norm(weights).isfinite())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from jdrl_lightning import __version__
+from jdrl_lightning.blocked import lay_out_in_blocks
 from jdrl_lightning.compilation import compiled
 from jdrl_lightning.data.images import to_float
 from jdrl_lightning.flow.magnitude import magnitude
@@ -125,12 +126,17 @@ class DeblurringModule(L.LightningModule):
     test_step = validation_step
 
     def configure_model(self) -> None:
-        """Lay the convolutions out channels last where they are faster so: on CUDA.
+        """Lay the convolutions out as they are fastest: channels last on CUDA, in oneDNN's blocks on processors.
 
-        On processors the gradient of their weights is up to four times slower in that layout.
+        There the gradient of their weights is up to twice as slow channels last.
         """
         if self.trainer.strategy.root_device.type == "cuda":
             channels_last(self)
+        lay_out_in_blocks(self)
+
+    def teardown(self, stage: str) -> None:
+        """The networks are as any others again."""
+        lay_out_in_blocks(self, False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser over all trained parameters; its rates are set before each step."""

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.blocked import blocked
+from jdrl_lightning.blocked import Blocked, blocked, plain
 from jdrl_lightning.errors import UserError
 
 __all__ = ["UNet", "unet"]
 
 
-class UNet(nn.Module):
+class UNet(Blocked):
     """Five levels of two 3×3 convolutions; max-pooling down, nearest upsampling and a 2×2 convolution up.
 
     No normalisation. Dropout after levels 4 and 5; what is dropped at level 4 is the skip connection too. There is no
@@ -100,12 +100,12 @@ class UNet(nn.Module):
             features += F.conv2d(skips.pop(), of_skip, padding=1)
             for layer in others:
                 features = layer(features)
-        output = self.out(features).to_dense()
+        output = plain(self.out(features), self)
         return blurry + output if self.global_residual else torch.sigmoid(output)
 
     def _drop(self, features: Tensor) -> Tensor:
-        dropped = self.dropout(features.to_dense())
-        return dropped.to_mkldnn() if features.is_mkldnn else dropped
+        dropped = self.dropout(plain(features, self))
+        return dropped.to_mkldnn() if self.in_blocks and features.is_mkldnn else dropped
 
     def _tail(self, channels: int) -> nn.Sequential:
         """The layers from the last features to the image, before the sigmoid."""
@@ -124,14 +124,12 @@ class _Up(nn.Sequential):
 
     def __init__(self, channels: int) -> None:
         super().__init__(nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(channels, channels // 2, 2))
-        along_axis = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]])  # to which of the three k0 and k1 are added
-        self.spread: Tensor
-        self.register_buffer("spread", torch.kron(along_axis, along_axis), persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
         convolution = cast(nn.Conv2d, self[1])
         weight = convolution.weight.transpose(0, 1)
-        kernel = (weight.flatten(2) @ self.spread).unflatten(2, (3, 3))
+        rows = torch.stack([weight[:, :, 1], weight[:, :, 0] + weight[:, :, 1], weight[:, :, 0]], dim=2)
+        kernel = torch.stack([rows[..., 1], rows[..., 0] + rows[..., 1], rows[..., 0]], dim=3)
         return F.conv_transpose2d(input, kernel, convolution.bias, stride=2, padding=1, output_padding=1)
 
 

@@ -12,6 +12,7 @@ from jdrl_lightning.data.images import to_float
 from jdrl_lightning.flow.affine import affine_fit, similarity
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.filters import smooth
+from jdrl_lightning.flow.magnitude import magnitude
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.types import Pair
 
@@ -64,7 +65,7 @@ def motion(pair: Pair, estimator: FlowEstimator, device: torch.device) -> Motion
     """Measure a single sample; its pictures may have any integer or float type."""
     blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
     flow = estimator(blurry, sharp)
-    length, rest = flow.norm(dim=1).flatten(), (flow - affine_fit(flow)).norm(dim=1).flatten()
+    length, rest = magnitude(flow).flatten(), magnitude(flow - affine_fit(flow)).flatten()
     step = max(1, len(length) // SAMPLED)
     fit = similarity(flow)
     moved = warp(sharp, flow)

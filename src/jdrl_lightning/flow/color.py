@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import chain, pairwise
 
 import torch
 from torch import Tensor
@@ -19,12 +20,18 @@ ARCS = (15, 6, 4, 11, 13, 6)
 
 def wheel() -> Tensor:
     """The 55 colours of the Middlebury wheel, ``(55, 3)`` in [0, 1] (Baker et al., IJCV 2011)."""
-    corners = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1], [1, 0, 0]]).float()
-    arcs = []
+    return torch.tensor(COLOURS)
+
+
+def _colours() -> Iterator[tuple[float, ...]]:
+    corners = ((1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 1, 1), (0, 0, 1), (1, 0, 1), (1, 0, 0))
     for arc, (start, end) in zip(ARCS, pairwise(corners), strict=True):
-        step = torch.floor(255 * torch.arange(arc) / arc)[:, None] / 255
-        arcs.append(start + (end - start) * step)
-    return torch.cat(arcs)
+        for step in range(arc):
+            share = 255 * step // arc / 255
+            yield tuple(a + (b - a) * share for a, b in zip(start, end, strict=True))
+
+
+COLOURS = tuple(_colours())
 
 
 def flow_to_rgb(flow: Tensor, largest: Tensor | float | None = None) -> Tensor:
@@ -35,14 +42,15 @@ def flow_to_rgb(flow: Tensor, largest: Tensor | float | None = None) -> Tensor:
         largest: magnitude shown at full saturation, ``(B,)`` or a number; None: each image's own largest.
 
     Returns:
-        ``(B, 3, H, W)`` in [0, 1]; no motion is white.
+        ``(B, 3, H, W)`` in [0, 1]; no motion is white. Without gradient.
     """
+    flow = flow.detach()
     length = magnitude(flow)[:, 0]
     if largest is None:
         largest = length.flatten(1).amax(1)
     scale = torch.as_tensor(largest, dtype=flow.dtype, device=flow.device).clamp_min(torch.finfo(flow.dtype).eps)
     radius = length / scale.reshape(-1, 1, 1)
-    colours = constant(tuple(wheel().flatten().tolist()), flow).view(-1, 3)
+    colours = constant(tuple(chain.from_iterable(COLOURS)), flow).view(-1, 3)
     angle = torch.atan2(-flow[:, 1], -flow[:, 0]) / math.pi
     place = (angle + 1) / 2 * (len(colours) - 1)
     below = place.floor().long()

@@ -9,7 +9,7 @@ __all__ = ["magnitude"]
 
 
 def magnitude(flow: Tensor) -> Tensor:
-    """``|flow|``, ``(B, 1, H, W)``, px, of a flow ``(B, 2, H, W)``; its gradient is not defined where nothing moves.
+    """``|flow|``, ``(B, 1, H, W)``, px, of a flow ``(B, 2, H, W)``; without a gradient where nothing moves (NaN).
 
     ``Tensor.norm`` over two channels takes a hundred times as long on a processor.
     """

@@ -12,6 +12,7 @@ from torch import Tensor
 from jdrl_lightning.flow.affine import affine_basis, affine_field
 from jdrl_lightning.flow.filters import gradient, mean_over, robust_scale, robust_weight, smooth, texture
 from jdrl_lightning.flow.gauss_newton import affine_motion, grey, pyramid
+from jdrl_lightning.flow.magnitude import magnitude
 from jdrl_lightning.flow.warp import in_frame, warp
 
 __all__ = ["Placement", "placement_error"]
@@ -72,7 +73,7 @@ def placement_error(restored: Tensor, reference: Tensor) -> Placement:
         step, trust = _step(first, warp(second, flow), in_frame(flow), trust, first_is_sharper, parameters)
         parameters = parameters + step
     flow = affine_field(parameters, first)
-    length = flow.norm(dim=1).flatten(1)
+    length = magnitude(flow).flatten(1)
     p95 = length.kthvalue(math.ceil(0.95 * length.shape[1]), dim=1).values  # torch.quantile refuses 16 megapixels
     return Placement(flow.mean(dim=(2, 3)), length.square().mean(1).sqrt(), p95)
 

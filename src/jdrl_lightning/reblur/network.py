@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jdrl_lightning.blocked import blocked
+from jdrl_lightning.blocked import Blocked, blocked, plain
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.reblur.operator import reblur_free
 from jdrl_lightning.reblur.pyramid import radius_pyramid, reblur_pyramid
@@ -26,7 +26,7 @@ class ResidualBlock(nn.Module):
         return features + self.conv2(F.relu(self.conv1(features)))
 
 
-class PredictionNet(nn.Module):
+class PredictionNet(Blocked):
     """Convolution, three residual blocks, convolution; no activation around the blocks. Both networks of Fig. 3.
 
     Args:
@@ -41,7 +41,7 @@ class PredictionNet(nn.Module):
         self.tail = nn.Conv2d(width, out_channels, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.tail(self.blocks(self.head(blocked(images, self)))).to_dense()
+        return plain(self.tail(self.blocks(self.head(blocked(images, self)))), self)
 
 
 class ReblurNet(nn.Module):
