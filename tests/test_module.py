@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import platform
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, IterableDataset
 
 from jdrl_lightning import DeblurringModule, UserError, backbones, objectives
+from jdrl_lightning.blocked import Blocked
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.module import channels_last
 from jdrl_lightning.rates import Cosine
@@ -79,7 +81,7 @@ def gradients(module: DeblurringModule, pair: Pair) -> dict[str, Tensor]:
     return {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("mask", ["magnitude", "residual", "consistency"])
+@pytest.mark.parametrize("mask", ["magnitude", "colorwheel", "residual", "consistency"])
 @pytest.mark.parametrize("flow", [Shift(), {"name": "gauss_newton"}], ids=["shift", "gauss_newton"])
 @pytest.mark.parametrize("epoch", [0, 20], ids=["warm-up", "joint"])
 def test_a_training_step_and_what_it_logs_never_waits_for_the_device(
@@ -237,6 +239,19 @@ def test_channels_last_is_the_same_network_where_it_is_faster(
     other.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     assert other.backbone.network.block6[0].weight.is_contiguous()
     assert all(torch.equal(value, laid_out.state_dict()[key]) for key, value in other.state_dict().items())
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 only")
+def test_networks_are_in_blocks_while_they_are_trained(pair: Pair, tmp_path: Path) -> None:
+    module = made()
+    networks = [network for network in module.modules() if isinstance(network, Blocked)]
+    seen: list[list[bool]] = []
+    note = LambdaCallback(on_train_batch_start=lambda *_: seen.append([network.in_blocks for network in networks]))
+    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = L.Trainer(accelerator="cpu", max_steps=1, callbacks=[note], default_root_dir=tmp_path, **off)
+    trainer.fit(module, DataLoader([pair], batch_size=None))
+    assert seen == [[True, True, True]]
+    assert [network.in_blocks for network in networks] == [False, False, False]
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["to-processors", "to-CUDA"])

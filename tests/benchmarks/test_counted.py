@@ -26,6 +26,16 @@ def test_a_tensor_counts_while_it_is_alive_and_its_views_do_not(monkeypatch: pyt
         assert (alive.now, alive.peak) == (80_000, 120_000)
 
 
+def test_what_was_there_before_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from counted import Alive
+
+    weight = torch.ones(100, 100)
+    with Alive() as alive:
+        turned = weight.t()
+        assert (turned[0].add(1).numel(), alive.now, alive.peak) == (100, 0, 400)
+
+
 def test_a_step_too_large_to_train_here_is_counted() -> None:
     settings = ["backbone=nafnet", "backbone.enc_blk_nums=[1,1,1,1]", "backbone.dec_blk_nums=[1,1,1,1]"]
     settings += ["data.crop=512", "data.batch_size=64", "trainer.precision=bf16-mixed", "flow=none"]
