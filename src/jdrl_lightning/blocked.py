@@ -26,8 +26,8 @@ def lay_out_in_blocks(module: nn.Module, wanted: bool = True) -> None:
     """Let the networks in ``module`` use that layout on processors, or no longer.
 
     It is not for all uses of a network (there are no second derivatives, no transforms of ``torch.func``, and what
-    looks inside finds tensors that it cannot read), so trainings ask for it. oneDNN's ReLU takes NaN for 0: a network
-    that holds any stays plain, and shows it.
+    looks inside finds tensors that it cannot read), so trainings ask for it; ``torch.backends.mkldnn.enabled = False``
+    has them do without. oneDNN's ReLU takes NaN for 0: a network that holds any stays plain, and shows it.
     """
     possible = wanted and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
     for network in module.modules():
