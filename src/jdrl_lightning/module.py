@@ -132,7 +132,8 @@ class DeblurringModule(L.LightningModule):
         """
         if self.trainer.strategy.root_device.type == "cuda":
             channels_last(self)
-        lay_out_in_blocks(self)
+        else:
+            lay_out_in_blocks(self)
 
     def teardown(self, stage: str) -> None:
         """The networks are as any others again."""
