@@ -12,8 +12,8 @@ import sys
 import torch
 
 from jdrl_lightning import backbones
-from jdrl_lightning.allocation import keep_freed_memory
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
+from jdrl_lightning.runtime.malloc import keep_freed_memory
 
 STEPS = 20
 

@@ -26,8 +26,8 @@ from jdrl_lightning.classical.ebdb import ebdb_map
 from jdrl_lightning.classical.jnb import jnb_map
 from jdrl_lightning.classical.methods import DMENetMap
 from jdrl_lightning.classical.spatial import MapDeconvolution
-from jdrl_lightning.data.images import to_float
-from jdrl_lightning.files import atomic_write
+from jdrl_lightning.io.atomic import atomic_write
+from jdrl_lightning.types import to_float
 
 PUBLISHED = "true, published form"
 FRAMES = {"train": 3, "val": 6, "test": 8}  # of each photograph

@@ -27,11 +27,11 @@ from skimage.registration import optical_flow_tvl1
 from torch import Tensor
 
 from jdrl_lightning import data, flow
-from jdrl_lightning.data.images import to_float
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.metrics import placement_error, psnr
 from jdrl_lightning.metrics.protocols import WARPS, deformed
+from jdrl_lightning.types import to_float
 
 BORDER = 8  # px at each side that are not measured in the second table: splines mirror there
 DISPLACEMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -24,7 +24,7 @@ import torch
 
 from jdrl_lightning import UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.inference.programs import FORMATS, Shape, difference, program, serialized
+from jdrl_lightning.inference.export_formats import FORMATS, Shape, difference, program, serialized
 
 KINDS = {"fixed": {}, "any_size": {"any_size": True}, "any_size, any_batch": {"any_size": True, "any_batch": True}}
 

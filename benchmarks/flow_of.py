@@ -20,12 +20,12 @@ from torch import Tensor
 
 from jdrl_lightning import build
 from jdrl_lightning import flow as flows
-from jdrl_lightning.comparison import compose_training
 from jdrl_lightning.data.augment import augment, collate
 from jdrl_lightning.data.augment import crop as crop_of
-from jdrl_lightning.data.images import to_float
-from jdrl_lightning.data.measured import Measured
+from jdrl_lightning.data.precomputed_flow import WithFlow
+from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.types import to_float
 
 SIZES = {96: 256, 192: 384, 256: 512}  # of a crop and its picture, px
 KINDS = ("nonrigid", "biased", "none")
@@ -66,7 +66,7 @@ def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict
     ]
     with tempfile.TemporaryDirectory() as run:
         config = compose_training(Path(run), ["data=photos", *settings])
-    pairs = Measured(build.datamodule(config).pairs("train"), estimator, torch.device("cpu"))
+    pairs = WithFlow(build.datamodule(config).pairs("train"), estimator, torch.device("cpu"))
     errors: dict[str, list[float]] = defaultdict(list)
     for index in range(len(pairs)):
         whole = pairs[index]

@@ -26,11 +26,11 @@ import torch
 import wandb  # noqa: F401
 from PIL import Image
 
-import jdrl_lightning.files
+import jdrl_lightning.io.atomic
 from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
-from jdrl_lightning.callbacks.history import KEY as UNWRITTEN
-from jdrl_lightning.data.images import write_image
+from jdrl_lightning.callbacks.csv_logger import KEY as UNWRITTEN
+from jdrl_lightning.io.image import write_image
 from jdrl_lightning.train import main as train
 
 SETTINGS = (
@@ -95,7 +95,7 @@ def in_write(number: int, of: str = "") -> Callable[[], None]:
                 suicide()
             fsync(descriptor)
 
-        jdrl_lightning.files.os.fsync = dying  # type: ignore[assignment]
+        jdrl_lightning.io.atomic.os.fsync = dying  # type: ignore[assignment]
 
     return patch
 
@@ -113,7 +113,7 @@ def after_write(number: int) -> Callable[[], None]:
             if count == number:
                 suicide()
 
-        jdrl_lightning.files.os.replace = dying  # type: ignore[assignment]
+        jdrl_lightning.io.atomic.os.replace = dying  # type: ignore[assignment]
 
     return patch
 

@@ -15,10 +15,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from jdrl_lightning.allocation import keep_freed_memory
 from jdrl_lightning.backbones.unet import UNet
-from jdrl_lightning.blocked import lay_out_in_blocks
 from jdrl_lightning.reblur.network import PredictionNet
+from jdrl_lightning.runtime.malloc import keep_freed_memory
+from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 
 FORMS = {"plain": torch.contiguous_format, "channels last": torch.channels_last, "blocked": torch.contiguous_format}
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -32,7 +32,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 def measured(network: nn.Module, image: Tensor, form: str) -> tuple[float, float]:
     """Milliseconds forward and backward, and forward alone."""
-    lay_out_in_blocks(network, form == "blocked")
+    use_mkldnn_layout(network, form == "blocked")
     network.to(memory_format=FORMS[form])
     start = time.process_time()
     network.train()(image).sum().backward()

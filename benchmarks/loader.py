@@ -24,10 +24,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.datamodule import TrainingCrops
-from jdrl_lightning.data.images import write_image
-from jdrl_lightning.data.pack import PackedPairs, pack
 from jdrl_lightning.data.pairs import FolderPairs
-from jdrl_lightning.data.streamed import StreamedPairs, stream
+from jdrl_lightning.data.storage.litdata_pairs import StreamedPairs, stream
+from jdrl_lightning.data.storage.pack import PackedPairs, pack
+from jdrl_lightning.io.image import write_image
 from jdrl_lightning.types import Pair
 from roofline import ceilings
 

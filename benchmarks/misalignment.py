@@ -174,7 +174,7 @@ def trainings(form: Form, given: argparse.Namespace) -> Iterator[tuple[Case, int
 def measured(row: str, case: Case, seed: int, form: Form, settings: Sequence[str]) -> list[Line]:
     """Train ``row`` (``input``: nothing) and measure the test images; a line for each photograph."""
     from jdrl_lightning import build
-    from jdrl_lightning.comparison import as_batches, measure_images, train_row
+    from jdrl_lightning.demo.comparison import as_batches, measure_images, train_row
 
     module = None
     if row != "input":
@@ -198,7 +198,7 @@ def measured(row: str, case: Case, seed: int, form: Form, settings: Sequence[str
 
 def composed(row: str, case: Case, seed: int, form: Form, settings: Sequence[str], run: Path) -> dict[str, object]:
     """The plain config of one training."""
-    from jdrl_lightning.comparison import QUIET, compose_training
+    from jdrl_lightning.demo.comparison import QUIET, compose_training
 
     amplitude = case.px / MEAN_PX.get(case.preset, 1.0)
     data = (f"data.misalignment={case.preset}", f"data.amplitude={amplitude:.4f}", f"seed={seed}")
@@ -208,7 +208,7 @@ def composed(row: str, case: Case, seed: int, form: Form, settings: Sequence[str
 
 def choose_rate(form: Form, settings: Sequence[str], seeds: Sequence[int]) -> None:
     """Print the aligned ceiling's PSNR on the validation photographs at each rate."""
-    from jdrl_lightning.comparison import train_row
+    from jdrl_lightning.demo.comparison import train_row
 
     for rate in RATES:
         ends = []

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.files import atomic_write
+from jdrl_lightning.io.atomic import atomic_write
 from misalignment_table import JDRL, PRESETS, SHARED, Results, markdown, read_lines
 
 __all__ = ["draw", "plot"]

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from jdrl_lightning import build
-from jdrl_lightning.comparison import QUIET, as_batches, compose_training, measure_images, train_row
+from jdrl_lightning.demo.comparison import QUIET, as_batches, compose_training, measure_images, train_row
 from jdrl_lightning.demo.rows import FEW_FRAMES, METHODS
 from jdrl_lightning.metrics.report import paired_interval, write_csv
 

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from jdrl_lightning import Pair, Restored, backbones, data, flow, metrics
 from jdrl_lightning.data.augment import augment, collate
-from jdrl_lightning.data.images import to_float
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.objectives import JDRL, Schedule, Stage
 from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.types import to_float
 
 ALPHAS = (0.0, 0.25, 0.5, 1.0)
 ANCHORS = ("none", "affine")

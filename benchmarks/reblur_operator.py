@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from jdrl_lightning.reblur import fused, native, reference
+from jdrl_lightning.reblur import cpu_kernel, custom_op, reference
 from jdrl_lightning.reblur.operator import reblur
 from per_pixel_reblur import per_pixel_reblur
 from resident import resident_mib
@@ -103,7 +103,7 @@ def build_seconds() -> float:
         kept = os.environ.get("XDG_CACHE_HOME")
         os.environ["XDG_CACHE_HOME"] = folder
         start = time.perf_counter()
-        native._library.__wrapped__()
+        cpu_kernel._library.__wrapped__()
         taken = time.perf_counter() - start
         del os.environ["XDG_CACHE_HOME"]
         os.environ |= {"XDG_CACHE_HOME": kept} if kept else {}
@@ -144,8 +144,8 @@ def roofline(args: argparse.Namespace, tensors: list[Tensor]) -> None:
     padded, seeds, weights = F.pad(tensors[0].detach(), [7] * 4), tensors[1].detach(), tensors[2].detach()
     grad, settings = torch.ones_like(tensors[0]), ("square", True)
     runs: dict[str, tuple[Work, Callable[[], object]]] = {
-        "forward": (forward_work(), lambda: native.forward(padded, seeds, weights, *settings)),
-        "backward": (backward_work(), lambda: native.backward(grad, padded, seeds, weights, *settings, True, True)),
+        "forward": (forward_work(), lambda: cpu_kernel.forward(padded, seeds, weights, *settings)),
+        "backward": (backward_work(), lambda: cpu_kernel.backward(grad, padded, seeds, weights, *settings, True, True)),
     }
     print(
         f"one thread's ceilings: copy {limit.bytes / 1e9:.1f} GB/s, {limit.multiply_adds / 1e9:.1f} G multiply-adds/s "
@@ -174,7 +174,7 @@ def main() -> None:
         return
 
     tensors = inputs(args.size, args.batch)
-    if fused._form(torch.device("cpu"), torch.float32) is not native:
+    if custom_op._form(torch.device("cpu"), torch.float32) is not cpu_kernel:
         sys.exit("the C++ form does not work here: nothing to compare")
     print(f"$ python {' '.join(sys.argv)}")
     print(

@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
-from jdrl_lightning.reblur.rings import corner_levels, orbits
+from jdrl_lightning.reblur.kernel_geometry import corner_levels, orbits
 
 EXP = 13  # arithmetic instructions of one exponential in single precision: clamp, split, six multiply-adds, scale
 

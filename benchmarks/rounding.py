@@ -21,9 +21,9 @@ import torch
 from scipy.stats import ttest_ind
 
 from jdrl_lightning import build
-from jdrl_lightning.comparison import QUIET, as_batches, measure_images, train_row
+from jdrl_lightning.demo.comparison import QUIET, as_batches, measure_images, train_row
 from jdrl_lightning.demo.rows import METHODS
-from jdrl_lightning.reblur import fused, reference
+from jdrl_lightning.reblur import custom_op, reference
 from objective import composed
 
 FORMS = ("native", "reference")
@@ -55,7 +55,7 @@ def main() -> None:
 
 def trained(form: str, draw: int, seed: int) -> float:
     """PSNR, dB, mean of the test images, after a training."""
-    build_module, fast_form = build.module, fused._fast_form
+    build_module, fast_form = build.module, custom_op._fast_form
 
     def moved(config: dict[str, Any]) -> Any:
         module = build_module(config)
@@ -66,14 +66,14 @@ def trained(form: str, draw: int, seed: int) -> float:
         return module
 
     build.module = moved
-    fused._fast_form = fast_form if form == "native" else lambda *_: reference
+    custom_op._fast_form = fast_form if form == "native" else lambda *_: reference
     settings = [f"seed={seed}", *QUIET, *METHODS["jdrl"]]
     try:
         with tempfile.TemporaryDirectory() as run:
             module = train_row(composed(Path(run), settings), Path(run))[0]
             test = build.datamodule(composed(Path(run), settings)).pairs("test")
     finally:
-        build.module, fused._fast_form = build_module, fast_form
+        build.module, custom_op._fast_form = build_module, fast_form
     return float(measure_images(module, as_batches(test, module))[0]["psnr"].mean())
 
 

@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from jdrl_lightning.allocation import keep_freed_memory
+from jdrl_lightning.runtime.malloc import keep_freed_memory
 from roofline import ceilings, multiply_adds
 from step import Step
 

@@ -35,13 +35,13 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
 from jdrl_lightning import DeblurringModule, build
-from jdrl_lightning.allocation import keep_freed_memory
 from jdrl_lightning.backbones.unet import UNet
-from jdrl_lightning.blocked import lay_out_in_blocks
-from jdrl_lightning.comparison import compose_training
-from jdrl_lightning.data.measured import unmoved
+from jdrl_lightning.data.precomputed_flow import unmoved
+from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.module import channels_last
 from jdrl_lightning.reblur import pyramid
+from jdrl_lightning.runtime.malloc import keep_freed_memory
+from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 from jdrl_lightning.types import Pair
 from per_pixel_reblur import per_pixel_reblur
 from published_unet import published_forward
@@ -74,7 +74,7 @@ class Step:
         if self.device.type == "cuda":
             channels_last(self.module)
             self.module.to(self.device)
-        lay_out_in_blocks(self.module, not form.startswith("published"))
+        use_mkldnn_layout(self.module, not form.startswith("published"))
         self.optimizer = self.module.configure_optimizers()
         batch, crop = int(config["data"]["batch_size"]), int(config["data"]["crop"])
         scene = avg_pool2d(torch.rand(batch, 3, crop + 6, crop + 6), 3, 1)

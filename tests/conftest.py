@@ -11,7 +11,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from jdrl_lightning import config as conf
+from jdrl_lightning.cli import config as conf
 
 TINY = (
     "backbone.width=4",
@@ -52,7 +52,7 @@ def pairs_folder(photo: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) 
     """Eight training, two validation and two test pairs of 48×40 px, the sharp image shifted by a pixel."""
     from torch.nn.functional import avg_pool2d
 
-    from jdrl_lightning.data.images import write_image
+    from jdrl_lightning.io.image import write_image
 
     root = tmp_path_factory.mktemp("pairs")
     number = 0
@@ -85,7 +85,7 @@ def composed() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def train(composed: Callable[..., dict[str, Any]], pairs_folder: Path) -> Callable[..., Path]:
     """``train(run_dir, *overrides)``: a tiny training of the real command's body; returns the run folder."""
-    from jdrl_lightning.train import fit
+    from jdrl_lightning.training.fit import fit
 
     def run(run_dir: Path, *overrides: str) -> Path:
         fit(composed(run_dir, *TINY, f"data.root={pairs_folder}", *overrides), run_dir)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from jdrl_lightning import backbones, build, config, objectives
+from jdrl_lightning import backbones, build, objectives
+from jdrl_lightning.cli import config
 from jdrl_lightning.objectives import presets
 from small import backbone_settings, flow_settings
 

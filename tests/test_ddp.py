@@ -19,7 +19,7 @@ import torch
 
 from conftest import TINY
 from jdrl_lightning.build import read_checkpoint
-from jdrl_lightning.data.images import read_image, write_image
+from jdrl_lightning.io.image import read_image, write_image
 
 PYTHON = (sys.executable, "-m", "jdrl_lightning.train")
 LR = 1e-3

@@ -18,8 +18,8 @@ from conftest import TINY
 from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
 from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-from jdrl_lightning.callbacks.history import ContinuedCSVLogger
-from jdrl_lightning.files import atomic_write, blame
+from jdrl_lightning.callbacks.csv_logger import ContinuedCSVLogger
+from jdrl_lightning.io.atomic import atomic_write, disk_problem
 
 NOBODY = 65534
 RUN = ("trainer.max_epochs=2", "callbacks.best=null", "callbacks.quality=null", "callbacks.blur=null")
@@ -136,5 +136,5 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(small_disk: Path, pairs_fo
 
 
 def test_other_errors_are_not_the_disks() -> None:
-    assert blame(OSError(2, "No such file or directory")) is None
-    assert blame(ValueError("anything")) is None
+    assert disk_problem(OSError(2, "No such file or directory")) is None
+    assert disk_problem(ValueError("anything")) is None

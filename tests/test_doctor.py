@@ -22,10 +22,11 @@ from torch.utils.data import Dataset
 
 from conftest import TINY
 from jdrl_lightning import UserError, backbones, data, flow
-from jdrl_lightning import config as conf
-from jdrl_lightning.data.crops import TrainingCrops
-from jdrl_lightning.data.images import write_image
-from jdrl_lightning.diagnosis import environment, loading, options, pairs, parts, weights
+from jdrl_lightning.cli import config as conf
+from jdrl_lightning.data.random_crops import TrainingCrops
+from jdrl_lightning.diagnosis import components, environment, loading, options, pairs, weights
+from jdrl_lightning.io.image import write_image
+from jdrl_lightning.metrics import misalignment
 from jdrl_lightning.types import Pair
 
 ROOT = Path(__file__).parents[1]
@@ -177,21 +178,21 @@ def test_parts_are_built_and_their_weights_read(tmp_path: Path) -> None:
         "flow": {"name": "banana"},
         "objective": {"name": "l1"},
     }
-    found = parts.tried(config)
+    found = components.tried(config)
     assert "46 tensors read" in str(found["backbone"])
     assert isinstance(found["flow"], UserError)
     assert found["objective"] == "l1: supervised from epoch 0"
 
 
-def look(samples: list[Pair]) -> pairs.Summary:
+def look(samples: list[Pair]) -> misalignment.Summary:
     estimator = flow.create("gauss_newton")
-    return pairs.summary([pairs.motion(pair, estimator, CPU) for pair in samples])
+    return misalignment.summary([misalignment.motion(pair, estimator, CPU) for pair in samples])
 
 
 def rendered(misalignment: str) -> list[Pair]:
     settings = {"frames_per_photo": {"val": 1}, "frame": 144, "misalignment": misalignment}
     found = data.create("leaves", split="val", seed=0, crop=64, **settings)
-    return [found[index] for index in pairs.spread(len(found), 5)]
+    return [found[index] for index in misalignment.spread(len(found), 5)]
 
 
 def test_the_verdict_is_right_where_the_truth_is_known() -> None:
@@ -217,15 +218,15 @@ def test_zoom_and_shift_are_those_of_the_pair(photo: torch.Tensor) -> None:
     zoomed = torch.nn.functional.interpolate(wide, scale_factor=1.03, mode="bicubic", align_corners=False)
     start = (zoomed.shape[-1] - 256) // 2
     sharp = zoomed[..., start : start + 256, start - 3 : start + 253].clamp(0, 1)
-    one = pairs.motion(Pair(wide[0], sharp[0], "zoomed", {}), flow.create("gauss_newton"), CPU)
+    one = misalignment.motion(Pair(wide[0], sharp[0], "zoomed", {}), flow.create("gauss_newton"), CPU)
     assert one.zoom == pytest.approx(0.03, abs=0.004)
     centre = 128 * 1.03 - 0.5 - start - 127.5  # where the zoom took the picture's centre; then 3 px to the right
     assert one.shift_px == pytest.approx(math.hypot(centre + 3, centre), abs=0.1)
 
 
 def test_pairs_are_spread_evenly() -> None:
-    assert pairs.spread(100, 4) == [0, 25, 50, 75]
-    assert pairs.spread(3, 32) == [0, 1, 2]
+    assert misalignment.spread(100, 4) == [0, 25, 50, 75]
+    assert misalignment.spread(3, 32) == [0, 1, 2]
 
 
 def test_wide_images_of_sixteen_bits(tmp_path: Path, photo: torch.Tensor) -> None:

@@ -21,8 +21,9 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from jdrl_lightning import build, evaluate
-from jdrl_lightning.data.images import read_image, read_picture, to_float, write_image
+from jdrl_lightning.io.image import read_image, read_picture, write_image
 from jdrl_lightning.metrics import lpips
+from jdrl_lightning.types import to_float
 
 Evaluate = Callable[..., Path]
 Refused = Callable[..., str]

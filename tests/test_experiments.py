@@ -14,8 +14,9 @@ import torch
 from lightning import seed_everything
 from omegaconf import OmegaConf
 
-from jdrl_lightning import UserError, backbones, build, config
-from jdrl_lightning.train import fit
+from jdrl_lightning import UserError, backbones, build
+from jdrl_lightning.cli import config
+from jdrl_lightning.training.fit import fit
 from small import BACKBONES
 
 Compose = Callable[..., dict[str, Any]]

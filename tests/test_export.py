@@ -18,8 +18,8 @@ from jdrl_lightning import UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.build import from_checkpoint
 from jdrl_lightning.export import export
-from jdrl_lightning.inference import programs
-from jdrl_lightning.inference.programs import Shape, check_formats, difference, program, serialized
+from jdrl_lightning.inference import export_formats
+from jdrl_lightning.inference.export_formats import Shape, check_formats, difference, program, serialized
 from small import BACKBONES
 
 FORMATS = ["onnx", "pt2"]
@@ -54,7 +54,9 @@ def test_what_is_written_restores_other_sizes_like_torch(tmp_path: Path) -> None
         about = json.loads((tmp_path / "out" / f"unet.{format}.json").read_text())
         assert about["input"]["shape"] == ["batch", 3, "16*height", "16*width"]
         assert about["largest_difference_from_torch"] == worst[format]
-        assert str(Path(programs.__file__).parent).encode() not in (tmp_path / "out" / f"unet.{format}").read_bytes()
+        assert (
+            str(Path(export_formats.__file__).parent).encode() not in (tmp_path / "out" / f"unet.{format}").read_bytes()
+        )
 
 
 def test_a_program_for_any_size_takes_two_multiples_a_side(tmp_path: Path) -> None:
@@ -92,7 +94,7 @@ def test_a_program_that_differs_is_found(tmp_path: Path, monkeypatch: pytest.Mon
         backbone.network.out[0].bias += 0.1
     with pytest.raises(UserError, match="unet as pt2 differs from torch by"):
         difference(content, "pt2", backbone, shape)
-    monkeypatch.setattr(programs, "TOLERANCE", -1.0)
+    monkeypatch.setattr(export_formats, "TOLERANCE", -1.0)
     with pytest.raises(UserError, match="differs"):
         export(backbone, tmp_path / "out", ["pt2"], shape, False)
     assert not (tmp_path / "out").exists()
@@ -111,7 +113,7 @@ def test_nothing_is_overwritten_unless_told(tmp_path: Path) -> None:
 def test_formats(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"'onyx' is none of onnx, pt2"):
         check_formats(["onyx"])
-    monkeypatch.setattr(programs, "find_spec", lambda name: None if name == "onnxscript" else name)
+    monkeypatch.setattr(export_formats, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(UserError, match=r"needs onnxscript: pip install 'jdrl_lightning\[export\]'"):
         check_formats(["pt2", "onnx"])
     check_formats(["pt2"])

@@ -16,17 +16,17 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 
 from jdrl_lightning import UserError, backbones, build, doctor, evaluate, flow, predict, train
-from jdrl_lightning.callbacks.resume import latest_checkpoint
-from jdrl_lightning.data.images import write_image
+from jdrl_lightning.callbacks.find_checkpoint import latest_checkpoint
+from jdrl_lightning.io.image import write_image
 from jdrl_lightning.metrics import lpips
 
 SMALL: dict[str, dict[str, Any]] = {"timm_unet": {"encoder": "mobilenetv3_small_050", "width": 4}}
 TARGETS = {
     "a method of another's": {"_target_": "pathlib.Path.unlink", "_args_": ["{victim}"]},
     "a download": {"_target_": "urllib.request.urlretrieve", "url": "{source}", "filename": "{witness}"},
-    "by way of our imports": {"_target_": "jdrl_lightning.files.Path.unlink", "_args_": ["{victim}"]},
+    "by way of our imports": {"_target_": "jdrl_lightning.io.atomic.Path.unlink", "_args_": ["{victim}"]},
     "by way of torch's": {"_target_": "torch.optim.optimizer.torch.load", "f": "{bomb}", "weights_only": False},
-    "a function of ours": {"_target_": "jdrl_lightning.data.images.write_image", "_args_": ["{witness}"]},
+    "a function of ours": {"_target_": "jdrl_lightning.io.image.write_image", "_args_": ["{witness}"]},
     "an interpolation": {
         "_target_": "torch.optim.Adam",
         "_partial_": True,

@@ -19,10 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, IterableDataset
 
 from jdrl_lightning import DeblurringModule, UserError, backbones, objectives
-from jdrl_lightning.blocked import Blocked
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.module import channels_last
 from jdrl_lightning.rates import Cosine
+from jdrl_lightning.runtime.mkldnn_layout import MkldnnNetwork
 from jdrl_lightning.types import Pair
 from small import BACKBONES
 
@@ -242,16 +242,18 @@ def test_channels_last_is_the_same_network_where_it_is_faster(
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="x86 only")
-def test_networks_are_in_blocks_while_they_are_trained(pair: Pair, tmp_path: Path) -> None:
+def test_networks_are_in_mkldnn_layout_while_they_are_trained(pair: Pair, tmp_path: Path) -> None:
     module = made()
-    networks = [network for network in module.modules() if isinstance(network, Blocked)]
+    networks = [network for network in module.modules() if isinstance(network, MkldnnNetwork)]
     seen: list[list[bool]] = []
-    note = LambdaCallback(on_train_batch_start=lambda *_: seen.append([network.in_blocks for network in networks]))
+    note = LambdaCallback(
+        on_train_batch_start=lambda *_: seen.append([network.in_mkldnn_layout for network in networks])
+    )
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = L.Trainer(accelerator="cpu", max_steps=1, callbacks=[note], default_root_dir=tmp_path, **off)
     trainer.fit(module, DataLoader([pair], batch_size=None))
     assert seen == [[True, True, True]]
-    assert [network.in_blocks for network in networks] == [False, False, False]
+    assert [network.in_mkldnn_layout for network in networks] == [False, False, False]
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["to-processors", "to-CUDA"])

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from jdrl_lightning import UserError, config
+from jdrl_lightning import UserError
+from jdrl_lightning.cli import config
 from jdrl_lightning.registry import Registry
 
 EXAMPLE = Path(__file__).parent / "plugin_example"

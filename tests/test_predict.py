@@ -17,8 +17,8 @@ from PIL import Image
 from jdrl_lightning import UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.build import from_checkpoint
-from jdrl_lightning.data.images import read_picture, write_image
 from jdrl_lightning.inference.tiles import restore
+from jdrl_lightning.io.image import read_picture, write_image
 from jdrl_lightning.predict import planned, predict
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from jdrl_lightning import build, prepare
-from jdrl_lightning.data.images import header, read_image, write_image
 from jdrl_lightning.data.pairs import FolderPairs
+from jdrl_lightning.io.image import header, read_image, write_image
 
 Run = Callable[..., int]
 

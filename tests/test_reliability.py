@@ -13,8 +13,8 @@ import torch
 
 from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
-from jdrl_lightning.callbacks.resume import latest_checkpoint
-from jdrl_lightning.data.images import write_image
+from jdrl_lightning.callbacks.find_checkpoint import latest_checkpoint
+from jdrl_lightning.io.image import write_image
 
 ROOT = Path(__file__).parents[1]
 

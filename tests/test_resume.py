@@ -139,7 +139,7 @@ def test_auto_skips_a_truncated_checkpoint(
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=1")
     good = run / "checkpoints" / "last.ckpt"
     (run / "checkpoints" / "newer.ckpt").write_bytes(good.read_bytes()[: good.stat().st_size // 2])
-    from jdrl_lightning.callbacks.resume import latest_checkpoint
+    from jdrl_lightning.callbacks.find_checkpoint import latest_checkpoint
 
     stored = read_checkpoint(good)["jdrl_lightning"]["config"]["hash"]
     assert latest_checkpoint(run, stored) == good

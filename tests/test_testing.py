@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jdrl_lightning import backbones, config, flow, objectives
+from jdrl_lightning import backbones, flow, objectives
 from jdrl_lightning.backbones import Backbone
+from jdrl_lightning.cli import config
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.objectives import Schedule, Stage, Supervised

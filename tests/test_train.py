@@ -22,8 +22,8 @@ import torch
 from conftest import TINY
 from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
-from jdrl_lightning.callbacks.midway import MidwayCheckpoint
-from jdrl_lightning.train import fit
+from jdrl_lightning.callbacks.timed_checkpoint import MidwayCheckpoint
+from jdrl_lightning.training.fit import fit
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -77,7 +77,7 @@ def test_ctrl_c_says_how_to_go_on(
     handler = signal.getsignal(signal.SIGINT)
     caplog.set_level(logging.INFO, "jdrl_lightning")
     run = tmp_path / "run"
-    for moment, saved in (("on_train_batch_end", "nothing was saved yet"), ("on_train_epoch_end", "auto goes on")):
+    for moment, saved in (("on_train_batch_end", "nothing was saved yet"), ("on_train_epoch_end", "ckpt_path=auto")):
         with monkeypatch.context() as patch:
             patch.setattr(MidwayCheckpoint, moment, press)
             try:
@@ -181,7 +181,7 @@ def test_in_a_multirun_the_other_jobs_go_on(pairs_folder: Path, tmp_path: Path) 
         ("data.register=rigid", "data.register"),
         ("ckpt_path=absent.ckpt", "absent.ckpt"),
         ("backbone.weights=absent.pth", "absent.pth"),
-        ("objective.lam=abc", "objective 'jdrl' cannot be made with these settings"),
+        ("objective.lam=abc", "objective 'jdrl' cannot be built with these settings"),
         ("objective.eps=0", r"objective\.eps=0 .* set objective\.eps="),
         ("data.crop=abc", r"data\.crop='abc' .* set data\.crop=1 or more"),
         ("data.crop=null", r"data\.crop=None"),
@@ -292,7 +292,7 @@ def test_killed_at_any_moment_auto_goes_on_in_the_same_folder(pairs_folder: Path
     assert done.returncode == 0, done.stderr
     assert list(folder.iterdir()) == [first]
     assert read_checkpoint(first / "checkpoints" / "last.ckpt")["epoch"] == reached + 2
-    assert "going on from" in (first / "train.log").read_text()
+    assert "resuming from" in (first / "train.log").read_text()
 
 
 def test_the_module_works_without_hydra(pairs_folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from jdrl_lightning.data.images import read_image, write_image
+from jdrl_lightning.io.image import read_image, write_image
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,7 +47,7 @@ def test_the_wheel_holds_the_configuration_and_uses_it(installed: Path, tmp_path
     assert (installed / "jdrl_lightning" / "reblur" / "cpp" / "reblur.cpp").is_file()
     plugins = (installed / "hydra_plugins").glob("*.py")
     assert [path.name for path in plugins] == ["jdrl_sweepers.py"]  # an __init__.py would hide other packages' plug-ins
-    where = run(installed, tmp_path, "-c", "from jdrl_lightning.config import CONF; print(CONF)")
+    where = run(installed, tmp_path, "-c", "from jdrl_lightning.cli.config import CONF; print(CONF)")
     assert where.stdout.strip() == str(installed / "jdrl_lightning" / "conf")
     for name in ("train", "evaluate", "predict", "doctor"):
         shown = run(installed, tmp_path, "-m", f"jdrl_lightning.{name}", "--help")

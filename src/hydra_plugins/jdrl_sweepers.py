@@ -40,7 +40,7 @@ class _Search(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from jdrl_lightning.errors import UserError
-        from jdrl_lightning.search.space import corners, latest, split
+        from jdrl_lightning.sweeps.search_space import corners, latest, split
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         given = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
@@ -72,14 +72,14 @@ class OptunaSweeper(_Search):
         self.n_jobs, self.seed = n_jobs, seed
 
     def search(self, folder: Path, fixed: list[str], space: Any, command: Sequence[str]) -> list[Any]:
-        from jdrl_lightning.alone import alone
-        from jdrl_lightning.search.study import Study
+        from jdrl_lightning.io.file_lock import exclusive
+        from jdrl_lightning.sweeps.optuna_study import Study
 
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.hydra_context, task_function=self.task_function, config=self.config
         )
         done: list[Any] = []
-        with alone(folder / "study.lock"):
+        with exclusive(folder / "study.lock"):
             study = Study(folder, space, command, self.mode, self.seed)
             OmegaConf.save(self.config, folder / "multirun.yaml")
             while trials := study.next(max(1, self.n_jobs), self.n_trials):
@@ -114,8 +114,8 @@ class WandbSweeper(_Search):
         import yaml
 
         from jdrl_lightning.errors import UserError
-        from jdrl_lightning.files import atomic_write
-        from jdrl_lightning.search.agent import definition
+        from jdrl_lightning.io.atomic import atomic_write
+        from jdrl_lightning.sweeps.wandb_sweep import definition
 
         config = self.config
         if "wandb" not in (config.logger or {}):

@@ -15,12 +15,12 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 
 from jdrl_lightning import backbones, data, flow, objectives
-from jdrl_lightning.backbones.checkpoints import read_weights
-from jdrl_lightning.config import IDENTITY, config_hash
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.cli.config import IDENTITY, config_hash
+from jdrl_lightning.errors import UserError, and_more, first_line
 from jdrl_lightning.flow.base import Unavailable
+from jdrl_lightning.io.weights import read_weights
 from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
-from jdrl_lightning.ranks import devices
+from jdrl_lightning.runtime.distributed import requested_devices
 
 __all__ = ["datamodule", "from_checkpoint", "module", "parts", "read_checkpoint"]
 
@@ -68,7 +68,7 @@ def _strings(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _defined_in(target: str) -> str:
-    """The module of a class or function, with a dot; what it imports (``jdrl_lightning.files.os``) is elsewhere."""
+    """The module of a class or function, with a dot; what it imports (``jdrl_lightning.io.atomic.os``) is elsewhere."""
     try:
         return f"{getattr(get_object(target), '__module__', None)}."
     except Exception as error:
@@ -104,8 +104,7 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
     try:
         optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])
     except (TypeError, ValueError) as error:
-        told = str(error).split("\n", 1)[0]
-        raise UserError(f"optim.optimizer cannot be made with these settings: {told}") from error
+        raise UserError(f"optim.optimizer cannot be built with these settings: {first_line(error)}") from error
     kept = {key: config[key] for key in IDENTITY if key in config} | {"hash": config_hash(dict(config))}
     kept |= {"backbone": _without_files(settings), "objective": _without_files(config["objective"], ("reblur",))}
     root = kept.get("data", {}).get("root")
@@ -188,7 +187,7 @@ def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except RuntimeError as error:
-        raise UserError(f"{path}: its weights do not fit its config ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: its weights do not fit its config ({first_line(error)})") from error
     return built.eval()
 
 
@@ -216,14 +215,13 @@ def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:
         k for k in theirs.keys() | ours.keys() if k not in theirs or k not in ours or theirs[k].shape != ours[k].shape
     )
     if wrong:
-        shown = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-        raise UserError(f"{path}: a checkpoint of another architecture; these weights do not fit: {shown}")
+        raise UserError(f"{path}: a checkpoint of another architecture; these weights do not fit: {and_more(wrong)}")
 
 
 def strategy(trainer: Mapping[str, Any], built: DeblurringModule) -> Any:
     """The strategy asked for; with ``auto`` and several devices, DDP that knows whether parts stay idle."""
     asked = trainer.get("strategy", "auto")
-    if asked != "auto" or devices(trainer) * int(trainer.get("num_nodes", 1)) <= 1:
+    if asked != "auto" or requested_devices(trainer) * int(trainer.get("num_nodes", 1)) <= 1:
         return asked
     return "ddp_find_unused_parameters_true" if built.objective.find_unused_parameters else "ddp"
 

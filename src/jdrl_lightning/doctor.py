@@ -6,8 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from jdrl_lightning.cli.command import command
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.launch import command
 
 __all__ = ["main"]
 
@@ -34,13 +34,13 @@ def show_plugins(console: Any) -> list[str]:
 
 def show_parts(console: Any, config: dict[str, Any]) -> list[str]:
     """The files of weights, what is built from them, and whether every option composes; returns what is wrong."""
-    from jdrl_lightning.diagnosis import options, parts, weights
+    from jdrl_lightning.diagnosis import components, options, weights
 
     named = weights.settings({key: config[key] for key in ("backbone", "flow")})
     trunk, wrong_trunk = weights.perceptual(config["lpips_weights"])
     files = [(name, *weights.described(value)) for name, value in named] + [("lpips_weights", *trunk)]
     console.print(_table("weights", ("setting", "file", "bytes", "sha256"), files))
-    rows: list[tuple[str, Any]] = list(parts.tried(config).items())
+    rows: list[tuple[str, Any]] = list(components.tried(config).items())
     if wrong_trunk is not None:
         rows.append(("lpips_weights", wrong_trunk))
     rows += [(option, UserError(f"does not compose: {why}")) for option, why in options.broken().items()]
@@ -55,6 +55,7 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
 
     from jdrl_lightning import build, flow
     from jdrl_lightning.diagnosis import pairs
+    from jdrl_lightning.metrics import misalignment
 
     module = build.datamodule(config)
     data = module.pairs(config["split"])
@@ -62,9 +63,9 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
         console.print(f"data={config['data']['name']}: {len(data)} pictures without sharp ones, so nothing to compare")
         return
     estimator, device = flow.create("gauss_newton"), build.device(config["device"])
-    chosen = pairs.spread(len(data), int(config["pairs"]))
+    chosen = misalignment.spread(len(data), int(config["pairs"]))
     looking = track(chosen, description="looking at pairs", console=console, transient=True)
-    found = pairs.summary([pairs.motion(data[index], estimator, device) for index in looking])
+    found = misalignment.summary([misalignment.motion(data[index], estimator, device) for index in looking])
     rows = [
         ("pairs looked at", f"{found.pairs} of {len(data)}, split {config['split']}"),
         ("displacement, median", f"{found.median_px:.2f} px"),
@@ -125,7 +126,7 @@ def main(cfg: DictConfig) -> None:
     """List, or look at everything and say what is wrong."""
     from rich.console import Console
 
-    from jdrl_lightning.config import plain
+    from jdrl_lightning.cli.config import plain
     from jdrl_lightning.diagnosis import options
 
     console = Console()

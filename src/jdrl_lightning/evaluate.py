@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from jdrl_lightning.errors import UserError
-from jdrl_lightning.launch import command
+from jdrl_lightning.cli.command import command
+from jdrl_lightning.errors import UserError, check_choice
 
 __all__ = ["main"]
 
@@ -23,14 +23,13 @@ def evaluate(config: dict[str, Any], output: Path) -> str:
     from dataclasses import asdict
 
     from jdrl_lightning import build, flow
-    from jdrl_lightning.evaluation import methods, run
-    from jdrl_lightning.evaluation import output as results
-    from jdrl_lightning.evaluation.judge import chosen_flow, flow_note, identified, trained_with
+    from jdrl_lightning.evaluation import evaluate_dataset, methods
+    from jdrl_lightning.evaluation import save_results as results
+    from jdrl_lightning.evaluation.deformed_gt_flow import chosen_flow, flow_note, identified, trained_with
     from jdrl_lightning.metrics.perceptual import lpips_weights
     from jdrl_lightning.metrics.protocols import Protocol
 
-    if config["split"] not in ("val", "test"):
-        raise UserError(f"split={config['split']!r} is none of val, test")
+    check_choice("split", config["split"], ("val", "test"))
     protocol = Protocol(**{key: config[key] for key in ("crop", "warp", "ssim", "round")})
     name = methods.chosen(config)
     results.claim(output, config["overwrite"])
@@ -43,7 +42,7 @@ def evaluate(config: dict[str, Any], output: Path) -> str:
     described = _data(config, method.training)
     pairs: Any = build.datamodule(described).pairs(config["split"])
     has_sharp = getattr(pairs, "has_sharp", True)
-    images, digest = run.look(pairs, protocol)
+    images, digest = evaluate_dataset.look(pairs, protocol)
     if method.check is not None:
         method.check(images)
 
@@ -67,7 +66,7 @@ def evaluate(config: dict[str, Any], output: Path) -> str:
         )
     saves = config["save_images"] and method.makes_images
     folder = output / results.RESTORED if saves else None
-    figures = run.evaluate(method, pairs, protocol, estimator, trunk, device, folder)
+    figures = evaluate_dataset.evaluate(method, pairs, protocol, estimator, trunk, device, folder)
     title = config["title"] or (output.absolute().name if config["output"] else method.title)
     facts = {
         "title": str(title),
@@ -105,14 +104,14 @@ def composed(cfg: DictConfig) -> None:
     """Compose, measure or compare, report."""
     from hydra.core.hydra_config import HydraConfig
 
-    from jdrl_lightning.config import plain
+    from jdrl_lightning.cli.config import plain
 
     config = plain(cfg)
     output = Path(str(config["output"] or HydraConfig.get().runtime.output_dir))
     reads = [key for key in ("compare", "rank") if config[key] is not None]
     if reads:
         from jdrl_lightning.evaluation.compare import compare
-        from jdrl_lightning.evaluation.sweeps import rank
+        from jdrl_lightning.evaluation.rank_sweep import rank
 
         for key in (*reads[1:], "method", "ckpt_path", "restored", "backbone", "data"):
             if config.get(key):

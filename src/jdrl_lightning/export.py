@@ -9,8 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from jdrl_lightning.cli.command import command
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.launch import command
 
 __all__ = ["export", "main"]
 
@@ -24,7 +24,7 @@ def export(backbone: Any, folder: Path, formats: list[str], shape: Any, overwrit
         backbone: a :class:`~jdrl_lightning.backbones.Backbone` on the CPU.
         folder: made if need be.
         formats: of ``onnx`` and ``pt2``.
-        shape: :class:`~jdrl_lightning.inference.programs.Shape`; its sides are raised to multiples of the divisor.
+        shape: :class:`.export_formats.Shape`; its sides are raised to multiples of the divisor.
         overwrite: else a file that exists is refused, before anything is done.
 
     Returns:
@@ -36,8 +36,8 @@ def export(backbone: Any, folder: Path, formats: list[str], shape: Any, overwrit
     import torch
 
     from jdrl_lightning import __version__
-    from jdrl_lightning.files import atomic_write
-    from jdrl_lightning.inference.programs import check_formats, difference, program, serialized
+    from jdrl_lightning.inference.export_formats import check_formats, difference, program, serialized
+    from jdrl_lightning.io.atomic import atomic_write
 
     check_formats(formats)
     divisor = backbone.divisor
@@ -91,7 +91,7 @@ def _check(cfg: DictConfig) -> None:
 def _backbone(cfg: DictConfig) -> Any:
     """The network of a checkpoint, or a named one with published weights."""
     from jdrl_lightning import backbones, build
-    from jdrl_lightning.config import plain
+    from jdrl_lightning.cli.config import plain
 
     if cfg.ckpt_path is not None:
         return build.from_checkpoint(cfg.ckpt_path).backbone
@@ -109,7 +109,7 @@ def main(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
 
     _check(cfg)
-    from jdrl_lightning.inference.programs import Shape
+    from jdrl_lightning.inference.export_formats import Shape
 
     logging.getLogger("onnx_ir").setLevel(logging.WARNING)
     folder = Path(cfg.output or Path(HydraConfig.get().runtime.output_dir) / "exported")

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor, distributed, nn
 
 from jdrl_lightning import __version__
-from jdrl_lightning.blocked import lay_out_in_blocks
-from jdrl_lightning.compilation import compiled
-from jdrl_lightning.data.images import to_float
-from jdrl_lightning.flow.magnitude import magnitude
 from jdrl_lightning.flow.masks import kept_quantile
+from jdrl_lightning.flow.warp import magnitude
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
-from jdrl_lightning.types import Pair
+from jdrl_lightning.runtime.compile import compiled
+from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
+from jdrl_lightning.types import Pair, to_float
 
 __all__ = ["DeblurringModule", "channels_last", "paper_adam"]
 
@@ -133,11 +132,11 @@ class DeblurringModule(L.LightningModule):
         if self.trainer.strategy.root_device.type == "cuda":
             channels_last(self)
         else:
-            lay_out_in_blocks(self)
+            use_mkldnn_layout(self)
 
     def teardown(self, stage: str) -> None:
         """The networks are as any others again."""
-        lay_out_in_blocks(self, False)
+        use_mkldnn_layout(self, False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser over all trained parameters; its rates are set before each step."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from jdrl_lightning.cli.command import command
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.launch import command
 
 __all__ = ["main", "predict"]
 
@@ -23,7 +23,7 @@ def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Pat
         UserError: nothing to restore, a file that is no picture, an output that is no folder, two inputs with one
             result, a result that exists or cannot hold the picture.
     """
-    from jdrl_lightning.data.images import header, image_files
+    from jdrl_lightning.io.image import header, image_files
 
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; give input=<image or folder>")
@@ -65,9 +65,10 @@ def predict(
     import torch
     from rich.progress import Progress
 
-    from jdrl_lightning.data.images import read_picture, to_float, to_uint, write_image
     from jdrl_lightning.inference.network import ready
     from jdrl_lightning.inference.tiles import check_tiles, restore
+    from jdrl_lightning.io.image import read_picture, write_image
+    from jdrl_lightning.types import to_float, to_uint
 
     check_tiles(tile, overlap, backbone.divisor, tile_batch)
     network, device = ready(backbone, precision, compile), next(backbone.parameters()).device

@@ -9,8 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from jdrl_lightning.errors import UserError
-from jdrl_lightning.launch import command
+from jdrl_lightning.cli.command import command
+from jdrl_lightning.errors import UserError, check_choice
 
 __all__ = ["main"]
 
@@ -27,8 +27,8 @@ HELP = """prepare: make pairs of pictures ready for training.
 @command("prepare_patches")
 def patches(cfg: DictConfig) -> None:
     """Cut the pairs of each split into patches."""
-    from jdrl_lightning.data.opening import progress
-    from jdrl_lightning.data.patches import Rule, checked, preset, write_patches
+    from jdrl_lightning.data.open_pairs import progress
+    from jdrl_lightning.preparation.patches import Rule, checked, preset, write_patches
 
     train = preset(cfg.preset, cfg.patch, cfg.overlap, cfg.discard)
     rest = checked(Rule(cfg.patch, cfg.val.overlap, cfg.val.discard))
@@ -41,13 +41,12 @@ def patches(cfg: DictConfig) -> None:
 @command("prepare_pack")
 def pack(cfg: DictConfig) -> None:
     """Write the pairs of each split into few large files."""
-    from jdrl_lightning.data.opening import progress
-    from jdrl_lightning.data.pack import pack as write_pack
-    from jdrl_lightning.data.streamed import stream
+    from jdrl_lightning.data.open_pairs import progress
+    from jdrl_lightning.data.storage.litdata_pairs import stream
+    from jdrl_lightning.data.storage.pack import pack as write_pack
 
-    size = {"packed": cfg.shard_mib, "litdata": cfg.chunk_mib}.get(cfg.store)
-    if size is None:
-        raise UserError(f"store={cfg.store} is none of packed, litdata")
+    check_choice("store", cfg.store, ("packed", "litdata"))
+    size = {"packed": cfg.shard_mib, "litdata": cfg.chunk_mib}[cfg.store]
     if not isinstance(size, int) or size < 1:
         raise UserError(f"a shard or chunk of {size} MiB: shard_mib and chunk_mib must be whole numbers of at least 1")
     write = write_pack if cfg.store == "packed" else stream
@@ -62,9 +61,9 @@ def pack(cfg: DictConfig) -> None:
 def align(cfg: DictConfig) -> None:
     """Register the pairs of each split and report."""
     from jdrl_lightning import build
-    from jdrl_lightning.data.align import align_files
-    from jdrl_lightning.data.align_report import summary, write_report
-    from jdrl_lightning.data.opening import progress
+    from jdrl_lightning.data.open_pairs import progress
+    from jdrl_lightning.preparation.align import align_files
+    from jdrl_lightning.preparation.align_report import summary, write_report
 
     report, device, found = Path(cfg.output) / "report.md", build.device(cfg.device), {}
     if report.exists() and not cfg.overwrite:
@@ -84,7 +83,7 @@ def align(cfg: DictConfig) -> None:
 def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Path]]:
     """Each split that is asked for, or else that is there: its name, its pairs, and its output folder."""
     from jdrl_lightning import build
-    from jdrl_lightning.config import plain
+    from jdrl_lightning.cli.config import plain
 
     config = plain(cfg)
     data, output, root = config["data"], Path(config["output"]), config["data"].get("root")

@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, first_line
 
 __all__ = ["Registry", "distribution"]
 
@@ -56,7 +56,7 @@ class Registry:
             try:
                 return entry.load()
             except Exception as error:
-                told = f"{type(error).__name__}: {error}".splitlines()[0]
+                told = first_line(error, kind=True)
                 log.warning("plug-in %s: its %s %r cannot be loaded (%s)", distribution(entry), self.kind, name, told)
         if entries:
             broken = ", ".join(distribution(entry) for entry in entries)
@@ -86,8 +86,7 @@ class Registry:
         except (TypeError, ValueError) as error:
             if "unexpected keyword argument" in str(error) or "required" in str(error):
                 raise UserError(f"{self.kind} {name!r}: {error}{_hint(target, kwargs)}") from error
-            told = str(error).split("\n", 1)[0]
-            raise UserError(f"{self.kind} {name!r} cannot be made with these settings: {told}") from error
+            raise UserError(f"{self.kind} {name!r} cannot be built with these settings: {first_line(error)}") from error
 
 
 def _hint(target: Any, given: dict[str, Any]) -> str:

@@ -15,9 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jdrl_lightning.data.measured import unmoved
+from jdrl_lightning.data.precomputed_flow import unmoved
+from jdrl_lightning.errors import and_more
 from jdrl_lightning.flow.base import FlowEstimator
-from jdrl_lightning.flow.magnitude import magnitude
+from jdrl_lightning.flow.warp import magnitude
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -72,7 +73,7 @@ def assert_is_backbone(backbone: nn.Module) -> None:
         _require(_useful(gradient), "no gradient reaches the input from the final output")
         total = sum((_blend(image) for image in outputs[0].images), start=blurry.new_zeros(()))
         idle = _idle(network, total)
-        _require(not idle, f"no output depends on the trained {_some(idle)}: DDP stops there; remove or freeze them")
+        _require(not idle, f"no output depends on the trained {and_more(idle)}: DDP stops there; remove or freeze them")
         make_heads: Any = getattr(network, "auxiliary", None)
         heads = make_heads() if make_heads else None
         if heads is not None:
@@ -81,7 +82,7 @@ def assert_is_backbone(backbone: nn.Module) -> None:
             scalars = all(loss.ndim == 0 and bool(loss.isfinite()) for loss in extra.values())
             _require(extra and scalars, f"the auxiliary heads give {extra}, not finite scalars by name")
             idle = _idle(heads, sum(extra.values(), start=blurry.new_zeros(())))
-            _require(not idle, f"no loss of the auxiliary heads depends on their {_some(idle)}: DDP stops there")
+            _require(not idle, f"no loss of the auxiliary heads depends on their {and_more(idle)}: DDP stops there")
 
 
 def assert_is_flow(estimator: FlowEstimator, accurate: bool = True) -> None:
@@ -157,7 +158,7 @@ def assert_is_objective(objective: nn.Module) -> None:
     reached = any(BACKBONE not in parts for parts in unused.values())
     _require(reached, "no stage's gradient reaches the restored image")
     declared: Any = getattr(objective, "find_unused_parameters", None)
-    idle = {name: _some(parts) for name, parts in unused.items() if parts}
+    idle = {name: and_more(parts) for name, parts in unused.items() if parts}
     told = "; ".join(f"stage {name!r} leaves {parts} without gradient" for name, parts in idle.items())
     _require(
         declared is bool(idle), f"find_unused_parameters is {declared}, but {told or 'every stage trains everything'}"
@@ -265,10 +266,6 @@ def _idle(part: nn.Module, total: Tensor) -> list[str]:
 
 def _useful(gradient: Tensor | None) -> bool:
     return gradient is not None and bool(gradient.isfinite().all()) and bool((gradient != 0).any())
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _require(condition: Any, message: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-__all__ = ["Losses", "Pair", "Restored"]
+__all__ = ["Losses", "Pair", "Restored", "to_float", "to_uint"]
 
 
 class Pair(NamedTuple):
@@ -52,3 +53,22 @@ class Losses(NamedTuple):
     total: Tensor
     terms: dict[str, Tensor]
     maps: dict[str, Tensor]
+
+
+def to_float(image: Tensor) -> Tensor:
+    """``uint8 / 255`` or ``uint16 / 65535`` as float32 in [0, 1]; a float image passes unchanged."""
+    if image.is_floating_point():
+        return image
+    return image.to(torch.float32) / {torch.uint8: 255.0, torch.uint16: 65535.0}[image.dtype]
+
+
+def to_uint(image: Tensor, depth: int = 8) -> Tensor:
+    """Float in [0, 1] to the nearest of ``2**depth`` levels; what lies outside is clamped.
+
+    Raises:
+        ValueError: NaN or infinite values, which no integer stands for.
+    """
+    if not torch.isfinite(image).all():
+        raise ValueError("the image holds NaN or infinite values")
+    dtype = {8: torch.uint8, 16: torch.uint16}[depth]
+    return (image.float().clamp(0, 1) * (2**depth - 1)).round().to(torch.int32).to(dtype)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from jdrl_lightning.data.images import write_image
 from jdrl_lightning.data.synthetic.misalignment import preset as displacements
+from jdrl_lightning.io.image import write_image
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hydra.errors import HydraException
 
-from jdrl_lightning.complaints import complaint
+from jdrl_lightning.cli.error_messages import error_message
 
 
 def test_scalars_or_one_line_that_says_what_is_missing(train: Callable[..., Path], tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_scalars_or_one_line_that_says_what_is_missing(train: Callable[..., Path
     if find_spec("tensorboard") is None:
         with pytest.raises(HydraException) as error:
             train(tmp_path / "run", *settings)
-        told = complaint(error.value, "train", [])
+        told = error_message(error.value, "train", [])
         assert "\n" not in told
         assert "tensorboard" in told
     else:

@@ -11,13 +11,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
 from callbacks import offline
-from jdrl_lightning import UserError, config
+from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
 from jdrl_lightning.callbacks.wandb_run import identified
+from jdrl_lightning.cli import config
 from jdrl_lightning.module import DeblurringModule
 
 RUN = ("logger=wandb", "logger.wandb.offline=true", "data.num_workers=0", "trainer.limit_train_batches=2")
-LOGGERS = {"csv": {"_target_": "jdrl_lightning.callbacks.history.ContinuedCSVLogger"},
+LOGGERS = {"csv": {"_target_": "jdrl_lightning.callbacks.csv_logger.ContinuedCSVLogger"},
            "wandb": {"_target_": "jdrl_lightning.callbacks.wandb.wandb_logger", "name": None}}  # fmt: skip
 
 

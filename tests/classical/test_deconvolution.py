@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.classical.deconvolution import blur, deconvolve, shrink
-from jdrl_lightning.data.synthetic.disc import disc
+from jdrl_lightning.data.synthetic.defocus_psf import disc
 from jdrl_lightning.metrics import psnr
 
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from jdrl_lightning.classical.dmenet import DMENet, defocus_loss, map_to_radius, radius_to_map
 from jdrl_lightning.classical.dmenet_weights import load_dmenet
-from jdrl_lightning.data.images import to_float
 from jdrl_lightning.data.synthetic.dataset import RenderedPairs
 from jdrl_lightning.data.synthetic.photographs import dead_leaves
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.types import to_float
 
 
 def _small(seed: int = 0) -> DMENet:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.classical.ebdb import blur_at_edges, connected_edge_filter, ebdb_map
-from jdrl_lightning.data.synthetic.disc import blur_by_discs
+from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.flow.filters import smooth
 
 

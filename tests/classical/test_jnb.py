@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d
 
 from jdrl_lightning.classical import learn_jnb
 from jdrl_lightning.classical.jnb import DICTIONARY, atoms_needed, jnb_map, read_dictionary
-from jdrl_lightning.data.synthetic.disc import blur_by_discs
+from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.photographs import SHIPPED, Photograph
 from jdrl_lightning.flow.filters import luminance
 

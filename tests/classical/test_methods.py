@@ -9,7 +9,7 @@ from torch import Tensor
 from jdrl_lightning import classical
 from jdrl_lightning.classical.dmenet import DMENet
 from jdrl_lightning.classical.methods import DMENetMap
-from jdrl_lightning.data.synthetic.disc import blur_by_discs
+from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.filters import smooth
 from jdrl_lightning.metrics import psnr

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from jdrl_lightning.classical.deconvolution import blur, deconvolve
 from jdrl_lightning.classical.spatial import MapDeconvolution
-from jdrl_lightning.data.synthetic.disc import blur_by_discs, disc
+from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs, disc
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.metrics import psnr
 

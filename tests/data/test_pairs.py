@@ -12,10 +12,10 @@ import pytest
 import tifffile
 import torch
 
-from jdrl_lightning.data import decoded, pairs
-from jdrl_lightning.data.images import write_image
+from jdrl_lightning.data import decode_cache, pairs
 from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.image import write_image
 
 
 def picture(seed: int, height: int = 12, width: int = 16, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
@@ -33,7 +33,7 @@ def fill(folder: Path, count: int = 4, dtype: torch.dtype = torch.uint8, first: 
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test begins knowing no decoded file."""
-    monkeypatch.setattr(decoded, "_KNOWN", {})
+    monkeypatch.setattr(decode_cache, "_KNOWN", {})
 
 
 def complaint(root: Path, **settings: object) -> str:
@@ -197,12 +197,12 @@ def test_what_was_decoded_outlives_the_process(tmp_path: Path, monkeypatch: pyte
     cache = tmp_path / "cache"
     FolderPairs(tmp_path / "data", cache_dir=cache)
     read = count_decoding(monkeypatch)
-    monkeypatch.setattr(decoded, "_KNOWN", {})  # as in another process
+    monkeypatch.setattr(decode_cache, "_KNOWN", {})  # as in another process
     FolderPairs(tmp_path / "data", cache_dir=cache)
     assert read == []
     for broken in ("{", "[1, 2]", json.dumps({"x": None})):
         (cache / "decoded.json").write_text(broken)
-        monkeypatch.setattr(decoded, "_KNOWN", {})
+        monkeypatch.setattr(decode_cache, "_KNOWN", {})
         FolderPairs(tmp_path / "data", cache_dir=cache)
     assert len(read) == 24
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from jdrl_lightning import Pair
-from jdrl_lightning.comparison import measure_images
+from jdrl_lightning.demo.comparison import measure_images
 from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, results
 
 

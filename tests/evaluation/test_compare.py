@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.compare import compare, compared
-from jdrl_lightning.evaluation.runs import as_given, check_alike, read_run
+from jdrl_lightning.evaluation.load_results import as_given, check_alike, read_run
 
 PROTOCOL = {"crop": "none", "warp": "bicubic", "ssim": "uniform", "round": False, "flow": {"name": "tvl1"}}
 INPUT = np.random.default_rng(0).normal(25, 3, 40)

@@ -15,10 +15,10 @@ from torch import Tensor
 from jdrl_lightning import flow
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation import methods
-from jdrl_lightning.evaluation.images import file_stem
-from jdrl_lightning.evaluation.judge import chosen_flow, flow_note, identified, trained_with
+from jdrl_lightning.evaluation.deformed_gt_flow import chosen_flow, flow_note, identified, trained_with
+from jdrl_lightning.evaluation.evaluate_dataset import evaluate, look
+from jdrl_lightning.evaluation.method_images import file_stem
 from jdrl_lightning.evaluation.methods import Method, chosen, of_blurry
-from jdrl_lightning.evaluation.run import evaluate, look
 from jdrl_lightning.metrics.protocols import Protocol
 from jdrl_lightning.types import Pair
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from jdrl_lightning.evaluation.contact_sheet import CROP_PX, Example, example, most_lost_detail, sheet, spread
 from jdrl_lightning.evaluation.histograms import histograms
-from jdrl_lightning.evaluation.sheet import CROP_PX, Example, example, most_lost_detail, sheet, spread
 from jdrl_lightning.types import Pair
 
 

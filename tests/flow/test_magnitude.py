@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from jdrl_lightning.flow.magnitude import magnitude
+from jdrl_lightning.flow.warp import magnitude
 
 
 def test_is_the_norm_over_the_two_components() -> None:

@@ -24,7 +24,7 @@ CASES = {
 
 def both(name: str) -> dict[str, list[Tensor]]:
     """Result and gradients of both forms; and the two forms' gradients where only some are needed."""
-    from jdrl_lightning.reblur import cuda, reference
+    from jdrl_lightning.reblur import reference, triton_kernel
     from reblur.maps import padded_maps
 
     levels, height, width, batch, channels, support, absolute, half = CASES[name]
@@ -34,7 +34,7 @@ def both(name: str) -> dict[str, list[Tensor]]:
     tensors = padded, seeds.to(half), weights.to(half)
     grad = torch.randn(batch, channels, height, width, generator=torch.Generator().manual_seed(0))
     found = {}
-    for label, form in (("triton", cuda), ("rings", reference)):
+    for label, form in (("triton", triton_kernel), ("rings", reference)):
         found[label] = [form.forward(*tensors, support, absolute)]
         for needed in ((True, True), (True, False), (False, True)):
             found[label] += form.backward(grad, *tensors, support, absolute, *needed)

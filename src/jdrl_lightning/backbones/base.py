@@ -8,8 +8,8 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jdrl_lightning.checkpointing import checkpoint_activations
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.runtime.activation_checkpointing import checkpoint_activations
 from jdrl_lightning.types import Restored
 
 __all__ = ["Backbone", "pad_to_multiple"]

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.backbones.checkpoints import read_weights
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.weights import read_weights
 
 __all__ = ["DMPHN", "dmphn"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.backbones.tensorflow_weights import read_keras
 from jdrl_lightning.backbones.unet import UNet
+from jdrl_lightning.io.tensorflow_weights import read_keras
 
 __all__ = ["DPDNet", "dpdnet"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +14,16 @@ from jdrl_lightning.backbones.ifan_blocks import ResidualBlocks, conv, initialis
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.types import Pair, Restored
 
-if TYPE_CHECKING:
-    from jdrl_lightning.backbones.ifan import IFAN
-
 __all__ = ["IFANHeads"]
 
 SCALE = 8  # the filters live at an eighth of the size
+
+
+class _DisparityEstimator(Protocol):
+    """What the heads ask of IFAN itself."""
+
+    def estimate_disparity(self, view: Tensor) -> Tensor:
+        """Disparity ``(B, 1, H/8, W/8)``, px of the small image, of a view ``(B, 3, H, W)``."""
 
 
 class IFANHeads(nn.Module):
@@ -65,7 +69,7 @@ class IFANHeads(nn.Module):
         losses = {"filter_reblur": F.mse_loss(reblurred, _small(pair.blurry))}
         if "left" in pair.extras and "right" in pair.extras:
             left, right = pair.extras["left"], pair.extras["right"]
-            network = cast("IFAN", backbone.network)
+            network = cast(_DisparityEstimator, backbone.network)
             sideways = network.estimate_disparity(pad_to_multiple(right, SCALE))
             flow = torch.cat([sideways, torch.zeros_like(sideways)], dim=1)
             losses["disparity"] = F.mse_loss(warp(_small(right), flow, padding="zeros"), _small(left))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from jdrl_lightning.backbones.checkpoints import read_weights
+from jdrl_lightning.io.weights import read_weights
 
 __all__ = ["read_by_order"]
 

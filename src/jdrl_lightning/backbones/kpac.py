@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.backbones.tensorflow_weights import read_tensorlayer
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.tensorflow_weights import read_tensorlayer
 
 __all__ = ["KPAC", "KPACBlock", "kpac"]
 

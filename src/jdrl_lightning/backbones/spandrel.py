@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.backbones.checkpoints import DAMAGED, OURS, read_weights
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, first_line
+from jdrl_lightning.io.weights import DAMAGED, OURS, read_weights
 
 __all__ = ["spandrel"]
 
@@ -48,7 +48,7 @@ def spandrel(path: str | None = None, extra_arches: bool = False) -> Backbone:
         with torch.no_grad():
             backbone.eval()(torch.full((1, 3, divisor, divisor), 0.5))
     except Exception as error:  # whatever a network of others raises
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise UserError(f"weights {path}: {name} does not make an image from an image alone ({reason})") from error
     return backbone.train().requires_grad_()
 

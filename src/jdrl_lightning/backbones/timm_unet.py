@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.backbones.checkpoints import fill, read_weights, unwrap
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, first_line
+from jdrl_lightning.io.weights import fill, read_weights, unwrap
 
 __all__ = ["TimmUNet", "load_encoder", "timm_unet"]
 
@@ -86,7 +86,7 @@ def _encoder(name: str) -> tuple[Any, Mapping[str, Any]]:
         with torch.no_grad():
             features = encoder.eval()(torch.zeros(1, 3, side, 2 * side))
     except Exception as error:
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        told = first_line(error)
         raise UserError(f"backbone.encoder={name!r} gives no features of pictures of any size: {told}") from error
     found = [tuple(feature.shape) for feature in features]
     wanted = [(1, c, side // r, 2 * side // r) for c, r in zip(channels, reductions, strict=True)]

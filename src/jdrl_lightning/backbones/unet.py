@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.blocked import Blocked, blocked, plain
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.runtime.mkldnn_layout import MkldnnNetwork, to_dense, to_mkldnn
 
 __all__ = ["UNet", "unet"]
 
 
-class UNet(Blocked):
+class UNet(MkldnnNetwork):
     """Five levels of two 3×3 convolutions; max-pooling down, nearest upsampling and a 2×2 convolution up.
 
     No normalisation. Dropout after levels 4 and 5; what is dropped at level 4 is the skip connection too. There is no
@@ -73,7 +73,7 @@ class UNet(Blocked):
 
     def forward(self, blurry: Tensor) -> Tensor:
         """``(B, 3, H, W)``, height and width multiples of 16, to the same shape."""
-        features = self.encoder["block1"](blocked(blurry, self))
+        features = self.encoder["block1"](to_mkldnn(blurry, self))
         skips = []  # given up one by one: what is still held decides how large a tile memory allows
         for level in range(2, 6):
             skips.append(features)
@@ -100,12 +100,12 @@ class UNet(Blocked):
             features += F.conv2d(skips.pop(), of_skip, padding=1)
             for layer in others:
                 features = layer(features)
-        output = plain(self.out(features), self)
+        output = to_dense(self.out(features), self)
         return blurry + output if self.global_residual else torch.sigmoid(output)
 
     def _drop(self, features: Tensor) -> Tensor:
-        dropped = self.dropout(plain(features, self))
-        return dropped.to_mkldnn() if self.in_blocks and features.is_mkldnn else dropped
+        dropped = self.dropout(to_dense(features, self))
+        return dropped.to_mkldnn() if self.in_mkldnn_layout and features.is_mkldnn else dropped
 
     def _tail(self, channels: int) -> nn.Sequential:
         """The layers from the last features to the image, before the sigmoid."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from jdrl_lightning.files import atomic_write
+from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = ["AtomicCheckpointIO"]
 

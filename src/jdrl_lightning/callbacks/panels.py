@@ -14,8 +14,8 @@ from lightning.pytorch.callbacks import Callback
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from jdrl_lightning.files import atomic_write
 from jdrl_lightning.flow.color import flow_to_rgb
+from jdrl_lightning.io.atomic import atomic_write
 from jdrl_lightning.types import Pair, Restored
 
 __all__ = ["PanelCallback", "middle", "panel"]

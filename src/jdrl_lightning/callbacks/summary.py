@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from jdrl_lightning import __version__
-from jdrl_lightning.files import atomic_write
+from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = ["SummaryCallback", "git_revision", "peak_memory_mib"]
 

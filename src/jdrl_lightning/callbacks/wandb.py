@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, first_line
 
 __all__ = ["wandb_logger"]
 
@@ -37,7 +37,7 @@ class _Logger(WandbLogger):
         try:
             return super().experiment
         except Error as error:
-            told = str(error).strip().split("\n", 1)[0]
+            told = first_line(error)
             remedy = "log in anew with: wandb login --relogin, or give logger.wandb.offline=true"
             raise UserError(f"W&B does not begin the run ({told}); {remedy}") from error
 

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from jdrl_lightning import __version__, build
 from jdrl_lightning.callbacks.summary import git_revision
-from jdrl_lightning.config import config_hash
+from jdrl_lightning.cli.config import config_hash
 from jdrl_lightning.errors import UserError
 
 __all__ = ["WandbRun", "finish", "identified", "wandb_of"]

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from jdrl_lightning.backbones.checkpoints import fill, read_weights, unwrap
-from jdrl_lightning.backbones.tensorflow_weights import read_tensorlayer
 from jdrl_lightning.classical.dmenet import DMENet
+from jdrl_lightning.io.tensorflow_weights import read_tensorlayer
+from jdrl_lightning.io.weights import fill, read_weights, unwrap
 
 __all__ = ["load_dmenet"]
 

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from jdrl_lightning.classical.jnb import CONTRAST, DICTIONARY, PATCH_PX, Dictionary, atoms_needed
 from jdrl_lightning.classical.sparse_coding import learn_dictionary
-from jdrl_lightning.data.synthetic.disc import blur_by_discs
+from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.photographs import Photograph, from_scikit_image
 from jdrl_lightning.data.synthetic.render import MASTER
-from jdrl_lightning.files import atomic_write
 from jdrl_lightning.flow.filters import luminance, smooth
+from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = ["learn", "main"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.classical.deconvolution import blur, deconvolve
-from jdrl_lightning.data.synthetic.disc import disc
+from jdrl_lightning.data.synthetic.defocus_psf import disc
 from jdrl_lightning.errors import UserError
 
 __all__ = ["MapDeconvolution"]

@@ -7,9 +7,9 @@ from jdrl_lightning.registry import Registry
 _registry = Registry(
     "data set",
     {
-        "photos": "jdrl_lightning.data.sets:photos",
-        "leaves": "jdrl_lightning.data.sets:leaves",
-        "folder": "jdrl_lightning.data.sets:folder",
+        "photos": "jdrl_lightning.data.datasets:photos",
+        "leaves": "jdrl_lightning.data.datasets:leaves",
+        "folder": "jdrl_lightning.data.datasets:folder",
         "dpdd": "jdrl_lightning.data.published.dpdd:dpdd",
         "sdd": "jdrl_lightning.data.published.sdd:sdd",
         "realdof": "jdrl_lightning.data.published.realdof:realdof",

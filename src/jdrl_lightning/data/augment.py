@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jdrl_lightning.data.recolor import recolor
+from jdrl_lightning.data.color_jitter import recolor
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 

@@ -13,9 +13,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from jdrl_lightning.data.augment import collate
-from jdrl_lightning.data.crops import TrainingCrops
-from jdrl_lightning.data.measured import Measured
-from jdrl_lightning.data.opening import progress
+from jdrl_lightning.data.open_pairs import progress
+from jdrl_lightning.data.precomputed_flow import WithFlow
+from jdrl_lightning.data.random_crops import TrainingCrops
 from jdrl_lightning.data.sampler import BatchPlan, Evened, RankShare
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.base import FlowEstimator
@@ -88,14 +88,14 @@ class PairDataModule(L.LightningDataModule):
         return self._sets[split]
 
     def measure(self, estimator: FlowEstimator, device: torch.device) -> None:
-        """Have the training pairs carry the flow between their whole pictures, see :class:`Measured`.
+        """Have the training pairs carry the flow between their whole pictures, see :class:`WithFlow`.
 
         Raises:
             UserError: a pair cannot be read, or the device's memory is too small for whole pictures.
         """
         try:
             with progress("measuring the flow of the train pairs") as show:
-                self._sets["train"] = Measured(self.pairs("train"), estimator, device, self.on_error == "skip", show)
+                self._sets["train"] = WithFlow(self.pairs("train"), estimator, device, self.on_error == "skip", show)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 "the GPU's memory is too small for the flow of whole pictures: set objective.flow_of=crop"

@@ -9,11 +9,11 @@ from typing import Literal
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.decoded import Decoded
-from jdrl_lightning.data.images import header, read_image
-from jdrl_lightning.data.places import Place, by_name, pictures
-from jdrl_lightning.data.shares import share
+from jdrl_lightning.data.decode_cache import Decoded
+from jdrl_lightning.data.pairing import PairPaths, match_by_name, pictures
+from jdrl_lightning.data.splits import hash_split
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.image import header, read_image
 from jdrl_lightning.types import Pair
 
 __all__ = ["FilePairs", "FolderPairs", "find_pairs"]
@@ -42,7 +42,7 @@ class FilePairs(Dataset[Pair]):
 
     def __init__(
         self,
-        places: list[Place],
+        places: list[PairPaths],
         crop: int | None = None,
         verify: bool = True,
         cache_dir: str | Path | None = None,
@@ -95,13 +95,13 @@ class FolderPairs(FilePairs):
         folder, flat = _split_folder(Path(root), split)
         places = find_pairs(folder, pair_by)
         if flat:
-            places = share(places, split, val_fraction, folder)
+            places = hash_split(places, split, val_fraction, folder)
         super().__init__(places, crop, verify, cache_dir, progress)
         if split == "val":  # a training measures these, after its first epoch; evaluate has its own rules
             check_measurable(places)
 
 
-def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list[Place]:
+def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list[PairPaths]:
     """The pairs of ``folder/{blur,gt}``, sorted by name.
 
     Raises:
@@ -110,17 +110,17 @@ def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list
     where = "the blurry pictures belong into blur/, the sharp ones into gt/"
     blurry, sharp = (pictures(folder / kind, where) for kind in ("blur", "gt"))
     if pair_by == "name":
-        return by_name(blurry, sharp, ", or set data.pair_by=order if the files correspond in sorted order")
+        return match_by_name(blurry, sharp, ", or set data.pair_by=order if the files correspond in sorted order")
     if pair_by != "order":
         raise UserError(f"data.pair_by={pair_by}: must be name or order")
     if len(blurry) != len(sharp):
         raise UserError(
             f"{folder}: {len(blurry)} files in blur/ but {len(sharp)} in gt/; data.pair_by=order needs as many"
         )
-    return [Place(one.stem, one, other) for one, other in zip(blurry, sharp, strict=True)]
+    return [PairPaths(one.stem, one, other) for one, other in zip(blurry, sharp, strict=True)]
 
 
-def check_sizes(places: list[Place], crop: int | None = None) -> None:
+def check_sizes(places: list[PairPaths], crop: int | None = None) -> None:
     """Read every header.
 
     Raises:
@@ -141,7 +141,7 @@ def check_sizes(places: list[Place], crop: int | None = None) -> None:
             )
 
 
-def check_measurable(places: list[Place]) -> None:
+def check_measurable(places: list[PairPaths]) -> None:
     """Refuse pictures too small for the measures of a validation.
 
     Raises:
@@ -156,7 +156,9 @@ def check_measurable(places: list[Place]) -> None:
             )
 
 
-def check_readable(places: list[Place], decoded: Decoded, progress: Callable[[int, int], None] | None = None) -> None:
+def check_readable(
+    places: list[PairPaths], decoded: Decoded, progress: Callable[[int, int], None] | None = None
+) -> None:
     """Decode every file that ``decoded`` does not know.
 
     Raises:

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.images import to_float, to_uint
 from jdrl_lightning.flow.affine import affine_basis, affine_field, affine_parameters, basis_px
 from jdrl_lightning.flow.warp import warp
-from jdrl_lightning.types import Pair
+from jdrl_lightning.types import Pair, to_float, to_uint
 
 __all__ = ["Registered", "affine_flow", "fit_affine"]
 

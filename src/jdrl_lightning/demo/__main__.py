@@ -36,12 +36,12 @@ def main(arguments: list[str] | None = None) -> None:
 def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     """The whole demonstration; returns what results.json holds."""
     from jdrl_lightning import build
-    from jdrl_lightning.comparison import as_batches, measure_images
+    from jdrl_lightning.demo.comparison import as_batches, measure_images
     from jdrl_lightning.demo.report import write_report
     from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, results
     from jdrl_lightning.demo.tables import markdown_table
     from jdrl_lightning.demo.training import side_by_side, train_rows
-    from jdrl_lightning.files import atomic_write
+    from jdrl_lightning.io.atomic import atomic_write
 
     started = time.monotonic()
     settings = [*overrides, f"seed={seed}"]

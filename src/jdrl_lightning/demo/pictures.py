@@ -11,8 +11,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from jdrl_lightning.data import png
 from jdrl_lightning.demo.methods import css_class, label
+from jdrl_lightning.io import png
 
 __all__ = ["Examples", "example", "one_line_rule"]
 

@@ -15,7 +15,7 @@ from jdrl_lightning.demo.methods import METHODS, label
 from jdrl_lightning.demo.pictures import Examples, example, one_line_rule
 from jdrl_lightning.demo.tables import cards, table
 from jdrl_lightning.demo.words import level, spelled
-from jdrl_lightning.files import atomic_write
+from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = ["write_report"]
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jdrl_lightning.comparison import compose_training
+from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.metrics.report import bootstrap_means, central_interval
 from jdrl_lightning.types import Pair
 

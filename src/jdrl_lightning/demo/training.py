@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from jdrl_lightning.comparison import train_row
+from jdrl_lightning.demo.comparison import train_row
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.ranks import allowed_cores
+from jdrl_lightning.runtime.distributed import allowed_cores
 
 __all__ = ["Trained", "side_by_side", "train_rows"]
 

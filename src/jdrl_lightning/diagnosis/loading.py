@@ -11,9 +11,9 @@ import torch
 
 from jdrl_lightning import DeblurringModule, backbones, objectives
 from jdrl_lightning.data.augment import collate
-from jdrl_lightning.data.crops import TrainingCrops
-from jdrl_lightning.data.measured import unmoved
-from jdrl_lightning.ranks import allowed_cores
+from jdrl_lightning.data.precomputed_flow import unmoved
+from jdrl_lightning.data.random_crops import TrainingCrops
+from jdrl_lightning.runtime.distributed import allowed_cores
 from jdrl_lightning.types import Pair
 
 __all__ = ["Rates", "loaded", "trained", "verdict"]

@@ -10,7 +10,7 @@ from typing import Any
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import check_choice
 
 __all__ = ["LISTS", "broken", "described", "group_of"]
 
@@ -25,8 +25,7 @@ LISTS = {
 
 def group_of(listed: str) -> str:
     """The configuration group behind ``list=…``."""
-    if listed not in LISTS:
-        raise UserError(f"list={listed!r} is none of {', '.join(LISTS)}")
+    check_choice("list", listed, LISTS)
     return LISTS[listed]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
 
+from jdrl_lightning.errors import first_line
 from jdrl_lightning.registry import distribution
 
 __all__ = ["GROUPS", "found"]
@@ -24,5 +25,5 @@ def _problem(entry: EntryPoint) -> str | None:
     try:
         entry.load()
     except Exception as error:  # whatever happens when code of others is imported
-        return f"{type(error).__name__}: {error}".splitlines()[0]
+        return first_line(error, kind=True)
     return None

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.weights import described
 from jdrl_lightning.metrics.perceptual import FILE, lpips, lpips_weights
 
-__all__ = ["described", "perceptual", "settings"]
+__all__ = ["perceptual", "settings"]
 
-BLOCK = 2**20
 FILES = ("weights", "path")  # how the settings that name a file end
 
 
@@ -27,20 +25,6 @@ def settings(config: Any, name: str = "") -> Iterator[tuple[str, str | None]]:
                 yield place, value
             else:
                 yield from settings(value, place)
-
-
-def described(value: str | Path | None) -> tuple[str, str, str]:
-    """What lies at ``value``: the path, its size in bytes and its SHA-256."""
-    if value is None:
-        return "not set", "", ""
-    file = Path(value)
-    if not file.is_file():
-        return str(file) if file.exists() or value == "random" else f"missing: {file}", "", ""
-    digest = sha256()
-    with file.open("rb") as content:
-        while block := content.read(BLOCK):
-            digest.update(block)
-    return str(file), f"{file.stat().st_size:,}", digest.hexdigest()
 
 
 def perceptual(path: str | None) -> tuple[tuple[str, str, str], UserError | None]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.latex import GROUPS, MEASURES, grouped_table, plain_table
-from jdrl_lightning.evaluation.output import claim, write_json, write_text
-from jdrl_lightning.evaluation.runs import Run, as_given, check_alike, read_run
+from jdrl_lightning.evaluation.load_results import Run, as_given, check_alike, read_run
+from jdrl_lightning.evaluation.save_results import claim, write_json, write_text
 from jdrl_lightning.metrics.report import bootstrap_interval, figure, markdown_table, paired_interval
 
 __all__ = ["WRITTEN", "compare", "compared"]

@@ -49,13 +49,13 @@ class Method(NamedTuple):
 _registry = Registry(
     "method",
     {
-        "checkpoint": "jdrl_lightning.evaluation.networks:checkpoint",
-        "weights": "jdrl_lightning.evaluation.networks:weights",
-        "folder": "jdrl_lightning.evaluation.images:folder",
-        "identity": "jdrl_lightning.evaluation.images:identity",
-        "ebdb": "jdrl_lightning.evaluation.classical:ebdb",
-        "jnb": "jdrl_lightning.evaluation.classical:jnb",
-        "oracle_map": "jdrl_lightning.evaluation.classical:oracle_map",
+        "checkpoint": "jdrl_lightning.evaluation.method_network:checkpoint",
+        "weights": "jdrl_lightning.evaluation.method_network:weights",
+        "folder": "jdrl_lightning.evaluation.method_images:folder",
+        "identity": "jdrl_lightning.evaluation.method_images:identity",
+        "ebdb": "jdrl_lightning.evaluation.method_classical:ebdb",
+        "jnb": "jdrl_lightning.evaluation.method_classical:jnb",
+        "oracle_map": "jdrl_lightning.evaluation.method_classical:oracle_map",
     },
     group="jdrl_lightning.methods",
 )

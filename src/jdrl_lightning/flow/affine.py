@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from jdrl_lightning.constants import constant
+from jdrl_lightning.runtime.device_constants import constant
 
 __all__ = [
     "Similarity",

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jdrl_lightning.constants import constant
 from jdrl_lightning.flow.affine import affine_basis, affine_field, invert_affine
 from jdrl_lightning.flow.filters import gradient, mean_over, robust_scale, robust_weight, smooth, texture
 from jdrl_lightning.flow.warp import in_frame, warp
+from jdrl_lightning.runtime.device_constants import constant
 
 __all__ = ["SIGMAS", "in_order_of_sharpness", "match_blur", "register"]
 

@@ -9,8 +9,8 @@ from itertools import chain, pairwise
 import torch
 from torch import Tensor
 
-from jdrl_lightning.constants import constant
-from jdrl_lightning.flow.magnitude import magnitude
+from jdrl_lightning.flow.warp import magnitude
+from jdrl_lightning.runtime.device_constants import constant
 
 __all__ = ["flow_to_rgb", "wheel"]
 

@@ -8,8 +8,7 @@ from torch import Tensor
 from jdrl_lightning.flow.affine import affine_fit
 from jdrl_lightning.flow.color import flow_to_rgb
 from jdrl_lightning.flow.filters import luminance
-from jdrl_lightning.flow.magnitude import magnitude
-from jdrl_lightning.flow.warp import warp
+from jdrl_lightning.flow.warp import magnitude, warp
 
 __all__ = ["calibration_mask", "kept_quantile"]
 

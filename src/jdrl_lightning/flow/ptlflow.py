@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.flow.learned import LearnedFlow
+from jdrl_lightning.flow.pretrained import LearnedFlow
 
 __all__ = ["PTLFlow"]
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jdrl_lightning.flow.learned import LearnedFlow
+from jdrl_lightning.flow.pretrained import LearnedFlow
 from jdrl_lightning.flow.pwcnet_keys import rename
 from jdrl_lightning.flow.warp import warp
 

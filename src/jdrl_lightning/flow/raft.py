@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import optical_flow
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.flow.learned import LearnedFlow
+from jdrl_lightning.flow.pretrained import LearnedFlow
 
 __all__ = ["RAFT", "raft_large", "raft_small"]
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["in_frame", "invert", "warp"]
+__all__ = ["in_frame", "invert", "magnitude", "warp"]
 
 
 def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bilinear", grid: str = "exact") -> Tensor:
@@ -114,3 +114,11 @@ def _pixels(like: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     height, width = like.shape[-2:]
     x, y = (torch.arange(size, dtype=dtype, device=like.device) for size in (width, height))
     return x, y[:, None]
+
+
+def magnitude(flow: Tensor) -> Tensor:
+    """``|flow|``, ``(B, 1, H, W)``, px, of a flow ``(B, 2, H, W)``; without a gradient where nothing moves (NaN).
+
+    ``Tensor.norm`` over two channels takes a hundred times as long on a processor.
+    """
+    return torch.hypot(flow[:, :1], flow[:, 1:])

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.compilation import compiled
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.runtime.compile import compiled
 
 __all__ = ["PRECISIONS", "ready"]
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jdrl_lightning.backbones.checkpoints import read_weights
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.weights import read_weights
 
 __all__ = ["VggFeatures"]
 

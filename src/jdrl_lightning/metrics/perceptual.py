@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from jdrl_lightning.backbones.checkpoints import read_weights
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.weights import read_weights
 
 __all__ = ["lpips", "lpips_weights"]
 

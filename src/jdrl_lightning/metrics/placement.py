@@ -12,8 +12,7 @@ from torch import Tensor
 from jdrl_lightning.flow.affine import affine_basis, affine_field
 from jdrl_lightning.flow.filters import gradient, mean_over, robust_scale, robust_weight, smooth, texture
 from jdrl_lightning.flow.gauss_newton import affine_motion, grey, pyramid
-from jdrl_lightning.flow.magnitude import magnitude
-from jdrl_lightning.flow.warp import in_frame, warp
+from jdrl_lightning.flow.warp import in_frame, magnitude, warp
 
 __all__ = ["Placement", "placement_error"]
 

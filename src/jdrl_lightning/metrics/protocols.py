@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.metrics.fidelity import mae, psnr, ssim
@@ -45,9 +45,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         for key, known in (("crop", CROPS), ("warp", WARPS), ("ssim", WINDOWS)):
-            value = getattr(self, key)
-            if not isinstance(value, str) or value not in known:
-                raise UserError(f"{key}={value!r} is none of {', '.join(known)}")
+            check_choice(key, getattr(self, key), known)
         if not isinstance(self.round, bool):
             raise UserError(f"round={self.round!r} is neither true nor false")
 

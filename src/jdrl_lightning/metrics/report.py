@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from jdrl_lightning.files import atomic_write
+from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = [
     "Row", "bootstrap_interval", "bootstrap_means", "central_interval", "figure", "markdown_table", "paired_interval",

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jdrl_lightning.checkpointing import checkpoint_activations
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow import create as create_flow
 from jdrl_lightning.flow.affine import affine_fit
 from jdrl_lightning.flow.base import FlowEstimator
@@ -21,6 +20,7 @@ from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.reblur.network import ReblurNet
 from jdrl_lightning.reblur.weights import load_reblur_weights
+from jdrl_lightning.runtime.activation_checkpointing import checkpoint_activations
 from jdrl_lightning.types import Losses, Pair, Restored
 
 __all__ = ["JDRL"]
@@ -107,8 +107,7 @@ class JDRL(Objective):
             ("reduction", reduction, ("mean", "masked_mean")),
             ("warp", warp, ("exact", "legacy")),
         ):
-            if value not in known:
-                raise UserError(f"objective.{key}={value!r} is none of {', '.join(known)}")
+            check_choice(f"objective.{key}", value, known)
         if not 0 < lam < 1:
             raise UserError(f"objective.lam={lam} is not between 0 and 1")
         if not eps > 0:
@@ -219,7 +218,7 @@ class JDRL(Objective):
                 return self._both_ways(pair.blurry, pair.sharp)
             raise UserError(
                 "objective.flow_of=picture needs pairs that carry their flow: wrap them in "
-                "jdrl_lightning.data.measured.Measured, as jdrl_lightning.train does, or set flow_of=crop"
+                "jdrl_lightning.data.precomputed_flow.Measured, as jdrl_lightning.train does, or set flow_of=crop"
             )
         return pair.extras["there"].to(pair.sharp.dtype), pair.extras["back"].to(pair.sharp.dtype)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_choice
 
 __all__ = ["Schedule", "Stage"]
 
@@ -41,10 +41,7 @@ class Stage:
     detach_reblur: bool = False
 
     def __post_init__(self) -> None:
-        if self.flow_source not in FLOW_SOURCES:
-            raise UserError(
-                f"stage {self.name!r}: flow_source={self.flow_source!r} is none of {', '.join(FLOW_SOURCES)}"
-            )
+        check_choice(f"stage {self.name!r}: flow_source", self.flow_source, FLOW_SOURCES)
         if set(self.frozen) - {"backbone"}:
             raise UserError(f"stage {self.name!r}: frozen={list(self.frozen)}, but only 'backbone' can be frozen")
         object.__setattr__(self, "weights", {k: float(v) for k, v in self.weights.items() if v})
@@ -99,10 +96,8 @@ class Schedule:
         does not push the deblurrer; ``"off"`` leaves it out. With ``reblur_learns_from="aligned"`` (ours) it learns
         from the sharp image in place, a term of its own with the same weight.
         """
-        if warmup_reblur not in ("attached", "detached", "off"):
-            raise UserError(f"warmup_reblur={warmup_reblur!r} is none of attached, detached, off")
-        if reblur_learns_from not in ("restored", "aligned"):
-            raise UserError(f"reblur_learns_from={reblur_learns_from!r} is neither restored nor aligned")
+        check_choice("warmup_reblur", warmup_reblur, ("attached", "detached", "off"))
+        check_choice("reblur_learns_from", reblur_learns_from, ("restored", "aligned"))
         align, reblur = {"align": 1.0, "align_back": 1.0}, {"reblur": alpha}
         detached = reblur
         if reblur_learns_from == "aligned":

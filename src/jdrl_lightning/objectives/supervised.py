@@ -8,7 +8,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.losses.edge import edge_loss
 from jdrl_lightning.objectives.base import Objective
@@ -47,8 +47,7 @@ class Supervised(Objective):
             "l1": F.l1_loss,
             "mse": F.mse_loss,
         }
-        if loss not in losses:
-            raise UserError(f"loss={loss!r} is none of {', '.join(losses)}")
+        check_choice("objective.loss", loss, losses)
         self.loss, self.edge_weight = losses[loss], edge_weight
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:

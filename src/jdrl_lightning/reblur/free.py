@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jdrl_lightning.reblur.inputs import check, compute_dtype, pad
+from jdrl_lightning.reblur.operator import check, compute_dtype, pad
 
 __all__ = ["reblur_free"]
 

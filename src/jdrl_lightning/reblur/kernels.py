@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from jdrl_lightning.reblur.rings import ring_counts, squared_radii
+from jdrl_lightning.reblur.kernel_geometry import ring_counts, squared_radii
 
 __all__ = [
     "KernelWeights",

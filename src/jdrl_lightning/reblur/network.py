@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from jdrl_lightning.blocked import Blocked, blocked, plain
-from jdrl_lightning.errors import UserError
-from jdrl_lightning.reblur.operator import reblur_free
+from jdrl_lightning.errors import UserError, check_choice
+from jdrl_lightning.reblur.free import reblur_free
 from jdrl_lightning.reblur.pyramid import radius_pyramid, reblur_pyramid
+from jdrl_lightning.runtime.mkldnn_layout import MkldnnNetwork, to_dense, to_mkldnn
 
 __all__ = ["PredictionNet", "ReblurNet", "ResidualBlock"]
 
@@ -26,7 +26,7 @@ class ResidualBlock(nn.Module):
         return features + self.conv2(F.relu(self.conv1(features)))
 
 
-class PredictionNet(Blocked):
+class PredictionNet(MkldnnNetwork):
     """Convolution, three residual blocks, convolution; no activation around the blocks. Both networks of Fig. 3.
 
     Args:
@@ -41,7 +41,7 @@ class PredictionNet(Blocked):
         self.tail = nn.Conv2d(width, out_channels, 3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        return plain(self.tail(self.blocks(self.head(blocked(images, self)))), self)
+        return to_dense(self.tail(self.blocks(self.head(to_mkldnn(images, self)))), self)
 
 
 class ReblurNet(nn.Module):
@@ -84,8 +84,7 @@ class ReblurNet(nn.Module):
             "init": (init, ("he", "xavier")),
         }
         for setting, (value, known) in choices.items():
-            if value not in known:
-                raise UserError(f"reblur.{setting}={value!r} is none of {', '.join(known)}")
+            check_choice(f"reblur.{setting}", value, known)
         if levels < 2 or width < 1:
             raise UserError(f"reblur.levels={levels} must be at least 2, reblur.width={width} at least 1")
         if scales < 1 or (scales > 1 and (kernel == "free" or not weight_maps)):

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from jdrl_lightning.reblur.kernel_geometry import Orbit, corner_levels, orbits, ring_counts, squared_radii
 from jdrl_lightning.reblur.kernels import KernelWeights, fractions, kernel_weights, split_levels
-from jdrl_lightning.reblur.rings import Orbit, corner_levels, orbits, ring_counts, squared_radii
 
 __all__ = ["backward", "forward"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from jdrl_lightning.backbones.checkpoints import read_weights
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.weights import read_weights
 from jdrl_lightning.reblur.network import ReblurNet
 
 __all__ = ["load_reblur_weights"]

@@ -11,8 +11,8 @@ import torch
 
 import trees
 from jdrl_lightning import Pair, UserError, build, data
-from jdrl_lightning.data.images import to_float
 from jdrl_lightning.data.published import dpdd
+from jdrl_lightning.types import to_float
 
 CENTRE = {side: trees.AUTHORS[side] for side in ("blurry", "sharp")}
 

@@ -117,7 +117,7 @@ def test_what_has_no_sharp_pictures_cannot_be_registered(tmp_path: Path) -> None
 
 
 def test_the_doctor_measures_pairs(tmp_path: Path, photo: torch.Tensor) -> None:
-    from jdrl_lightning.data.images import write_image
+    from jdrl_lightning.io.image import write_image
 
     for folder, left in (("source", 100), ("target", 103)):
         write_image(tmp_path / folder / "1.png", photo[:, 100:196, left : left + 128].contiguous())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.places import Place, pictures
-from jdrl_lightning.data.published.tree import published
+from jdrl_lightning.data.pairing import PairPaths, pictures
+from jdrl_lightning.data.published.common import published
 from jdrl_lightning.types import Pair
 
 __all__ = ["cuhk", "find"]
@@ -25,11 +25,11 @@ def cuhk(
     return published("cuhk", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
 
 
-def find(root: Path) -> list[Place]:
+def find(root: Path) -> list[PairPaths]:
     """The places, sorted by name.
 
     Raises:
         UserError: no pictures directly in the folder.
     """
     folder = root / "CUHK" if (root / "CUHK").is_dir() else root
-    return [Place(path.stem, path, None) for path in pictures(folder, f"expected {TREE}")]
+    return [PairPaths(path.stem, path, None) for path in pictures(folder, f"expected {TREE}")]

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.places import Place, pictures
-from jdrl_lightning.data.published.order import Shots, beside, shots
-from jdrl_lightning.data.published.tree import check_count, home, published
+from jdrl_lightning.data.pairing import PairPaths, pictures
+from jdrl_lightning.data.published.common import check_count, home, published
+from jdrl_lightning.data.published.filename_matching import Shots, beside, shots
 from jdrl_lightning.types import Pair
 
 __all__ = ["dpdd", "find"]
@@ -48,7 +48,7 @@ def dpdd(
     return published("dpdd", lambda: find(Path(root), split, views), split, crop, root, register, store)
 
 
-def find(root: Path, split: str, views: bool = False) -> list[Place]:
+def find(root: Path, split: str, views: bool = False) -> list[PairPaths]:
     """The places of one split. Source and target differ in name by one, up or down: they are paired in order.
 
     Raises:
@@ -64,7 +64,7 @@ def find(root: Path, split: str, views: bool = False) -> list[Place]:
     blurry = look(layout.blurry)
     check_count(len(blurry), SCENES[split], "scenes", folder / layout.blurry)
     sharp = beside(blurry, look(layout.sharp))
-    pairs = [Place(path.stem, path, partner) for path, partner in sharp.items()]
+    pairs = [PairPaths(path.stem, path, partner) for path, partner in sharp.items()]
     if not views:
         return pairs
     left, right = beside(blurry, look(layout.left)), beside(blurry, look(layout.right))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.places import Place, pictures
-from jdrl_lightning.data.published.tree import check_count, home, published
-from jdrl_lightning.data.shares import share
+from jdrl_lightning.data.pairing import PairPaths, pictures
+from jdrl_lightning.data.published.common import check_count, home, published
+from jdrl_lightning.data.splits import hash_split
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
@@ -35,7 +35,7 @@ def lfdof(
     return published("lfdof", lambda: find(Path(root), split, val_fraction), split, crop, root, register, store)
 
 
-def find(root: Path, split: str, val_fraction: float = 0.1) -> list[Place]:
+def find(root: Path, split: str, val_fraction: float = 0.1) -> list[PairPaths]:
     """The places of one split; all apertures of a scene are in one.
 
     Raises:
@@ -47,10 +47,10 @@ def find(root: Path, split: str, val_fraction: float = 0.1) -> list[Place]:
     blurry, sharp = (pictures(folder / kind, f"expected {TREE}") for kind in ("input", "ground_truth"))
     check_count(len(blurry), COUNTS[part], "pairs", folder)
     places = by_scene(blurry, sharp)
-    return places if split == "test" else share(places, split, val_fraction, folder, _scene)
+    return places if split == "test" else hash_split(places, split, val_fraction, folder, _scene)
 
 
-def by_scene(blurry: list[Path], sharp: list[Path]) -> list[Place]:
+def by_scene(blurry: list[Path], sharp: list[Path]) -> list[PairPaths]:
     """``<id>_ap*`` with ``<id>``: several blurry pictures have the same partner.
 
     Raises:
@@ -62,7 +62,7 @@ def by_scene(blurry: list[Path], sharp: list[Path]) -> list[Place]:
         scene = path.stem.rpartition("_ap")[0]
         if scene not in scenes:
             raise UserError(f"{path}: no partner {scene or '<id>'}.png in {sharp[0].parent}; expected {TREE}")
-        places.append(Place(path.stem, path, scenes[scene]))
+        places.append(PairPaths(path.stem, path, scenes[scene]))
     lonely = scenes.keys() - {_scene(place) for place in places}
     if lonely:
         name = min(lonely)
@@ -70,5 +70,5 @@ def by_scene(blurry: list[Path], sharp: list[Path]) -> list[Place]:
     return places
 
 
-def _scene(place: Place) -> str:
+def _scene(place: PairPaths) -> str:
     return place.name.rpartition("_ap")[0]

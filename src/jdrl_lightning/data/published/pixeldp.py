@@ -9,8 +9,8 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.places import Place, pictures
-from jdrl_lightning.data.published.tree import home, published
+from jdrl_lightning.data.pairing import PairPaths, pictures
+from jdrl_lightning.data.published.common import home, published
 from jdrl_lightning.types import Pair
 
 __all__ = ["find", "pixeldp"]
@@ -25,11 +25,11 @@ def pixeldp(
     return published("pixeldp", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
 
 
-def find(root: Path) -> list[Place]:
+def find(root: Path) -> list[PairPaths]:
     """The places, sorted by name.
 
     Raises:
         UserError: the tree is another.
     """
     folder, mark = home(root, ("PixelDP",), ["test_c/source", "test_c"], "PixelDP", TREE)
-    return [Place(path.stem, path, None) for path in pictures(folder / mark, f"expected {TREE}")]
+    return [PairPaths(path.stem, path, None) for path in pictures(folder / mark, f"expected {TREE}")]

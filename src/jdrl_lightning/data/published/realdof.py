@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.places import Place, pictures
-from jdrl_lightning.data.published.order import beside, shots
-from jdrl_lightning.data.published.tree import check_count, home, published
+from jdrl_lightning.data.pairing import PairPaths, pictures
+from jdrl_lightning.data.published.common import check_count, home, published
+from jdrl_lightning.data.published.filename_matching import beside, shots
 from jdrl_lightning.types import Pair
 
 __all__ = ["find", "realdof"]
@@ -26,7 +26,7 @@ def realdof(
     return published("realdof", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
 
 
-def find(root: Path) -> list[Place]:
+def find(root: Path) -> list[PairPaths]:
     """The places, paired in order of names.
 
     Raises:
@@ -35,4 +35,4 @@ def find(root: Path) -> list[Place]:
     folder, _ = home(root, ("RealDOF",), ["source"], "RealDOF", TREE)
     blurry, sharp = (shots(pictures(folder / kind, f"expected {TREE}")) for kind in ("source", "target"))
     check_count(len(blurry), 50, "pairs", folder)
-    return [Place(path.stem, path, partner) for path, partner in beside(blurry, sharp).items()]
+    return [PairPaths(path.stem, path, partner) for path, partner in beside(blurry, sharp).items()]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.places import Place, by_name, pictures
-from jdrl_lightning.data.published.order import natural
-from jdrl_lightning.data.published.tree import check_count, home, published
-from jdrl_lightning.data.shares import share, tail
+from jdrl_lightning.data.pairing import PairPaths, match_by_name, pictures
+from jdrl_lightning.data.published.common import check_count, home, published
+from jdrl_lightning.data.published.filename_matching import natural
+from jdrl_lightning.data.splits import hash_split, tail_split
 from jdrl_lightning.types import Pair
 
 __all__ = ["find", "photograph", "sdd"]
@@ -37,7 +37,7 @@ def sdd(
     return published("sdd", lambda: find(Path(root), split, val_fraction), split, crop, root, register, store)
 
 
-def find(root: Path, split: str, val_fraction: float = 0.1) -> list[Place]:
+def find(root: Path, split: str, val_fraction: float = 0.1) -> list[PairPaths]:
     """The places of one split.
 
     Where every name tells its patch's photograph, all patches of a photograph are in one split. Else the last patches
@@ -51,13 +51,13 @@ def find(root: Path, split: str, val_fraction: float = 0.1) -> list[Place]:
     folder = inside / kind
     blurry, sharp = (pictures(folder / side, f"expected {TREE}") for side in ("blur", "gt"))
     check_count(len(blurry), COUNTS[kind], "pairs", folder)
-    places = sorted(by_name(blurry, sharp), key=lambda place: natural(place.name))
+    places = sorted(match_by_name(blurry, sharp), key=lambda place: natural(place.name))
     if split == "test":
         return places
     photographs = {place: photograph(place.name) for place in places}
     if None in photographs.values() or len(set(photographs.values())) < 2:
-        return tail(places, split, val_fraction, folder)
-    return share(places, split, val_fraction, folder, lambda place: str(photographs[place]))
+        return tail_split(places, split, val_fraction, folder)
+    return hash_split(places, split, val_fraction, folder, lambda place: str(photographs[place]))
 
 
 def photograph(name: str) -> str | None:

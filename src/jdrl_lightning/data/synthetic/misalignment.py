@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import check_choice
 
 __all__ = ["PRESETS", "Displacement", "Misalignment", "invert_at", "preset"]
 
@@ -78,8 +78,7 @@ def preset(name: str, amplitude: float = 1.0) -> Misalignment:
     Raises:
         UserError: unknown name.
     """
-    if name not in PRESETS:
-        raise UserError(f"data.misalignment={name!r} is none of {', '.join(PRESETS)}")
+    check_choice("data.misalignment", name, PRESETS)
     return PRESETS[name].scaled(amplitude)
 
 

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from jdrl_lightning.data.images import header, image_files, read_image, to_float
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.image import header, image_files, read_image
+from jdrl_lightning.types import to_float
 
 __all__ = ["Photograph", "dead_leaves", "from_folder", "from_scikit_image"]
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jdrl_lightning.data.srgb import srgb
-from jdrl_lightning.data.synthetic.box import Box, coordinates, cut, smooth_size
-from jdrl_lightning.data.synthetic.disc import blur_by_discs
+from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.misalignment import Displacement, Misalignment, invert_at
+from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut, smooth_size
 from jdrl_lightning.data.synthetic.scene import Layer, Plane, draw_scene
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.warp import warp

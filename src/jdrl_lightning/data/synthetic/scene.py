@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.data.srgb import linear
-from jdrl_lightning.data.synthetic.box import Box, coordinates
+from jdrl_lightning.data.synthetic.regions import Box, coordinates
 
 __all__ = ["Layer", "Plane", "canvas", "draw_scene"]
 

@@ -1,0 +1,125 @@
+"""The data sets by name, as a config asks for them: one function each, ``split`` and ``seed`` first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch.utils.data import Dataset
+
+from jdrl_lightning.data.open_pairs import Show, opened, progress, registered
+from jdrl_lightning.data.pairs import FolderPairs
+from jdrl_lightning.data.synthetic.dataset import RenderedPairs
+from jdrl_lightning.data.synthetic.misalignment import Misalignment, preset
+from jdrl_lightning.data.synthetic.photographs import Photograph, dead_leaves, from_folder, from_scikit_image
+from jdrl_lightning.data.synthetic.render import MASTER, Optics
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.types import Pair
+
+__all__ = ["folder", "leaves", "photos"]
+
+
+def folder(
+    split: str,
+    seed: int,
+    crop: int | None,
+    root: str | Path,
+    pair_by: str = "name",
+    val_fraction: float = 0.1,
+    register: str = "none",
+    store: str = "files",
+) -> Dataset[Pair]:
+    """The user's own pairs; see :class:`FolderPairs`. They do not depend on ``seed``; only training is cropped.
+
+    With the training pairs a test split that is there is checked too: better now than when training is over.
+    """
+    if split == "train" and store == "files" and (Path(root) / "test").is_dir():
+        folder("test", seed, crop, root, pair_by, val_fraction)
+    cropped = crop if split == "train" else None
+
+    def files(show: Show) -> Dataset[Pair]:
+        return FolderPairs(root, split, pair_by, val_fraction, cropped, progress=show)  # type: ignore[arg-type]
+
+    return opened(files, split, root, register, store)
+
+
+class Source(NamedTuple):
+    """Where photographs come from, as a call still to be made: equal sources are rendered once."""
+
+    photographs: Callable[..., list[Photograph]]
+    arguments: tuple[str | int, ...]
+
+
+def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
+    """A data set of pairs rendered on what ``source`` names; its own settings come on top of those here."""
+
+    def create(
+        split: str,
+        seed: int,
+        crop: int | None,
+        *,
+        frames_per_photo: dict[str, int] | None = None,
+        frame: int = 256,
+        misalignment: str = "nonrigid",
+        amplitude: float = 1.0,
+        blur_px: float = Optics.blur_px,
+        gain: float = Optics.gain,
+        white_balance: float = Optics.white_balance,
+        read_noise: float = Optics.read_noise,
+        shot_noise: float = Optics.shot_noise,
+        register: str = "none",
+        **own: Any,
+    ) -> Dataset[Pair]:
+        place = source(split, seed, crop, **own)  # under its own name it refuses what neither of us knows
+        if frames_per_photo is not None and not isinstance(frames_per_photo, Mapping):
+            raise UserError(
+                f"data.frames_per_photo={frames_per_photo!r} is not a number for each split; give "
+                f"data.frames_per_photo.{split}={frames_per_photo!r}"
+            )
+        if split == "train" and crop is not None and crop > frame:
+            raise UserError(f"data.crop={crop} is larger than data.frame={frame}; lower data.crop or raise data.frame")
+        count = (frames_per_photo or {}).get(split, 1)
+        optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
+        displaced = preset(misalignment, amplitude)
+        pairs = _rendered_once(place, split, seed, count, frame, optics, displaced)
+        if register == "none":
+            return pairs
+        moved = registered(pairs, register)
+        kept: Any = [moved[index] for index in range(len(pairs))]  # in memory, as the frames are: crops would warp anew
+        return kept
+
+    create.__name__, create.__qualname__, create.__doc__ = source.__name__, source.__qualname__, source.__doc__
+    return create
+
+
+@_rendered
+def photos(split: str, seed: int, crop: int | None, root: str | Path | None = None) -> Source:
+    """Pairs rendered on real photographs: scikit-image's, or those in ``root``; settings as in conf/data/photos."""
+    if root is None:
+        return Source(from_scikit_image, (split,))
+    return Source(from_folder, (str(root), split, MASTER * (crop or 1)))
+
+
+@_rendered
+def leaves(split: str, seed: int, crop: int | None) -> Source:
+    """The same on dead-leaves textures, which need no file."""
+    return Source(dead_leaves, (split, seed))
+
+
+@lru_cache(maxsize=8)  # a process that trains several times on the same pairs renders them once
+def _rendered_once(
+    source: Source,
+    split: str,
+    seed: int,
+    frames_per_photo: int,
+    frame: int,
+    optics: Optics,
+    misalignment: Misalignment,
+) -> RenderedPairs:
+    photographs = source.photographs(*source.arguments)
+    pairs = RenderedPairs(photographs, seed, frames_per_photo, frame, optics, misalignment)
+    with progress(f"rendering the {split} pairs") as show:
+        pairs.prerender(show)
+    return pairs

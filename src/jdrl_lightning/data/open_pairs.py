@@ -1,0 +1,68 @@
+"""How a config opens pairs that lie on disk: which store, and whether they are registered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.progress import Progress
+from torch.utils.data import Dataset
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.types import Pair
+
+__all__ = ["Show", "opened", "progress", "registered"]
+
+Show = Callable[[int, int], None]
+
+
+def opened(
+    files: Callable[[Show], Dataset[Pair]], split: str, root: str | Path, register: str, store: str
+) -> Dataset[Pair]:
+    """The pairs of ``split`` that lie at ``root``.
+
+    Args:
+        files: makes the data set of the pictures as they were published; is given a function of (done, total).
+        register: ``none`` or ``affine``, see :func:`registered`.
+        store: ``files``; ``packed`` or ``litdata``: ``root`` is a folder into which the pairs were packed before.
+
+    Raises:
+        UserError: an unknown store or registration, or what the data set says.
+    """
+    if store == "files":
+        with progress(f"checking the {split} pairs of {root}") as show:
+            pairs = files(show)
+    elif store == "packed":
+        from jdrl_lightning.data.storage.pack import PackedPairs
+
+        pairs = PackedPairs(Path(root), split)
+    elif store == "litdata":
+        from jdrl_lightning.data.storage.litdata_pairs import StreamedPairs
+
+        pairs = StreamedPairs(root, split)
+    else:
+        raise UserError(f"data.store={store!r} is none of files, packed, litdata")
+    return registered(pairs, register)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Show]:
+    """A bar that goes when it is done, as a function of (done, total)."""
+    with Progress(transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def registered(pairs: Dataset[Pair], register: str) -> Dataset[Pair]:
+    """With ``register=affine``, each sharp image moved onto its blurry one by one affine map: the simple remedy."""
+    if register == "none":
+        return pairs
+    if register != "affine":
+        raise UserError(f"data.register={register!r} is neither none nor affine")
+    if not getattr(pairs, "has_sharp", True):
+        raise UserError("data.register=affine: these pictures have no sharp ones to register; set data.register=none")
+    from jdrl_lightning.data.registration import Registered
+    from jdrl_lightning.flow.gauss_newton import GaussNewton
+
+    return Registered(pairs, GaussNewton(dense=False))

@@ -1,0 +1,53 @@
+"""Which pairs of a set without a validation split are held out for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+from jdrl_lightning.data.pairing import PairPaths
+from jdrl_lightning.errors import UserError
+
+__all__ = ["hash_split", "tail_split"]
+
+
+def hash_split(
+    places: list[PairPaths],
+    split: str,
+    val_fraction: float,
+    folder: Path,
+    group: Callable[[PairPaths], str] = lambda place: place.blurry.name,
+) -> list[PairPaths]:
+    """The part of the pairs in ``folder`` that belongs to ``split``; ``test`` is ``val``.
+
+    Groups are ordered by the hash of their name and the first ``val_fraction`` of them taken, so a pair added later
+    hardly moves others.
+
+    Args:
+        group: the name of what must not be divided between the splits; each pair is one of its own by default.
+
+    Raises:
+        UserError: fewer than two groups, or a fraction outside (0, 1).
+    """
+    names = sorted({group(place) for place in places}, key=lambda name: sha256(name.encode()).digest())
+    kept = set(names[: _held_out(len(names), val_fraction, folder)])
+    return [place for place in places if (group(place) in kept) == (split != "train")]
+
+
+def tail_split(places: list[PairPaths], split: str, val_fraction: float, folder: Path) -> list[PairPaths]:
+    """The same where nothing says what belongs together but that neighbours do: the last pairs are held out.
+
+    Raises:
+        UserError: fewer than two pairs, or a fraction outside (0, 1).
+    """
+    cut = len(places) - _held_out(len(places), val_fraction, folder)
+    return places[:cut] if split == "train" else places[cut:]
+
+
+def _held_out(count: int, val_fraction: float, folder: Path) -> int:
+    if not 0 < val_fraction < 1:
+        raise UserError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
+    if count < 2:
+        raise UserError(f"{folder}: one pair cannot be split into training and validation; add at least one more")
+    return min(max(round(count * val_fraction), 1), count - 1)

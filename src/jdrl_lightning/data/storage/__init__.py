@@ -1,0 +1,1 @@
+"""Pairs stored for fast reading: packed in memory-mapped files, or in litdata chunks."""

@@ -1,0 +1,109 @@
+"""A sweep's jobs ranked, and drawn over two settings with numbers: as a heat map, or as points if they lie anywhere."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.evaluation.save_results import claim, write_text
+from jdrl_lightning.io.atomic import atomic_write
+from jdrl_lightning.metrics.report import markdown_table
+
+__all__ = ["WRITTEN", "heat_map", "points", "rank"]
+
+WRITTEN = ("ranking.md", "heat_map.png")
+LARGEST_FIRST = ("psnr", "ssim")  # of the measures; errors, losses and distances are best when small
+
+
+def rank(folder: Any, output: Path, overwrite: bool) -> str:
+    """Write ranking.md and, for two numeric settings, heat_map.png of ``folder/sweep.csv``; returns the Markdown.
+
+    Jobs are ranked by the first metric of the table, the sweep's ``monitor``, the best first.
+
+    Raises:
+        UserError: the folder holds no sweep, or none of its jobs has ended well.
+    """
+    table = Path(str(folder)) / "sweep.csv"
+    if not table.is_file():
+        raise UserError(f"{table}: no such file; give sweep=<folder of a sweep>, multirun/<name>/<time>")
+    with table.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows, columns = list(reader), list(reader.fieldnames or ())
+    if "status" not in columns or columns[-1] != "folder" or len(columns) < columns.index("seconds") + 3:
+        raise UserError(f"{table}: not the table of a sweep; give another folder")
+    settings, metric = columns[1 : columns.index("status")], columns[columns.index("seconds") + 1]
+    done = [row for row in rows if row["status"] == "done" and row[metric]]
+    if not done:
+        raise UserError(f"{table}: none of its {len(rows)} jobs is done and has {metric}; its errors stand in it")
+    claim(output, overwrite, WRITTEN)
+    largest = metric.rpartition("/")[2] in LARGEST_FIRST
+    done.sort(key=lambda row: float(row[metric]), reverse=largest)
+    ranked = [{"job": row["job"], **{key: row[key] for key in settings}, metric: float(row[metric])} for row in done]
+    first = "largest" if largest else "smallest"
+    text = [f"# {metric} of the jobs in {table.parent.name}, the {first} first", "", markdown_table(ranked)]
+    text += [f"- job {row['job']} is left out: {row['error'] or row['status']}" for row in rows if row not in done]
+    swept = [key for key in settings if _numeric(done, key) and len({row[key] for row in done}) > 1]
+    axes = [key for key in swept if key != "seed"]
+    if len(axes) == 2:
+        grid = _fills_a_grid(done, axes[0], axes[1])
+        with atomic_write(output / WRITTEN[1]) as file:
+            figure = (heat_map if grid else points)(done, axes[0], axes[1], metric)
+            figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
+        shown = f"means over the jobs with equal {axes[0]} and {axes[1]}" if grid else "a point for each job"
+        text += [f"- {WRITTEN[1]}: {shown}."]
+    write_text(output / WRITTEN[0], "\n".join([*text, ""]))
+    return "\n".join(text)
+
+
+def heat_map(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: str) -> Figure:
+    """``metric``'s mean for each pair of values, ``down`` from top to bottom; pairs without a job stay white."""
+    values = {key: sorted({float(row[key]) for row in rows}) for key in (down, across)}
+    means = np.full((len(values[down]), len(values[across])), np.nan)
+    for place in np.ndindex(means.shape):
+        pair = (values[down][place[0]], values[across][place[1]])
+        found = [float(row[metric]) for row in rows if (float(row[down]), float(row[across])) == pair]
+        means[place] = np.mean(found) if found else np.nan
+    figure = Figure(figsize=(1.3 * means.shape[1] + 2, 0.9 * means.shape[0] + 1.2))
+    axis = figure.add_subplot()
+    image = axis.imshow(means, cmap="cividis", aspect="auto")
+    middle = (np.nanmin(means) + np.nanmax(means)) / 2
+    for (row, column), mean in np.ndenumerate(means):
+        if np.isfinite(mean):
+            axis.text(column, row, f"{mean:.2f}", ha="center", va="center", color="k" if mean > middle else "w")
+    axis.set_xticks(range(means.shape[1]), [f"{value:g}" for value in values[across]])
+    axis.set_yticks(range(means.shape[0]), [f"{value:g}" for value in values[down]])
+    axis.set_xlabel(across)
+    axis.set_ylabel(down)
+    figure.colorbar(image, ax=axis, label=metric)
+    return figure
+
+
+def points(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: str) -> Figure:
+    """A point for each job, coloured by ``metric``: of values that were chosen, not laid out."""
+    figure = Figure(figsize=(5, 4))
+    axis = figure.add_subplot()
+    x, y, value = ([float(row[key]) for row in rows] for key in (across, down, metric))
+    image = axis.scatter(x, y, c=value, cmap="cividis", edgecolors="k", linewidths=0.5)
+    axis.set_xlabel(across)
+    axis.set_ylabel(down)
+    figure.colorbar(image, ax=axis, label=metric)
+    return figure
+
+
+def _fills_a_grid(rows: Sequence[Mapping[str, str]], down: str, across: str) -> bool:
+    """Whether at least half of the pairs of values have a job."""
+    pairs = {(float(row[down]), float(row[across])) for row in rows}
+    return 2 * len(pairs) >= len({one for one, _ in pairs}) * len({other for _, other in pairs})
+
+
+def _numeric(rows: Sequence[Mapping[str, str]], key: str) -> bool:
+    try:
+        return all(np.isfinite(float(row[key])) for row in rows)
+    except ValueError:
+        return False

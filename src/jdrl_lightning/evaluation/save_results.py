@@ -1,0 +1,92 @@
+"""What an evaluation leaves behind: figures of each image, their means, tables, and pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jdrl_lightning import __version__
+from jdrl_lightning.errors import UserError, and_more
+from jdrl_lightning.evaluation.contact_sheet import sheet
+from jdrl_lightning.evaluation.evaluate_dataset import Figures
+from jdrl_lightning.evaluation.histograms import histograms
+from jdrl_lightning.evaluation.latex import grouped_table
+from jdrl_lightning.io.atomic import atomic_write
+from jdrl_lightning.metrics.report import markdown_table, summary, write_csv
+
+__all__ = ["RESTORED", "claim", "finite", "write", "write_json", "write_text"]
+
+RESTORED = "restored"
+WRITTEN = ("per_image.csv", "summary.json", "table.md", "table.tex", "contact_sheet.png", "histograms.png", RESTORED)
+
+
+def claim(output: Path, overwrite: bool, names: Sequence[str] = WRITTEN) -> Path:
+    """``output``, if nothing in it would be overwritten, or may be.
+
+    Raises:
+        UserError: it is a file, or holds a result.
+    """
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output}: is a file; give output=<folder>")
+    there = [name for name in names if (output / name).exists()]
+    if there and not overwrite:
+        raise UserError(f"{output / there[0]}: exists already; give another output=… or overwrite=true")
+    return output
+
+
+def write(output: Path, heading: str, figures: Figures, facts: Mapping[str, Any], notes: Sequence[str]) -> str:
+    """Write everything but the restored images under ``output``; returns the table with its notes.
+
+    Args:
+        output: a folder; it is made if it is missing.
+        heading: of the table.
+        figures: what was measured.
+        facts: what summary.json says beside the means.
+        notes: what readers of the table must know.
+    """
+    means = {m: summary([row for row in figures.rows if row["method"] == m]) for m in ("input", "restored")}
+    infinite = sorted({str(row["name"]) for row in figures.rows for key in row if _infinite(row[key])})
+    if infinite:
+        notes = [
+            *notes,
+            f"PSNR is infinite, and so is its mean, where an image equals its reference: {and_more(infinite, 1)}.",
+        ]
+    lines = [{"method": method, **values} for method, values in means.items()]
+    text = "\n".join([f"# {heading}", "", markdown_table(lines), *(f"- {note}" for note in notes), ""])
+
+    write_csv(output / "per_image.csv", figures.rows)
+    write_text(output / "table.md", text)
+    write_text(output / "table.tex", grouped_table(lines, [heading, *notes]))
+    with atomic_write(output / "contact_sheet.png") as file:
+        sheet(figures.examples).save(file, "PNG")
+    with atomic_write(output / "histograms.png") as file:
+        histograms(figures.rows).savefig(file, format="png", dpi=120)
+    # Last: a folder that has it is complete.
+    write_json(
+        output / "summary.json",
+        {**facts, **{m: finite(values) for m, values in means.items()}, "notes": list(notes), "version": __version__},
+    )
+    return text
+
+
+def finite(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """JSON knows no infinity: what is not finite becomes None."""
+    return {key: value if value is not None and math.isfinite(value) else None for key, value in values.items()}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Strict JSON, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """UTF-8, whole or not at all."""
+    with atomic_write(path, "w") as file:
+        file.write(text)
+
+
+def _infinite(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)

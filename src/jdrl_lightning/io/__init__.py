@@ -1,0 +1,1 @@
+"""Files: pictures, weights, writes that are whole or absent, locks between processes."""

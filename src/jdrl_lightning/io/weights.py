@@ -1,0 +1,121 @@
+"""Weights as they lie in files: read without running what is in them, unwrapped, and filled into a network."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from jdrl_lightning.errors import UserError, and_more
+
+__all__ = ["described", "fill", "read_weights", "unwrap"]
+
+WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params")  # in this order
+OURS = "backbone.network."
+NAMED = 8  # keys that a message lists before it only counts
+DAMAGED = (  # what torch.load was seen to raise on refused, cut and altered files
+    UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError,
+    OverflowError, OSError, struct.error,
+)  # fmt: skip
+BLOCK = 2**20
+
+
+def read_weights(file: Path) -> Any:
+    """The object in a PyTorch or safetensors file, of plain types and tensors (on the CPU) only.
+
+    Raises:
+        UserError: the file is missing, unreadable, or holds pickled code.
+    """
+    if not file.is_file():
+        raise UserError(f"weights {file} do not exist: check the path")
+    if file.suffix == ".safetensors":
+        return _read_safetensors(file)
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except DAMAGED as error:
+        code = re.search(r"GLOBAL (\S+)", str(error))  # torch names the first function that the file would call
+        if code:
+            remedy = "load it where you trust it, and save its state dict alone"
+            raise UserError(f"weights {file} hold pickled code ({code[1]}), which is not run: {remedy}") from error
+        raise UserError(f"weights {file} cannot be read as a PyTorch file: damaged, or not weights at all") from error
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise UserError(f"weights {file} need the safetensors package: pip install safetensors") from error
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise UserError(f"weights {file} cannot be read as safetensors: damaged, or not weights at all") from error
+
+
+def unwrap(content: Any, file: Path) -> tuple[str, dict[str, Tensor]]:
+    """The layout's name and the network's tensors under their bare names, of what ``file`` holds.
+
+    Raises:
+        UserError: there is no state dict in it.
+    """
+    layout = "bare"
+    if isinstance(content, Mapping):
+        for wrapper in WRAPPERS:
+            if isinstance(content.get(wrapper), Mapping):
+                layout, content = wrapper, content[wrapper]
+                break
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise UserError(f"weights {file} hold no state dict, neither bare nor under {', '.join(WRAPPERS)}")
+    state = {str(key).removeprefix("module."): value for key, value in content.items()}
+    if any(key.startswith("Network.") for key in state):  # IFAN's trainer: the network, and heads that only it needs
+        state = {key.removeprefix("Network."): value for key, value in state.items() if key.startswith("Network.")}
+    ours = {key.removeprefix(OURS): value for key, value in state.items() if key.startswith(OURS)}
+    return ("lightning", ours) if ours else (layout, state)
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
+    """Copy ``state`` into ``network``; every tensor must be there and fit, or nothing is changed.
+
+    Raises:
+        UserError: ``complaint``, and which keys are missing, unexpected or of another shape.
+    """
+    wanted = network.state_dict()
+    misshapen = [
+        f"{key} ({_shape(state[key])} in the file, {_shape(wanted[key])} here)"
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
+    ]
+    problems = {
+        "missing": [key for key in wanted if key not in state],
+        "unexpected": [key for key in state if key not in wanted],
+        "of another shape": misshapen,
+    }
+    if any(problems.values()):
+        told = "; ".join(f"{len(keys)} {kind}: {and_more(keys, NAMED)}" for kind, keys in problems.items() if keys)
+        raise UserError(f"{complaint}: {told}")
+    network.load_state_dict(state)
+
+
+def described(value: str | Path | None) -> tuple[str, str, str]:
+    """What lies at ``value``: the path, its size in bytes and its SHA-256."""
+    if value is None:
+        return "not set", "", ""
+    file = Path(value)
+    if not file.is_file():
+        return str(file) if file.exists() or value == "random" else f"missing: {file}", "", ""
+    digest = sha256()
+    with file.open("rb") as content:
+        while block := content.read(BLOCK):
+            digest.update(block)
+    return str(file), f"{file.stat().st_size:,}", digest.hexdigest()
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "scalar"

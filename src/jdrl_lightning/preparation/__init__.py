@@ -1,0 +1,1 @@
+"""Pairs made ready for training: cut into patches, registered, with a report."""

@@ -1,0 +1,177 @@
+"""Pairs registered once and for all, each by one affine motion of the whole picture, and cropped to what both show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from jdrl_lightning.data.augment import crop
+from jdrl_lightning.data.pairing import PairPaths
+from jdrl_lightning.data.registration import affine_flow, fit_affine
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.flow.affine import similarity
+from jdrl_lightning.flow.filters import luminance, smooth
+from jdrl_lightning.flow.gauss_newton import GaussNewton
+from jdrl_lightning.flow.warp import warp
+from jdrl_lightning.io.image import read_picture, write_image
+from jdrl_lightning.metrics.misalignment import ALIGNED_PX, COARSE_PX, Motion, motion
+from jdrl_lightning.preparation.write_pairs import FOLDERS, claim
+from jdrl_lightning.types import Pair, to_float, to_uint
+
+__all__ = ["Alignment", "Box", "align", "align_files", "common_frame", "likeness"]
+
+TOLERANCE_PX = 0.1  # by so much two estimates of the same misalignment differ
+ALIKE = 0.7  # correlation of the coarse registered pictures; tried: above 0.95 for partners, below 0.65 for strangers
+LOSSLESS = {".bmp": ".png", ".webp": ".png"}  # other suffixes are kept
+
+
+class Box(NamedTuple):
+    """A rectangle of a picture, px."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+class Alignment(NamedTuple):
+    """What registering a pair came to.
+
+    Attributes:
+        name: the pair's.
+        before_px, after_px: mean length of the estimated flow between its pictures, px.
+        dx_px, dy_px: how far the sharp picture's centre lay from the blurry one's, px.
+        zoom_percent, rotation_deg: of the sharp picture against the blurry one.
+        box: what both pictures show, in the blurry one.
+        problem: why the pair could not be registered; empty if it was.
+    """
+
+    name: str
+    before_px: float
+    after_px: float
+    dx_px: float
+    dy_px: float
+    zoom_percent: float
+    rotation_deg: float
+    box: Box
+    problem: str
+
+
+def align(pair: Pair) -> tuple[Pair, Alignment]:
+    """A single sample's pictures in the common frame, the sharp one moved onto the blurry one, and how it went.
+
+    The motion is the affine stage of the embedded estimator, the warp bicubic; no pixel of the result was made up.
+
+    Args:
+        pair: pictures ``(3, H, W)``, ``uint8`` or ``uint16``, on any device; without extras.
+    """
+    blurry, sharp = (to_float(image)[None] for image in (pair.blurry, pair.sharp))
+    found = fit_affine(GaussNewton(dense=False)(blurry, sharp))
+    flow = affine_flow(found, *blurry.shape[-2:])
+    box = common_frame(flow)
+    moved = to_uint(warp(sharp, flow, mode="bicubic")[0], 8 * pair.sharp.element_size())
+    aligned = crop(Pair(pair.blurry, moved, pair.name, {}), *box)
+    before, after = (motion(one, GaussNewton(), one.blurry.device) for one in (pair, aligned))
+    fit = similarity(flow)
+    return aligned, Alignment(
+        name=str(pair.name),
+        before_px=float(before.length_px.mean()),
+        after_px=float(after.length_px.mean()),
+        dx_px=float(fit.dx),
+        dy_px=float(fit.dy),
+        zoom_percent=100 * float(fit.zoom),
+        rotation_deg=math.degrees(float(fit.rotation)),
+        box=box,
+        problem=_problem(before, after, likeness(aligned), moved_at_all=bool(found.any())),
+    )
+
+
+def common_frame(flow: Tensor) -> Box:
+    """A rectangle in which a bicubic warp by ``flow`` ``(1, 2, H, W)``, px, reads nothing beyond the picture.
+
+    Found by cutting off, one by one, the edge row or column with the largest share of pixels that would: for motions
+    that are nearly the identity that leaves hardly less than the largest rectangle.
+    """
+    height, width = flow.shape[-2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    places = flow[0].cpu() + torch.stack([x, y])
+    limit = torch.tensor([width - 2, height - 2]).view(2, 1, 1)  # the cubic reads one pixel more on either side
+    outside = ~((places >= 1) & (places <= limit)).all(dim=0).numpy()
+    top, left, bottom, right = 0, 0, height, width
+    while top < bottom and left < right:
+        rows, columns = slice(top, bottom), slice(left, right)
+        edges = outside[top, columns], outside[bottom - 1, columns], outside[rows, left], outside[rows, right - 1]
+        shares = [edge.mean() for edge in edges]
+        worst = max(range(4), key=shares.__getitem__)
+        if shares[worst] == 0:
+            break
+        top, bottom = top + (worst == 0), bottom - (worst == 1)
+        left, right = left + (worst == 2), right - (worst == 3)
+    return Box(top, left, bottom - top, right - left)
+
+
+def align_files(
+    places: Sequence[PairPaths],
+    folder: Path,
+    device: torch.device,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Alignment]:
+    """Register the pairs at ``places`` into ``folder/{blur,gt}``, in the bits and the format that the files have.
+
+    A pair that cannot be registered is not written. Both files get the blurry one's name.
+
+    Args:
+        places: where the pairs lie.
+        folder: of one split.
+        device: to compute on.
+        overwrite: replace the pictures that are there.
+        progress: called with (pairs done, all pairs).
+
+    Raises:
+        UserError: pictures are there, two pairs have the same name, or a file cannot be read.
+    """
+    twice = len(places) - len({place.name for place in places})
+    if twice:
+        raise UserError(f"{places[0].blurry.parent}: {twice} pairs have the name of another; rename their blurry files")
+    claim(folder, overwrite)
+    alignments = []
+    for number, place in enumerate(places, start=1):
+        if place.sharp is None:
+            raise UserError(f"{place.blurry}: has no sharp partner to register; give a data set of pairs")
+        paths = place.blurry, place.sharp
+        pictures = [read_picture(path) for path in paths]
+        blurry, sharp = (picture.image.to(device) for picture in pictures)
+        aligned, found = align(Pair(blurry, sharp, place.name, {}))
+        for kind, path, picture, image in zip(FOLDERS, paths, pictures, aligned[:2], strict=True):
+            if not found.problem:
+                name = place.name + LOSSLESS.get(path.suffix.lower(), path.suffix)
+                write_image(folder / kind / name, image.cpu(), grey=picture.grey, icc=picture.icc)
+        alignments.append(found)
+        if progress is not None:
+            progress(number, len(places))
+    return alignments
+
+
+def likeness(pair: Pair) -> float:
+    """Correlation of a single sample's pictures with all that is small smoothed away, in [−1, 1]."""
+    coarse = torch.cat([smooth(luminance(to_float(image)[None]), COARSE_PX).flatten(1) for image in pair[:2]])
+    return float(torch.corrcoef(coarse)[0, 1].nan_to_num(0))
+
+
+def _problem(before: Motion, after: Motion, alike: float, moved_at_all: bool) -> str:
+    before_px, after_px = float(before.length_px.mean()), float(after.length_px.mean())
+    if alike < ALIKE:
+        return "too far apart, or hardly the same scene"
+    if after_px > before_px + TOLERANCE_PX:
+        return "worse than before"
+    if after.far:
+        return "still far apart"
+    if after_px > ALIGNED_PX and not moved_at_all:
+        return "no motion fits better than none"
+    return ""

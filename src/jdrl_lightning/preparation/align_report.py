@@ -1,0 +1,66 @@
+"""The report of a registration: every pair's misalignment before and after, and what could not be registered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from jdrl_lightning.errors import and_more
+from jdrl_lightning.io.atomic import atomic_write
+from jdrl_lightning.metrics.report import markdown_table, write_csv
+from jdrl_lightning.preparation.align import Alignment
+
+__all__ = ["summary", "write_report"]
+
+SHOWN = 5  # names in a sentence
+
+
+def summary(alignments: Sequence[Alignment]) -> str:
+    """The totals in a sentence or two."""
+    good = [one for one in alignments if not one.problem]
+    text = f"{len(good)} of {len(alignments)} pairs registered"
+    if good:
+        before, after = (fmean(getattr(one, name) for one in good) for name in ("before_px", "after_px"))
+        shift = max(math.hypot(one.dx_px, one.dy_px) for one in good)
+        zoom, rotation = (max((getattr(one, n) for one in good), key=abs) for n in ("zoom_percent", "rotation_deg"))
+        text += (
+            f"; mean |flow| {before:.2f} px before, {after:.2f} px after; at most {shift:.2f} px of shift, {zoom:+.2f} "
+            f"% of zoom, {rotation:+.2f} degrees of rotation"
+        )
+    bad = [f"{one.name} ({one.problem})" for one in alignments if one.problem]
+    return f"{text}. Left out: {and_more(bad, SHOWN)}." if bad else f"{text}."
+
+
+def write_report(output: Path, splits: Mapping[str, Sequence[Alignment]]) -> None:
+    """Write ``report.csv`` and ``report.md`` into ``output``, a row for each pair of each split."""
+    rows: list[dict[str, float | str]] = [
+        {
+            "split": split,
+            "name": one.name,
+            "before_px": one.before_px,
+            "after_px": one.after_px,
+            "shift_px": math.hypot(one.dx_px, one.dy_px),
+            "dx_px": one.dx_px,
+            "dy_px": one.dy_px,
+            "zoom_percent": one.zoom_percent,
+            "rotation_deg": one.rotation_deg,
+            "frame": f"{one.box.width}x{one.box.height}+{one.box.left}+{one.box.top}",
+            "problem": one.problem,
+        }
+        for split, alignments in splits.items()
+        for one in alignments
+    ]
+    write_csv(output / "report.csv", rows)
+    lines = ["# Registered pairs", ""]
+    lines += [f"- {split}: {summary(alignments)}" for split, alignments in splits.items()]
+    lines += [
+        "",
+        "before, after: mean length of the flow between the two pictures (gauss_newton). shift, zoom, rotation: of the "
+        "sharp picture against the blurry one, as it was; undone. frame: what was kept of the blurry picture, "
+        "width x height + left + top. problem: why the pair could not be registered; it is not among the results.",
+        "",
+    ]
+    with atomic_write(output / "report.md", "w") as file:
+        file.write("\n".join(lines) + "\n" + markdown_table(rows))

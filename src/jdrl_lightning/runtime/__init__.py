@@ -1,0 +1,1 @@
+"""What a process sets up around torch: memory, layout, compilation, ranks, preemption."""

@@ -1,0 +1,157 @@
+"""Flow of whole pictures that travels with their crops, against a scene that is known between the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+from torch.utils.data import Dataset
+
+from jdrl_lightning import UserError
+from jdrl_lightning.data.augment import augment, crop
+from jdrl_lightning.data.datamodule import PairDataModule
+from jdrl_lightning.data.precomputed_flow import WithFlow
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.gauss_newton import GaussNewton
+from jdrl_lightning.flow.warp import invert, warp
+from jdrl_lightning.types import Pair
+
+HEIGHT, WIDTH = 61, 83  # no multiples of the share at which flow is kept
+CPU = torch.device("cpu")
+
+
+def motion() -> tuple[Tensor, Tensor]:
+    """A zoom of 2 %, a shift and a wave of 57 px length, ``(1, 2, H, W)``; and the reverse."""
+    y, x = torch.meshgrid(torch.arange(HEIGHT).float(), torch.arange(WIDTH).float(), indexing="ij")
+    wave = 0.4 * torch.sin(2 * torch.pi * (x + y) / 80)
+    there = torch.stack([0.02 * (x - 40) + 2 + wave, 0.02 * (y - 30) - 1.5 - wave])[None]
+    return there, invert(there)
+
+
+class Known(FlowEstimator):
+    """Knows which of the two pictures is the blurry one by its first pixel."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+        self.asked += 1
+        return motion()[int(first[0, 0, 0, 0] == 1)]
+
+
+class Scenes(Dataset[Pair]):
+    """Three pairs; the second cannot be read the first ``failures`` times."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: int) -> Pair:
+        if index == 1 and self.failures:
+            self.failures -= 1
+            raise UserError("b.png: broken")
+        y, x = torch.meshgrid(torch.arange(HEIGHT).float(), torch.arange(WIDTH).float(), indexing="ij")
+        sharp = torch.stack([0.5 + 0.3 * torch.sin(x / 7 + c) * torch.cos(y / 8 - c) for c in range(3)])
+        blurry = warp(sharp[None], motion()[0], mode="bicubic")[0]
+        sharp[0, 0, 0], blurry[0, 0, 0] = 1, 0
+        return Pair(blurry, sharp, "abc"[index], {"coc": torch.zeros(1, HEIGHT, WIDTH)})
+
+
+def test_every_pair_carries_its_flow_both_ways() -> None:
+    steps: list[tuple[int, int]] = []
+    estimator = Known()
+    pairs = WithFlow(Scenes(), estimator, CPU, progress=lambda done, total: steps.append((done, total)))
+    assert (len(pairs), steps, estimator.asked) == (3, [(1, 3), (2, 3), (3, 3)], 6)
+    pair = crop(pairs[2], 0, 0, HEIGHT, WIDTH)
+    assert pair.name == "c"
+    assert pair.extras.keys() == {"coc", "there", "back"}
+    for key, flow in zip(("there", "back"), motion(), strict=True):
+        assert pair.extras[key].shape == (2, HEIGHT, WIDTH)
+        assert (pair.extras[key] - flow[0])[:, 4:-4, 4:-4].abs().max() < 0.04
+        assert (pair.extras[key] - flow[0]).abs().max() < 0.15
+    assert estimator.asked == 6
+    assert pairs.flows.nbytes == 3 * 16 * 21 * 4 * 2
+
+
+def test_what_is_kept_is_cut_as_if_it_had_been_enlarged_first() -> None:
+    kept = WithFlow(Scenes(), Known(), CPU)[0]
+    full = interpolate(kept.extras["there"][None], (HEIGHT, WIDTH), mode="bilinear")[0]
+    for top, left, height, width in ((0, 0, HEIGHT, WIDTH), (7, 30, 20, 40), (60, 82, 1, 1)):
+        cut = crop(kept, top, left, height, width).extras["there"]
+        torch.testing.assert_close(cut, full[:, top : top + height, left : left + width], atol=1e-5, rtol=0)
+
+
+def test_long_flow_keeps_its_hundredths() -> None:
+    class Far(Known):
+        def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+            return torch.full_like(first[:, :2], 20.37)
+
+    assert (WithFlow(Scenes(), Far(), CPU)[0].extras["back"] - 20.37).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_crops_are_cut_and_turned_with_their_flow(index: int) -> None:
+    pairs = WithFlow(Scenes(), Known(), CPU)
+    cut = augment(pairs[0], 48, seed=0, epoch=0, index=index)
+    for moved, key, placed in ((cut.sharp, "there", cut.blurry), (cut.blurry, "back", cut.sharp)):
+        before = (moved - placed)[:, 8:-8, 8:-8].abs().max()
+        after = (warp(moved[None], cut.extras[key][None])[0] - placed)[:, 8:-8, 8:-8].abs().max()
+        assert before > 0.05
+        assert after < 0.01
+
+
+def test_a_pair_that_cannot_be_read_stops_or_is_left_for_another_to_replace() -> None:
+    with pytest.raises(UserError, match=r"broken; data\.on_error=skip trains without it"):
+        WithFlow(Scenes(failures=1), Known(), CPU)
+    told: list[int] = []
+    pairs = WithFlow(Scenes(failures=1), Known(), CPU, skip=True, progress=lambda done, total: told.append(done))
+    assert told == [1, 2, 3]
+    with pytest.raises(UserError, match="broken"):
+        pairs[1]
+    assert pairs[2].name == "c"
+    data = PairDataModule(lambda split: Scenes(failures=1), crop=32, on_error="skip")
+    data.measure(Known(), CPU)
+    names = {batch.name[0] for batch in data.train_dataloader()}
+    assert names == {"a", "c"}
+    assert data.skipped() == 1
+
+
+def test_a_warm_up_measures_each_pair_once(
+    train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[int, ...]] = []
+    estimate = GaussNewton.estimate
+
+    def counted(self: GaussNewton, first: Tensor, second: Tensor) -> Tensor:
+        asked.append(tuple(first.shape))
+        return estimate(self, first, second)
+
+    monkeypatch.setattr(GaussNewton, "estimate", counted)
+    settings: tuple[Any, ...] = ("objective.flow_of=picture", "trainer.max_epochs=3", "objective.warmup_epochs=2")
+    train(tmp_path / "run", *settings)
+    assert asked[:16] == [(1, 3, 48, 40)] * 16  # eight pairs, both ways
+    crops = [shape for shape in asked if shape[-1] == 32]
+    assert crops == [(4, 3, 32, 32)] * 8  # the last epoch's steps, of the output
+
+
+@pytest.mark.parametrize("objective", ["jdrl", "jdrl_robust"])
+def test_pictures_of_the_validation_are_drawn_too(objective: str, train: Callable[..., Path], tmp_path: Path) -> None:
+    settings = (f"objective={objective}", "objective.flow_of=picture", "callbacks.panels.every_n_epochs=1")
+    run = train(tmp_path / "run", *settings, "trainer.max_epochs=2", "objective.warmup_epochs=1")
+    assert len(list((run / "panels").iterdir())) == 4
+
+
+def test_memory_that_is_used_up_by_whole_pictures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Known, first: Tensor, second: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Known, "estimate", full)
+    with pytest.raises(UserError, match="flow_of=crop"):
+        PairDataModule(lambda split: Scenes(), crop=32).measure(Known(), CPU)

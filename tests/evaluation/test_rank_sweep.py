@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.evaluation.rank_sweep import heat_map, points, rank
+
+METRIC = "val/deformed_gt/psnr"
+
+
+def write(folder: Path, rows: list[list[str]], metric: str = METRIC) -> Path:
+    folder.mkdir()
+    with (folder / "sweep.csv").open("w", newline="") as file:
+        head = ["job", "objective.lam", "objective.alpha", "seed", "status", "error", "seconds", metric, "folder"]
+        csv.writer(file).writerows([head, *rows])
+    return folder
+
+
+def job(number: int, lam: str, alpha: str, seed: str, psnr: str, status: str = "done", error: str = "") -> list[str]:
+    return [str(number), lam, alpha, seed, status, error, "1.0", psnr, f"/runs/{number}"]
+
+
+def test_jobs_are_ranked_and_drawn(tmp_path: Path) -> None:
+    rows = [
+        job(0, "0.25", "0.5", "0", "20.0"),
+        job(1, "0.25", "0.5", "1", "22.0"),
+        job(2, "0.35", "0.5", "0", "30.0"),
+        job(3, "0.35", "1", "0", "25.0"),
+        job(4, "0.45", "1", "0", "", "failed", "no such folder"),
+    ]
+    told = rank(write(tmp_path / "sweep", rows), tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out" / "ranking.md").read_text().strip() == told.strip()
+    lines = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("|")]
+    assert lines[2:] == ["2", "3", "1", "0"]
+    assert "job 4 is left out: no such folder" in told
+    with Image.open(tmp_path / "out" / "heat_map.png") as picture:
+        assert min(picture.size) > 100
+    names = ["job", "objective.lam", "objective.alpha", "seed", "status", "error", "seconds", METRIC, "folder"]
+    table = [dict(zip(names, row, strict=True)) for row in rows[:4]]
+    shown = heat_map(table, "objective.lam", "objective.alpha", METRIC).axes[0].images[0].get_array()
+    np.testing.assert_allclose(np.ma.filled(shown, np.nan), [[21.0, np.nan], [30.0, 25.0]])
+    with pytest.raises(UserError, match="exists already"):
+        rank(tmp_path / "sweep", tmp_path / "out", overwrite=False)
+
+
+def test_chosen_values_are_points(tmp_path: Path) -> None:
+    """Three jobs on a grid of nine; two on one of four still make a heat map."""
+    rows = [job(0, "0.25", "0.1", "0", "20.0"), job(1, "0.3", "0.5", "0", "22.0"), job(2, "0.4", "1", "0", "21.0")]
+    assert "heat_map.png: a point for each job" in rank(write(tmp_path / "sweep", rows), tmp_path / "out", False)
+    assert (tmp_path / "out" / "heat_map.png").is_file()
+    assert "means over the jobs" in rank(write(tmp_path / "less", rows[:2]), tmp_path / "less_out", False)
+    table = [{"lam": row[1], "alpha": row[2], METRIC: row[7]} for row in rows]
+    drawn = points(table, "lam", "alpha", METRIC).axes[0].collections[0]
+    np.testing.assert_allclose(drawn.get_offsets(), [[0.1, 0.25], [0.5, 0.3], [1.0, 0.4]])
+    np.testing.assert_allclose(drawn.get_array(), [20.0, 22.0, 21.0])
+
+
+def test_the_smallest_error_comes_first(tmp_path: Path) -> None:
+    rows = [job(0, "0.25", "0.5", "0", "0.03"), job(1, "0.35", "0.5", "0", "0.02")]
+    told = rank(write(tmp_path / "sweep", rows, "val/aligned/mae"), tmp_path / "out", overwrite=False)
+    lines = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("|")]
+    assert lines[2:] == ["1", "0"]
+
+
+def test_one_setting_has_no_heat_map(tmp_path: Path) -> None:
+    folder = write(tmp_path / "sweep", [job(0, "0.25", "1", "0", "20.0"), job(1, "0.35", "1", "0", "22.0")])
+    rank(folder, tmp_path / "out", overwrite=False)
+    assert not (tmp_path / "out" / "heat_map.png").exists()
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"sweep\.csv: no such file"):
+        rank(tmp_path, tmp_path / "out", overwrite=False)
+    failed = write(tmp_path / "failed", [job(0, "0.25", "1", "0", "", "failed", "x")])
+    with pytest.raises(UserError, match="none of its 1 jobs"):
+        rank(failed, tmp_path / "out", overwrite=False)
+    (tmp_path / "sweep.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="not the table of a sweep"):
+        rank(tmp_path, tmp_path / "out", overwrite=False)

@@ -1,0 +1,82 @@
+"""The Triton form: its values by Triton's interpreter, its compilation for a GPU that need not be here, and on one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from jdrl_lightning.reblur import reference
+from reblur import interpreted
+from reblur.maps import padded_maps
+
+pytest.importorskip("triton", reason="Triton is not installed: the CUDA form of the operator is not tested")
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[Tensor]]]:
+    results = tmp_path_factory.mktemp("triton") / "results.pt"
+    command = [sys.executable, str(Path(interpreted.__file__)), str(results)]
+    done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return torch.load(results, weights_only=True)
+
+
+@pytest.mark.parametrize("case", interpreted.CASES)
+def test_equals_the_ring_form(computed: dict[str, dict[str, list[Tensor]]], case: str) -> None:
+    found, expected = computed[case]["triton"], computed[case]["rings"]
+    assert len(found) == 1 + 3 + 1 + 2
+    torch.testing.assert_close(found, expected, equal_nan=True)
+    assert any(tensor.isnan().any() for tensor in found) == (case == "nan")
+    assert all(map(torch.equal, found[4:], found[1:4])) or case == "nan"
+
+
+@pytest.mark.parametrize(("support", "half"), [("square", "*bf16"), ("disk", "*fp32")])
+def test_compiles_for_a_gpu(support: str, half: str) -> None:
+    """To machine code of compute capability 8.0, without one: the interpreter takes more than the compiler does."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from jdrl_lightning.reblur import triton_kernel
+
+    fixed = {"LEVELS": 3, "SQUARE": support == "square", "ROWS": triton_kernel.ROWS, "COLUMNS": triton_kernel.COLUMNS}
+    fixed |= {"ABSOLUTE": True, "NEED_IMAGE": True, "NEED_MAPS": True}
+    halves = ("seeds", "weights", "grad_seeds", "grad_weights")
+    for kernel in (triton_kernel.forward_kernel, triton_kernel.maps_kernel, triton_kernel.image_kernel):
+        types = {}
+        for name in kernel.arg_names:
+            number = "i32" if name in ("channels", "height", "width") else "*fp32"
+            types[name] = "constexpr" if name in fixed else half if name in halves else number
+        constants = {(i,): fixed[name] for i, name in enumerate(kernel.arg_names) if name in fixed}
+        source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+        done = triton.compile(source, target=GPUTarget("cuda", 80, 32), options={"num_warps": 4, "num_stages": 1})
+        assert len(done.asm["cubin"]) > 1000
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("half", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("support", ["square", "disk"])
+def test_on_a_gpu(support: str, half: torch.dtype) -> None:
+    from jdrl_lightning.reblur import triton_kernel
+
+    padded, seeds, weights = (t.cuda() for t in padded_maps(8, 61, 83, 2))
+    tensors = padded, seeds.to(half), weights.to(half)
+    grad = torch.randn(2, 3, 61, 83, device="cuda")
+    found = [
+        triton_kernel.forward(*tensors, support, True),
+        *triton_kernel.backward(grad, *tensors, support, True, True, True),
+    ]
+    expected = [
+        reference.forward(*tensors, support, True),
+        *reference.backward(grad, *tensors, support, True, True, True),
+    ]
+    again = triton_kernel.backward(grad, *tensors, support, True, True, True)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert all(map(torch.equal, found[1:], again))

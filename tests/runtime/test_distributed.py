@@ -1,0 +1,70 @@
+"""How many processes are asked for, and who has started them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from jdrl_lightning.cli import config
+from jdrl_lightning.runtime import distributed
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in (*distributed.NUMBERS, "SLURM_NTASKS", "SLURM_STEP_ID", "SLURM_JOB_ID", "TORCHELASTIC_USE_AGENT_STORE"):
+        monkeypatch.delenv(key, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "count"),
+    [
+        ({}, 1),
+        ({"devices": 4}, 4),
+        ({"devices": "4"}, 4),
+        ({"devices": [2, 3]}, 2),
+        ({"devices": "2,3"}, 2),
+        ({"devices": "2,"}, 1),
+        ({"devices": "auto", "accelerator": "cpu"}, 1),
+        ({"devices": "auto", "accelerator": "gpu"}, 3),
+        ({"devices": -1}, 3),
+        ({"devices": "many"}, 1),
+        ({"devices": None}, 1),
+    ],
+)
+def test_devices_are_counted_as_lightning_reads_them(
+    settings: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert distributed.requested_devices(settings) == count
+
+
+@pytest.mark.parametrize(
+    ("variables", "starter", "number"),
+    [
+        ({}, None, 0),
+        ({"RANK": "5", "LOCAL_RANK": "1"}, "torchrun", 5),
+        ({"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_PROCID": "3"}, "srun", 3),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, None, 0),  # a batch script that calls us without srun
+        ({"SLURM_NTASKS": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, None, 0),
+    ],
+)
+def test_who_has_started_this_process(
+    variables: dict[str, str], starter: str | None, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in variables.items():
+        monkeypatch.setenv(key, value)
+    assert distributed.launched_by() == starter
+    assert distributed.rank() == number
+
+
+def test_a_run_is_named_by_the_time_or_by_sruns_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    config.register()
+    named = OmegaConf.create({"id": "${run_id:}"})
+    assert abs((datetime.strptime(named.id, "%Y%m%d-%H%M%S") - datetime.now()).total_seconds()) < 5
+    for key, value in {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "1", "SLURM_JOB_ID": "77"}.items():
+        monkeypatch.setenv(key, value)
+    assert OmegaConf.create({"id": "${run_id:}"}).id == "77-1"
