@@ -190,16 +190,16 @@ def look(samples: list[Pair]) -> misalignment.Summary:
 
 
 def rendered(misalignment: str) -> list[Pair]:
-    settings = {"frames_per_photo": {"val": 1}, "frame": 144, "misalignment": misalignment}
+    settings = {"frames_per_photo": {"val": 1}, "frame": 144, "misalignment": kind}
     found = data.create("leaves", split="val", seed=0, crop=64, **settings)
     return [found[index] for index in misalignment.spread(len(found), 5)]
 
 
 def test_the_verdict_is_right_where_the_truth_is_known() -> None:
-    for misalignment, word in (("none", "line up"), ("random", "One affine map"), ("nonrigid", "JDRL is what")):
-        samples = rendered(misalignment)
+    for kind, word in (("none", "line up"), ("random", "One affine map"), ("nonrigid", "JDRL is what")):
+        samples = rendered(kind)
         found = look(samples)
-        assert word in pairs.verdict(found), misalignment
+        assert word in pairs.verdict(found), kind
         truth = torch.cat([pair.extras["flow"].norm(dim=0).flatten() for pair in samples])
         assert found.median_px == pytest.approx(float(truth.median()), abs=0.2)
         assert found.p95_px == pytest.approx(float(truth.quantile(0.95)), abs=0.4)
