@@ -189,7 +189,7 @@ def look(samples: list[Pair]) -> misalignment.Summary:
     return misalignment.summary([misalignment.motion(pair, estimator, CPU) for pair in samples])
 
 
-def rendered(misalignment: str) -> list[Pair]:
+def rendered(kind: str) -> list[Pair]:
     settings = {"frames_per_photo": {"val": 1}, "frame": 144, "misalignment": kind}
     found = data.create("leaves", split="val", seed=0, crop=64, **settings)
     return [found[index] for index in misalignment.spread(len(found), 5)]
