@@ -14,6 +14,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "dpdnet": {"width": 4, "dropout": 0.0},
     "mprnet": {"n_feat": 8, "scale_unetfeats": 4, "scale_orsnetfeats": 4, "num_cab": 1},
     "ifan": {"n_filters": 2, "width": 4},
+    "compact": {"width": 4, "blocks": [1, 1]},
     "dmphn": {"width": 4},
     "kpac": {"width": 4},
     "drbnet": {"width": 4},

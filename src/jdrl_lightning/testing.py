@@ -36,9 +36,9 @@ def assert_is_backbone(backbone: nn.Module) -> None:
 
     It takes RGB ``(B, 3, H, W)`` of any size and returns :class:`Restored` with images of the same shape and type,
     finite, in eval mode within [0, 1] and the same each time; in training the same for the same seed. Gradient reaches
-    the input from the final output, and every trained parameter from the outputs together, and every one of its
-    auxiliary heads from their losses: DDP stops otherwise. It says its ``divisor`` and the ``licence`` of its weights,
-    and can be copied, as averaging weights does.
+    the input from the final output, every trained parameter from the outputs and the losses of its auxiliary heads
+    together, and every parameter of these heads from their losses: DDP stops otherwise. It says its ``divisor`` and the
+    ``licence`` of its weights, and can be copied, as averaging weights does.
 
     Raises:
         AssertionError: says what is wrong.
@@ -72,8 +72,6 @@ def assert_is_backbone(backbone: nn.Module) -> None:
         (gradient,) = torch.autograd.grad(_blend(outputs[0].images[0]), blurry, retain_graph=True, allow_unused=True)
         _require(_useful(gradient), "no gradient reaches the input from the final output")
         total = sum((_blend(image) for image in outputs[0].images), start=blurry.new_zeros(()))
-        idle = _idle(network, total)
-        _require(not idle, f"no output depends on the trained {and_more(idle)}: DDP stops there; remove or freeze them")
         make_heads: Any = getattr(network, "auxiliary", None)
         heads = make_heads() if make_heads else None
         if heads is not None:
@@ -81,8 +79,12 @@ def assert_is_backbone(backbone: nn.Module) -> None:
             extra = heads(network, outputs[0], pair)
             scalars = all(loss.ndim == 0 and bool(loss.isfinite()) for loss in extra.values())
             _require(extra and scalars, f"the auxiliary heads give {extra}, not finite scalars by name")
-            idle = _idle(heads, sum(extra.values(), start=blurry.new_zeros(())))
+            losses = sum(extra.values(), start=blurry.new_zeros(()))
+            idle = _idle(heads, losses)
             _require(not idle, f"no loss of the auxiliary heads depends on their {and_more(idle)}: DDP stops there")
+            total = total + losses
+        idle = _idle(network, total)
+        _require(not idle, f"no output depends on the trained {and_more(idle)}: DDP stops there; remove or freeze them")
 
 
 def assert_is_flow(estimator: FlowEstimator, accurate: bool = True) -> None:

@@ -26,7 +26,7 @@ def ask(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[st
         ("objectiv=l1", "objectiv: no such setting; did you mean objective? (--help lists all)"),
         ("~objectiv", "objectiv: no such setting; did you mean objective? (--help lists all)"),
         ("seeed=1 objective.lamda=1", "seeed: no such setting; did you mean seed? (--help lists all)"),
-        ("backbone=nope", "backbone=nope: no such option; known: dmphn, dpdnet, "),
+        ("backbone=nope", "backbone=nope: no such option; known: compact, dmphn, "),
         ("data=folder", "data.root is missing: give data.root=..."),
         ("+seed=1", "seed is set already: write seed=... without the +"),
         ("+backbone=unet", "backbone is set already: write backbone=... without the +"),

@@ -10,6 +10,7 @@ _registry = Registry(
     "backbone",
     {
         "unet": "jdrl_lightning.backbones.unet:unet",
+        "compact": "jdrl_lightning.backbones.compact:compact",
         "dpdnet": "jdrl_lightning.backbones.dpdnet:dpdnet",
         "mprnet": "jdrl_lightning.backbones.mprnet:mprnet",
         "ifan": "jdrl_lightning.backbones.ifan:ifan",
