@@ -117,3 +117,19 @@ def test_leaf_radii_have_density_r_to_the_minus_three() -> None:
     counts, edges = np.histogram(radii, np.geomspace(LEAF_PX, 100, 9))
     slope = np.polyfit(np.log((edges[1:] * edges[:-1]) ** 0.5), np.log(counts / np.diff(edges)), 1)[0]
     assert slope == pytest.approx(-3, abs=0.05)
+
+
+def test_folders_of_the_three_splits_are_taken_as_they_are(tmp_path: Path) -> None:
+    for split, count in (("train", 4), ("val", 2), ("test", 3)):
+        (tmp_path / split).mkdir()
+        small_folder(tmp_path / split, count)
+    assert {split: len(from_folder(tmp_path, split, 16)) for split in SPLITS} == {"train": 4, "val": 2, "test": 3}
+
+
+def test_a_split_whose_folder_is_missing_or_empty(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+    with pytest.raises(UserError, match=r"test: no such folder beside train and val"):
+        from_folder(tmp_path, "test", 16)
+    with pytest.raises(UserError, match=r"train: holds no photograph"):
+        from_folder(tmp_path, "train", 16)

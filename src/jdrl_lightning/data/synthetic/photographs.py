@@ -17,7 +17,7 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.image import header, image_files, read_image
 from jdrl_lightning.types import to_float
 
-__all__ = ["Photograph", "dead_leaves", "from_folder", "from_scikit_image"]
+__all__ = ["Photograph", "all_in_folder", "dead_leaves", "from_folder", "from_scikit_image"]
 
 # Public domain or CC0 by scikit-image's own notes, and inside its wheel; docs/photographs.md credits each. Scenes are
 # for testing, where one looks; textures and single subjects are for training.
@@ -59,25 +59,45 @@ def from_scikit_image(split: str) -> list[Photograph]:
 
 
 def from_folder(root: str | Path, split: str, smallest_px: int) -> list[Photograph]:
-    """The user's own sharp photographs, shared out by the hash of their names: about 80, 10, 10 %, at least one each.
+    """The user's own sharp photographs.
+
+    From ``root``'s folders ``train``, ``val`` and ``test`` if it has the first two (``test`` may be missing until it is
+    asked for); otherwise all in it, shared out by the hash of their names: about 80, 10, 10 %, at least one each.
 
     Raises:
-        UserError: no such folder, fewer than three photographs, or one smaller than ``smallest_px`` a side.
+        UserError: no such folder, too few photographs, or one smaller than ``smallest_px`` a side.
     """
     folder = Path(root)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; give data.root=<folder of sharp photographs>")
-    files = sorted(image_files(folder), key=lambda path: _key(path.name))
-    if len(files) < 3:
-        raise UserError(f"{folder}: holds {len(files)} photographs; three is the least, one for each split")
+    if (folder / "train").is_dir() and (folder / "val").is_dir():
+        if not (folder / split).is_dir():
+            raise UserError(f"{folder / split}: no such folder beside train and val")
+        shown = all_in_folder(folder / split, smallest_px)
+        if not shown:
+            raise UserError(f"{folder / split}: holds no photograph")
+        return shown
+    shown = all_in_folder(folder, smallest_px)
+    if len(shown) < 3:
+        raise UserError(f"{folder}: holds {len(shown)} photographs; three is the least, one for each split")
+    shown.sort(key=lambda photograph: photograph.key)
+    each = max(1, round(0.1 * len(shown)))
+    return {"test": shown[:each], "val": shown[each : 2 * each], "train": shown[2 * each :]}[split]
+
+
+def all_in_folder(folder: str | Path, smallest_px: int = 1) -> list[Photograph]:
+    """Every photograph below a folder, by path.
+
+    Raises:
+        UserError: one is smaller than ``smallest_px`` a side.
+    """
+    files = sorted(image_files(Path(folder)))
     for file in files:
         head = header(file)
         if min(head.height, head.width) < smallest_px:
             size, remedy = f"{head.width}x{head.height}", "remove it or lower data.crop"
             raise UserError(f"{file}: {size} pixels, but data.crop needs {smallest_px} a side; {remedy}")
-    each = max(1, round(0.1 * len(files)))
-    shares = {"test": files[:each], "val": files[each : 2 * each], "train": files[2 * each :]}
-    return [Photograph(f.stem, _key(f.name), lambda f=f: _reduced(to_float(read_image(f)))) for f in shares[split]]  # type: ignore[misc]
+    return [Photograph(f.stem, _key(f.name), lambda f=f: _reduced(to_float(read_image(f)))) for f in files]  # type: ignore[misc]
 
 
 def dead_leaves(split: str, seed: int, size: int = 640) -> list[Photograph]:
