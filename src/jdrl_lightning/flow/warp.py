@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["in_frame", "invert", "magnitude", "warp"]
+__all__ = ["cubic_weights", "in_frame", "invert", "magnitude", "warp"]
 
 
 def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bilinear", grid: str = "exact") -> Tensor:
@@ -60,7 +60,7 @@ def _catmull_rom(image: Tensor, places: Tensor, padding: str) -> Tensor:
     batch, channels, height, width = image.shape
     pixels = image.flatten(2)
     below = places.floor()
-    columns, rows = (_cubic_weights(places[:, i] - below[:, i]) for i in range(2))
+    columns, rows = (cubic_weights(places[:, i] - below[:, i]) for i in range(2))
     left, top = below.long().unbind(1)
     sampled = torch.zeros_like(image)
     for j, row_weight in enumerate(rows):
@@ -76,7 +76,7 @@ def _catmull_rom(image: Tensor, places: Tensor, padding: str) -> Tensor:
     return sampled
 
 
-def _cubic_weights(share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def cubic_weights(share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Catmull-Rom weights of the pixels at −1, 0, 1 and 2 for a point at ``share`` in [0, 1)."""
     square, cube = share.square(), share**3
     return (

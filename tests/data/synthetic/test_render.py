@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.data.srgb import linear
+from jdrl_lightning.data.synthetic import defocus, displace
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
-from jdrl_lightning.data.synthetic.misalignment import invert_at, preset
+from jdrl_lightning.data.synthetic.misalignment import Displacement, invert_at, preset
 from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut
-from jdrl_lightning.data.synthetic.render import MARGIN_PX, MASTER, Optics, _blend, _defocused, _displaced, render
+from jdrl_lightning.data.synthetic.render import MARGIN_PX, MASTER, Optics, _blend, _to_frame, render
 from jdrl_lightning.data.synthetic.scene import Layer, Plane, draw_scene
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.gauss_newton import smooth
@@ -31,7 +33,7 @@ def psnr(first: Tensor, second: Tensor, where: Tensor | None = None) -> float:
 @pytest.fixture(scope="module")
 def frames(photo: Tensor) -> dict[str, list[Pair]]:
     """Eight frames of 112×128 px under every misalignment."""
-    master = smooth(to_float(photo)[None], 0.6)[0]
+    master = linear(smooth(to_float(photo)[None], 0.6)[0])
     others = [master, master.flip(1)]
     return {
         name: [render((0, 0, n), master, others, (112, 128), Optics(), preset(name), f"{n}") for n in FRAMES]
@@ -97,7 +99,7 @@ def test_the_circle_of_confusion_lies_in_its_range(frames: dict[str, list[Pair]]
 
 def test_blur_follows_the_circle_of_confusion(photo: Tensor) -> None:
     """Fine detail is lost where it is large; where it is next to none the shots are the same."""
-    master = smooth(to_float(photo)[None], 0.6)[0]
+    master = linear(smooth(to_float(photo)[None], 0.6)[0])
     pairs = [render((1, n), master, [master], (112, 128), QUIET, preset("none"), "") for n in range(12)]
 
     def fine(image: Tensor) -> Tensor:
@@ -122,14 +124,15 @@ def test_blur_follows_the_circle_of_confusion(photo: Tensor) -> None:
 
 
 def test_in_focus_or_without_aperture_both_shots_are_equal(photo: Tensor) -> None:
-    pair = render((0,), to_float(photo), [to_float(photo)], (64, 64), Optics(0, 0, 0, 0, 0), preset("none"), "")
+    master = linear(to_float(photo))
+    pair = render((0,), master, [master], (64, 64), Optics(0, 0, 0, 0, 0), preset("none"), "")
     assert torch.equal(pair.blurry, pair.sharp)
     assert torch.equal(pair.sharp, pair.extras["aligned"])
     assert pair.extras["coc"].max() == 0
 
 
 def test_exposure_differs_between_the_shots(photo: Tensor) -> None:
-    args = to_float(photo), [to_float(photo)], (64, 64)
+    args = linear(to_float(photo)), [linear(to_float(photo))], (64, 64)
     for n in range(3):
         quiet = render((n,), *args, QUIET, preset("none"), "")
         unlike = render((n,), *args, Optics(7, 0.2, 0, 0, 0), preset("none"), "")
@@ -151,28 +154,62 @@ def on_canvas(layer: Layer) -> Tensor:
     return cut(layer.rgba, layer.extent, CANVAS)
 
 
-@pytest.mark.parametrize("number", range(12))
-def test_only_what_reaches_the_frame_is_computed_and_nothing_else_is_lost(number: int) -> None:
-    """The frame is that of layers blurred and displaced over the whole canvas."""
+def radius(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
+    return (9 * (plane(x, y) - 0.3)).abs().clamp_max(7)
+
+
+def scene(number: int) -> list[Layer]:
     photo = torch.rand(3, 200, 220, generator=torch.Generator().manual_seed(number))
-    layers = draw_scene(np.random.default_rng(number), photo, [photo], CANVAS, MASTER)
+    return draw_scene(np.random.default_rng(number), photo, [photo], CANVAS, MASTER)
+
+
+def blurred_whole(layers: list[Layer]) -> Tensor:
+    """Every layer over the whole canvas at the master's resolution."""
     x, y = coordinates(CANVAS, MASTER)
-
-    def radius(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
-        return (9 * (plane(x, y) - 0.3)).abs().clamp_max(7)
-
     whole = [(blur_by_discs(on_canvas(layer), radius(layer.plane, x, y) * MASTER), CANVAS) for layer in layers]
-    parts = [_defocused(layer, FRAME, radius) for layer in layers]
-    torch.testing.assert_close(_blend(FRAME, parts), _blend(FRAME, whole), atol=1e-5, rtol=0)
+    return _to_frame(_blend(FRAME, whole))
 
-    displacement = preset("nonrigid").draw(np.random.default_rng(number), 0.5, (48, 64))
+
+def displaced_whole(layers: list[Layer], displacement: Displacement) -> Tensor:
+    x, y = coordinates(CANVAS, MASTER)
     whole = []
     for layer in layers:
         pull = invert_at(lambda px, py, plane=layer.plane: displacement(px, py, plane(px, py)), x, y)
         moved = warp(on_canvas(layer)[None], MASTER * pull[None], mode="bicubic")[0].clamp_min(0)
         whole.append((torch.cat([moved[:3], moved[3:].clamp_max(1)]), CANVAS))
-    parts = [_displaced(layer, FRAME, displacement) for layer in layers]
-    torch.testing.assert_close(_blend(FRAME, parts), _blend(FRAME, whole), atol=2e-3, rtol=0)
+    return _to_frame(_blend(FRAME, whole))
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_only_what_reaches_the_frame_is_computed_and_nothing_else_is_lost(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Done at the master's resolution the frame is that of layers done over the whole canvas."""
+
+    def fine(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
+        return MASTER * radius(plane, x / MASTER, y / MASTER)
+
+    layers = scene(number)
+    blurry = _to_frame(defocus.defocused(layers, FRAME, 1, fine))
+    torch.testing.assert_close(blurry, blurred_whole(layers), atol=1e-5, rtol=0)
+    monkeypatch.setattr(displace, "EDGE", -1.0)
+    displacement = preset("nonrigid").draw(np.random.default_rng(number), 0.5, (48, 64))
+    sharp = displace.displaced(layers, FRAME, MARGIN_PX * MASTER, MASTER, displacement)
+    torch.testing.assert_close(sharp, displaced_whole(layers, displacement), atol=2e-3, rtol=0)
+
+
+def test_away_from_sharp_edges_the_frames_resolution_is_enough() -> None:
+    """White noise in every layer is the worst there can be: blending and averaging change places nowhere so badly."""
+    blurry, sharp = [], []
+    for number in range(12):
+        layers = scene(number)
+        blurry.append((defocus.defocused(layers, FRAME, MASTER, radius) - blurred_whole(layers)).abs())
+        displacement = preset("nonrigid").draw(np.random.default_rng(number), 0.5, (48, 64))
+        moved = displace.displaced(layers, FRAME, MARGIN_PX * MASTER, MASTER, displacement)
+        sharp.append((moved - displaced_whole(layers, displacement)).abs())
+    for errors, mean, most in ((torch.stack(blurry), 1e-3, 0.04), (torch.stack(sharp), 6e-3, 0.06)):
+        assert errors.mean() < mean
+        assert errors.max() < most
 
 
 def test_a_layer_out_of_reach_leaves_no_trace() -> None:
@@ -184,7 +221,7 @@ def test_a_layer_out_of_reach_leaves_no_trace() -> None:
     layers = [ground, Layer(torch.ones(4, 2, 2), corner, plane)]
     displacement = preset("random").draw(np.random.default_rng(0), 0.5, (48, 64))
     for shot in (
-        _blend(FRAME, (_defocused(layer, FRAME, lambda plane, x, y: torch.full_like(x, 2.0)) for layer in layers)),
-        _blend(FRAME, (_displaced(layer, FRAME, displacement) for layer in layers)),
+        defocus.defocused(layers, FRAME, MASTER, lambda plane, x, y: torch.full_like(x, 2.0)),
+        displace.displaced(layers, FRAME, MARGIN_PX * MASTER, MASTER, displacement),
     ):
-        torch.testing.assert_close(shot, ground.rgba[:3, :96, :128], atol=1e-5, rtol=0)
+        torch.testing.assert_close(shot, ground.rgba[:3, :48, :64], atol=1e-5, rtol=0)

@@ -12,6 +12,7 @@ from kornia.color import rgb_to_linear_rgb
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
+from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic.misalignment import preset
 from jdrl_lightning.data.synthetic.photographs import from_scikit_image
 from jdrl_lightning.data.synthetic.render import Optics, render
@@ -110,7 +111,7 @@ def test_the_sharp_shot_has_half_the_noise_of_the_blurry_one() -> None:
 
 @pytest.mark.parametrize(("blur_px", "amplitude"), [(7.0, 1.0), (12.0, 1.0), (7.0, 6.0)])
 def test_one_colour_stays_that_colour(blur_px: float, amplitude: float) -> None:
-    grey = torch.full((3, 300, 300), 128 / 255)
+    grey = linear(torch.full((3, 300, 300), 128 / 255))
     for variant in range(4):
         optics = Optics(blur_px, 0, 0, 0, 0)
         pair = render((0, 0, variant), grey, [grey], (96, 96), optics, preset("nonrigid", amplitude), "grey")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic.misalignment import Misalignment
 from jdrl_lightning.data.synthetic.photographs import Photograph
 from jdrl_lightning.data.synthetic.render import MASTER, Optics, render
@@ -16,7 +16,7 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["RenderedPairs"]
 
-KEPT = 12  # photographs in memory at a time; a large one takes 20 MB
+KEPT = 48  # photographs in memory at most; a large one takes 20 MB
 SOFTNESS_PX = 0.6  # σ, master pixels: a third of a pixel of the frame
 
 
@@ -76,20 +76,24 @@ class RenderedPairs(Dataset[Pair]):
 
 
 class _Pixels(Sequence[Tensor]):
-    """The photographs' pixels, loaded when they are asked for; the last few are kept."""
+    """The photographs in linear light, loaded when they are asked for.
+
+    The first ``KEPT`` stay: frames visit the photographs in a cycle, so that the least recently used one is always
+    the next that is needed.
+    """
 
     def __init__(self, photographs: Sequence[Photograph]) -> None:
         self.photographs = photographs
-        self.kept: OrderedDict[int, Tensor] = OrderedDict()
+        self.kept: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.photographs)
 
     def __getitem__(self, which: int) -> Tensor:  # type: ignore[override]
-        if which not in self.kept:
-            # Interpolation dims detail near the master's limit, which only the displaced shot would show: take it out.
-            self.kept[which] = smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0]
-        self.kept.move_to_end(which)
-        if len(self.kept) > KEPT:
-            self.kept.popitem(last=False)
-        return self.kept[which]
+        if which in self.kept:
+            return self.kept[which]
+        # Interpolation dims detail near the master's limit, which only the displaced shot would show: take it out.
+        pixels = linear(smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0])
+        if len(self.kept) < KEPT:
+            self.kept[which] = pixels
+        return pixels

@@ -61,11 +61,14 @@ def cut(image: Tensor, extent: Box, wanted: Box) -> Tensor:
     return F.pad(common.of(image, extent), (left, right, top, bottom))
 
 
-def coordinates(box: Box, scale: int) -> tuple[Tensor, Tensor]:
-    """x and y ``(H, W)`` of a box's pixels, in frame pixels (``scale`` master pixels each) from the frame's centre."""
-    y = ((torch.arange(box.top, box.bottom) + 0.5) / scale)[:, None].expand(box.height, box.width)
-    x = ((torch.arange(box.left, box.right) + 0.5) / scale).expand(box.height, box.width)
-    return x, y
+def coordinates(box: Box, scale: int, step: int = 1) -> tuple[Tensor, Tensor]:
+    """x and y ``(H, W)`` of a box's pixels, in frame pixels (``scale`` master pixels each) from the frame's centre.
+
+    With ``step`` of the centres of squares of so many pixels a side, ``(H // step, W // step)``.
+    """
+    y = ((torch.arange(box.top, box.bottom, step) + step / 2) / scale)[:, None]
+    x = (torch.arange(box.left, box.right, step) + step / 2) / scale
+    return x.expand(len(y), len(x)), y.expand(len(y), len(x))
 
 
 def smooth_size(length: int) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -12,44 +10,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from jdrl_lightning.data.srgb import srgb
-from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
-from jdrl_lightning.data.synthetic.misalignment import Displacement, Misalignment, invert_at
-from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut, smooth_size
-from jdrl_lightning.data.synthetic.scene import Layer, Plane, draw_scene
-from jdrl_lightning.errors import UserError
-from jdrl_lightning.flow.warp import warp
+from jdrl_lightning.data.synthetic.camera import MARGIN_PX, Optics
+from jdrl_lightning.data.synthetic.defocus import defocused
+from jdrl_lightning.data.synthetic.displace import displaced
+from jdrl_lightning.data.synthetic.misalignment import Misalignment
+from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut
+from jdrl_lightning.data.synthetic.scene import Plane, draw_scene
 from jdrl_lightning.types import Pair
 
 __all__ = ["MASTER", "Optics", "render"]
 
 MASTER = 2  # master pixels a frame pixel: both shots are sampled once from it, so neither is softer
-MARGIN_PX = 24  # of the scene around the frame: content enters and leaves by the displacement, discs reach out
 
 # One independent stream for each part of a frame: with misalignment=none all the rest stays the same.
-SCENE, FOCUS, MISALIGNMENT, PHOTOMETRY, NOISE = range(5)
-
-
-@dataclass(frozen=True)
-class Optics:
-    """The camera.
-
-    Attributes:
-        blur_px: largest radius of the circle of confusion, frame pixels; each frame draws its own strength up to it.
-        gain: largest relative difference in exposure between the shots (aperture and shutter never match exactly).
-        white_balance: the same for each colour.
-        read_noise: standard deviation that does not depend on the light, of full scale in linear light.
-        shot_noise: variance a unit of linear light; the sharp shot, exposed longer, has a quarter of both.
-    """
-
-    blur_px: float = 7.0
-    gain: float = 0.03
-    white_balance: float = 0.01
-    read_noise: float = 0.0005
-    shot_noise: float = 0.0001
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.blur_px < MARGIN_PX:
-            raise UserError(f"data.blur_px={self.blur_px} lies outside 0 to {MARGIN_PX - 1} px, the scene's margin")
+SCENE, FOCUS, MISALIGNMENT, PHOTOMETRY, NOISE, CAMERA = range(6)
 
 
 def render(
@@ -69,8 +43,8 @@ def render(
 
     Args:
         key: seeds, such as (seed, photograph, variant).
-        photo: background, ``(3, H, W)`` sRGB in [0, 1], ``MASTER`` times as fine as the frame.
-        others: photographs for the cut-outs.
+        photo: background, ``(3, H, W)`` linear light, ``MASTER`` times as fine as the frame.
+        others: photographs for the cut-outs, likewise.
         size: (height, width) of the frame, pixels.
         optics: the camera.
         misalignment: ranges of the displacement.
@@ -88,65 +62,48 @@ def render(
     layers = draw_scene(stream(SCENE), photo, others, frame.grown(MARGIN_PX * MASTER), MASTER)
 
     focusing = stream(FOCUS)
-    focus, strength = float(focusing.uniform(0, 1)), float(focusing.uniform(0.5, 1))
+    focus, strength = float(focusing.uniform(0, 1)), float(focusing.uniform(optics.weakest, 1))
+    camera = optics.draw(stream(CAMERA))
+    strength = 0.0 if camera.in_focus else strength
     # κ of the thin lens, such that the frame's farthest or nearest possible surface gets strength × blur_px.
     kappa = strength * optics.blur_px / max(focus, 1 - focus)
 
     def radius(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
         return (kappa * (plane(x, y) - focus)).abs().clamp_max(optics.blur_px)
 
-    displacement = misalignment.draw(stream(MISALIGNMENT), focus, size)
-    blurry = _blend(frame, (_defocused(layer, frame, radius) for layer in layers))
-    aligned = _blend(frame, ((layer.rgba, layer.extent) for layer in layers))
+    aligned = _to_frame(_blend(frame, ((layer.rgba, layer.extent) for layer in layers)))
     still = misalignment == Misalignment()
-    sharp = aligned if still else _blend(frame, (_displaced(layer, frame, displacement) for layer in layers))
+    displacement = misalignment.draw(stream(MISALIGNMENT), focus, size)
+    sharp = aligned if still else displaced(layers, frame, MARGIN_PX * MASTER, MASTER, displacement)
+    blurry = defocused(layers, frame, MASTER, radius, camera.kernel)
 
     photometry = stream(PHOTOMETRY)
     exposure = 1 + photometry.uniform(-optics.gain, optics.gain)
     balance = torch.tensor(1 + photometry.uniform(-1, 1, size=(3, 1, 1)) * optics.white_balance, dtype=torch.float32)
     noise = stream(NOISE)
-    displaced, in_place = (_to_frame(light) * exposure * balance for light in (sharp, aligned))
-    shot, reference = _noisy(_to_frame(blurry), noise, optics, 1.0), _noisy(displaced, noise, optics, 0.25)
+    moved, in_place = (light * exposure * balance for light in (sharp, aligned))
+    shot, reference = camera.take(blurry, noise, 1.0), camera.take(moved, noise, 0.25)
 
-    x, y = (F.avg_pool2d(at[None], MASTER)[0] for at in coordinates(frame, MASTER))
+    x, y = coordinates(frame, MASTER, MASTER)
     flow, coc = torch.zeros(2, *size), torch.zeros(1, *size)
     for layer in layers:
+        part = layer.extent.common(frame)
+        if part.empty:
+            continue
+        rows, columns = (
+            slice((start - origin) // MASTER, -((origin - end) // MASTER))
+            for start, end, origin in ((part.top, part.bottom, frame.top), (part.left, part.right, frame.left))
+        )
         # Fields that must not be averaged over an edge: at the master pixel just right of and below the pixel's centre.
-        coverage = cut(layer.rgba[3:], layer.extent, frame)[:, MASTER // 2 :: MASTER, MASTER // 2 :: MASTER]
-        seen = coverage > 0.5
-        flow = torch.where(seen, displacement(x, y, layer.plane(x, y)), flow)
-        coc = torch.where(seen, radius(layer.plane, x, y)[None], coc)
+        seen = (
+            cut(layer.rgba[3:], layer.extent, frame)[:, MASTER // 2 :: MASTER, MASTER // 2 :: MASTER][:, rows, columns]
+            > 0.5
+        )
+        here = x[rows, columns], y[rows, columns]
+        for field, value in ((flow, displacement(*here, layer.plane(*here))), (coc, radius(layer.plane, *here)[None])):
+            field[:, rows, columns] = torch.where(seen, value, field[:, rows, columns])
     extras = {"aligned": _eight_bit(in_place), "flow": flow, "coc": coc}
-    return Pair(_eight_bit(shot), _eight_bit(reference), name, extras)
-
-
-def _defocused(layer: Layer, frame: Box, radius: Callable[[Plane, Tensor, Tensor], Tensor]) -> tuple[Tensor, Box]:
-    """The layer as the blurry shot sees it, and where: what reaches the frame, in a size that the FFT likes."""
-    reach = math.ceil(float(radius(layer.plane, *coordinates(frame, MASTER)).max()) * MASTER) + 1
-    content = layer.extent.common(frame.grown(reach))
-    if content.empty:
-        return layer.rgba, layer.extent
-    top, left, bottom, right = content.grown(reach)  # zeros all round: nothing wraps into the picture
-    part = Box(top, left, top + smooth_size(bottom - top), left + smooth_size(right - left))
-    # Beyond the frame the plane may be blurred more than anywhere inside: not seen, and there is no room for it.
-    radii = (radius(layer.plane, *coordinates(part, MASTER)) * MASTER).clamp_max(reach - 1)
-    return blur_by_discs(cut(content.of(layer.rgba, layer.extent), content, part), radii), part
-
-
-def _displaced(layer: Layer, frame: Box, displacement: Displacement) -> tuple[Tensor, Box]:
-    """The layer as the sharp shot sees it, and where: at ``q`` what the blurry one has at ``q + e(q)``."""
-
-    def forward(x: Tensor, y: Tensor) -> Tensor:
-        return displacement(x, y, layer.plane(x, y))
-
-    x, y = (at[::8, ::8] for at in coordinates(frame.grown(MARGIN_PX * MASTER), MASTER))
-    reach = math.ceil((float(forward(x, y).abs().max()) + 1) * MASTER) + 2
-    part = layer.extent.grown(reach).common(frame.grown(min(reach, MARGIN_PX * MASTER)))
-    if part.empty:
-        return layer.rgba, layer.extent
-    pull = invert_at(forward, *coordinates(part, MASTER))
-    moved = warp(cut(layer.rgba, layer.extent, part)[None], pull[None] * MASTER, mode="bicubic")[0].clamp_min(0)
-    return torch.cat([moved[:3], moved[3:].clamp_max(1)]), part
+    return Pair(shot, reference, name, extras)
 
 
 def _blend(frame: Box, layers: Iterable[tuple[Tensor, Box]]) -> Tensor:
@@ -164,12 +121,6 @@ def _blend(frame: Box, layers: Iterable[tuple[Tensor, Box]]) -> Tensor:
 def _to_frame(light: Tensor) -> Tensor:
     """Area sampling of the master."""
     return F.avg_pool2d(light[None], MASTER)[0]
-
-
-def _noisy(light: Tensor, noise: np.random.Generator, optics: Optics, share: float) -> Tensor:
-    """Poisson noise, as a Gaussian of the same variance, and read noise."""
-    deviation = (share * (optics.shot_noise * light.clamp_min(0) + optics.read_noise**2)).sqrt()
-    return light + deviation * torch.from_numpy(noise.standard_normal(light.shape, dtype=np.float32))
 
 
 def _eight_bit(light: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic.regions import Box, coordinates
 
 __all__ = ["Layer", "Plane", "canvas", "draw_scene"]
@@ -36,13 +35,20 @@ class Layer:
     plane: Plane
 
 
-def canvas(photo: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
-    """A part of ``photo`` ``(3, H, W)`` that may reach beyond it: the photograph goes on mirrored."""
+def canvas(photo: Tensor, top: int, left: int, height: int, width: int, flipped: bool = False) -> Tensor:
+    """A part of ``photo`` ``(3, H, W)`` that may reach beyond it: the photograph goes on mirrored.
+
+    With ``flipped`` that of the photograph seen in a mirror, which is never made as a whole.
+    """
+    if flipped:
+        return canvas(photo, top, photo.shape[2] - left - width, height, width).flip(2)
+    if 0 <= top <= photo.shape[1] - height and 0 <= left <= photo.shape[2] - width:
+        return photo[:, top : top + height, left : left + width]
     rows, columns = (
         _mirror(torch.arange(start, start + length), size)
         for start, length, size in ((top, height, photo.shape[1]), (left, width, photo.shape[2]))
     )
-    return photo[:, rows][:, :, columns]
+    return photo[:, rows[:, None], columns]
 
 
 def _mirror(index: Tensor, size: int) -> Tensor:
@@ -57,26 +63,26 @@ def draw_scene(
 
     Args:
         rng: every choice comes from it.
-        photo: the background, ``(3, H, W)`` sRGB in [0, 1], at the master's resolution.
-        others: photographs that the cut-outs are made of.
+        photo: the background, ``(3, H, W)`` linear light, at the master's resolution.
+        others: photographs that the cut-outs are made of, likewise.
         extent: of the master picture.
         scale: master pixels a frame pixel.
     """
     height, width = extent.height, extent.width
     x, y = coordinates(extent, scale)
     reach_x, reach_y = float(x.max()), float(y.max())
-    photo = photo.flip(2) if rng.random() < 0.5 else photo
+    flipped = rng.random() < 0.5
     # The margin around the frame may lie beyond the photograph, an eighth of the whole at most.
     top = _anywhere(rng, -(height // 8), photo.shape[1] - height * 7 // 8)
     left = _anywhere(rng, -(width // 8), photo.shape[2] - width * 7 // 8)
     ones = torch.ones(1, height, width)
     tilt = rng.uniform(-0.15, 0.15, size=2)
     background = Plane(float(rng.uniform(0.05, 0.35)), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
-    layers = [Layer(torch.cat([linear(canvas(photo, top, left, height, width)), ones]), extent, background)]
+    layers = [Layer(torch.cat([canvas(photo, top, left, height, width, flipped), ones]), extent, background)]
     levels = np.sort(rng.uniform(0.4, 1.0, size=int(rng.integers(1, 4))))
     for level in levels:
         texture = others[int(rng.integers(len(others)))]
-        texture = texture.flip(2) if rng.random() < 0.5 else texture
+        flipped = rng.random() < 0.5
         coverage = cut_out(rng, x, y, reach_x, reach_y, scale)
         tilt = rng.uniform(-0.08, 0.08, size=2)
         plane = Plane(float(level), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
@@ -86,7 +92,7 @@ def draw_scene(
         first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
         part = Box(extent.top + first[0], extent.left + first[1], extent.top + last[0], extent.left + last[1])
         top, left = _anywhere(rng, 0, texture.shape[1] - part.height), _anywhere(rng, 0, texture.shape[2] - part.width)
-        colour = linear(canvas(texture, top, left, part.height, part.width))
+        colour = canvas(texture, top, left, part.height, part.width, flipped)
         coverage = part.of(coverage, extent)[None]
         layers.append(Layer(torch.cat([colour * coverage, coverage]), part, plane))
     return layers
@@ -97,23 +103,52 @@ def _anywhere(rng: np.random.Generator, least: int, end: int) -> int:
 
 
 def cut_out(rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reach_y: float, scale: int) -> Tensor:
-    """Coverage ``(H, W)`` of a blob, a polygon or a bar, its edge one master pixel soft."""
+    """Coverage ``(H, W)`` of a blob, a polygon or a bar, its edge one master pixel soft.
+
+    Args:
+        x, y: ``(H, W)``, frame pixels from the frame's centre, one master pixel apart.
+        reach_x, reach_y: their largest values.
+        scale: master pixels a frame pixel.
+    """
     reach = min(reach_x, reach_y)
     kind = rng.choice(["blob", "polygon", "bar"], p=[0.5, 0.3, 0.2])
-    dx, dy = x - float(rng.uniform(-0.8, 0.8)) * reach_x, y - float(rng.uniform(-0.8, 0.8)) * reach_y
+    middle = float(rng.uniform(-0.8, 0.8)) * reach_x, float(rng.uniform(-0.8, 0.8)) * reach_y
     turn = float(rng.uniform(0, 2 * math.pi))
-    along, across = math.cos(turn) * dx + math.sin(turn) * dy, -math.sin(turn) * dx + math.cos(turn) * dy
+    along_x, along_y = math.cos(turn), math.sin(turn)
+
     if kind == "bar":
-        inside = float(rng.uniform(0.06, 0.15)) * reach - across.abs()
+        half = float(rng.uniform(0.06, 0.15)) * reach
+        radius = math.inf
+
+        def inside(along: Tensor, across: Tensor) -> Tensor:
+            return half - across.abs()
+
     elif kind == "polygon":
-        sides, radius = int(rng.integers(3, 7)), float(rng.uniform(0.25, 0.5)) * reach
-        angles = 2 * math.pi * np.arange(sides) / sides
-        edges = [math.cos(a) * along + math.sin(a) * across for a in angles]
-        inside = radius - torch.stack(edges).amax(0)
+        sides, apothem = int(rng.integers(3, 7)), float(rng.uniform(0.25, 0.5)) * reach
+        radius = apothem / math.cos(math.pi / sides)
+
+        def inside(along: Tensor, across: Tensor) -> Tensor:
+            angles = 2 * math.pi * np.arange(sides) / sides
+            return apothem - torch.stack([math.cos(a) * along + math.sin(a) * across for a in angles]).amax(0)
+
     else:
-        distance, angle = torch.hypot(along, 1.4 * across), torch.atan2(across, along)
-        edge = torch.full_like(distance, float(rng.uniform(0.25, 0.55)) * reach)
-        for order in (2, 3, 5):
-            edge = edge * (1 + float(rng.uniform(0, 0.18)) * torch.cos(order * angle + float(rng.uniform(0, 6.3))))
-        inside = edge - distance
-    return (inside * scale + 0.5).clamp(0, 1)
+        mean = float(rng.uniform(0.25, 0.55)) * reach
+        waves = [(order, float(rng.uniform(0, 0.18)), float(rng.uniform(0, 6.3))) for order in (2, 3, 5)]
+        radius = mean * math.prod(1 + height for _, height, _ in waves)
+
+        def inside(along: Tensor, across: Tensor) -> Tensor:
+            distance, angle = torch.hypot(along, 1.4 * across), torch.atan2(across, along)
+            edge = torch.full_like(distance, mean)
+            for order, height, phase in waves:
+                edge = edge * (1 + height * torch.cos(order * angle + phase))
+            return edge - distance
+
+    coverage = torch.zeros(x.shape)
+    rows, columns = (
+        slice(*torch.searchsorted(line, torch.tensor([centre - radius - 1, centre + radius + 1])).tolist())
+        for line, centre in ((y[:, 0].contiguous(), middle[1]), (x[0].contiguous(), middle[0]))
+    )
+    dx, dy = x[rows, columns] - middle[0], y[rows, columns] - middle[1]
+    along, across = along_x * dx + along_y * dy, -along_y * dx + along_x * dy
+    coverage[rows, columns] = (inside(along, across) * scale + 0.5).clamp(0, 1)
+    return coverage
