@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/dashboards.md from the data of an offline W&B run: what W&B shows, without W&B.
+"""Draw the figures of docs/dashboards.md from an offline W&B run: what W&B shows, without W&B.
 
 python -m jdrl_lightning.train experiment=smoke logger=wandb logger.wandb.offline=true trainer.log_every_n_steps=2
 python docs/dashboards/draw.py outputs/smoke/<time>/wandb/offline-run-* docs/images
