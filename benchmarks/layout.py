@@ -1,8 +1,8 @@
-"""Which layout of feature maps a processor convolves fastest in: ``python benchmarks/layout.py [--repeats 5]``.
+"""The fastest memory layout for convolutions on a CPU: ``python benchmarks/layout.py [--repeats 5]``.
 
-A network's pass forward and backward (with its weights' gradients), and forward alone, in PyTorch's plain layout, in
-channels last, and in oneDNN's own (``blocked.py``). The forms take turns in one process, which keeps freed memory as
-the training command does; medians of the processor time, and how many times less than plain.
+Forward and backward (with weight gradients), and forward alone, in PyTorch's default layout, channels last, and
+oneDNN's blocked layout (``runtime/mkldnn_layout.py``). Variants take turns in one process, which keeps freed memory as
+the training command does; medians of the CPU time, and the speed-up over the default.
 """
 
 from __future__ import annotations

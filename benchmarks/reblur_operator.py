@@ -1,11 +1,11 @@
-"""Time and memory of the reblurring operator against the per-pixel form that was published, and against the machine.
+"""Time and memory of the reblurring operator, compared with the published per-pixel form and with the machine's limits.
 
     python benchmarks/reblur_operator.py [--size 256] [--batch 1] [--repeats 7]
 
-Times: all forms in one process, taking turns; medians, and medians of the ratios within a turn. Processor time is of
-all threads. Memory: each form in a process of its own; the peak resident set reached in the step, less what
-was resident before it (torch loaded, inputs made) and less the output and the gradients. The second table is for one
-thread, by processor time: what must be read, written and computed at least, at the rates measured here. Linux only.
+Times: all variants take turns in one process; medians, and medians of the ratios within a turn. CPU time covers all
+threads. Memory: a separate process for each variant; peak resident set of the step, minus what was resident before
+(torch loaded, inputs made), the output and the gradients. The second table is for one thread, in CPU time: the minimum
+that must be read, written and computed, at the rates measured here. Linux only.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def roofline(args: argparse.Namespace, tensors: list[Tensor]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256, help="pixels a side")
+    parser.add_argument("--size", type=int, default=256, help="side, px")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--memory-of", choices=FORMS, help=argparse.SUPPRESS)
