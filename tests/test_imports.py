@@ -39,6 +39,8 @@ import jdrl_lightning.flow.masks, jdrl_lightning.flow.affine, jdrl_lightning.los
 import jdrl_lightning.metrics.report, jdrl_lightning.inference.tiles, jdrl_lightning.classical.learn_jnb
 metrics.psnr, metrics.placement_error, metrics.lpips, backbones.load_weights
 import jdrl_lightning.testing
+from jdrl_lightning.inference import final_output
+final_output(backbones.create("unet", width=4))
 for registry in (flow._registry, backbones._registry, classical._registry, objectives._registry):
     for name in registry.names():
         registry.load(name)
