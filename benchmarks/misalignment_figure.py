@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -20,7 +21,7 @@ TICKS = (-5, -3, -2, -1, -0.75, -0.5, -0.25, 0, 0.25)  # dB
 
 
 def draw(table: Path, picture: Path) -> None:
-    """Write the Markdown file beside the CSV file ``table``, and the ``picture``."""
+    """Write the Markdown file next to the CSV file ``table``, and the ``picture``."""
     if not table.is_file():
         raise UserError(f"{table}: no such file; omit --draw to train what it needs")
     results = Results(read_lines(table))
@@ -31,6 +32,7 @@ def draw(table: Path, picture: Path) -> None:
         file.write(markdown(results, table.stem, shown))
 
 
+@style.context("jdrl_lightning.figures")
 def plot(results: Results) -> Figure:
     """PSNR relative to the ceiling for each size of misalignment, and the placement error of every case."""
     presets = [p for p in PRESETS[1:] if any(case.preset == p for case in results.cases)]
@@ -57,10 +59,9 @@ def plot(results: Results) -> Figure:
     axis.set(title="how far the restored image moved", ylabel="placement error, px", xticks=range(len(displaced)))
     axis.set_xticklabels([str(case).replace("_", "\n") + " px" for case in displaced])
     for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", alpha=0.3)
+        axis.grid(axis="y")
     lines = [Line2D([], [], label=row, **_style(row)) for row in results.rows]
-    picture.legend(handles=lines, loc="outside lower center", ncols=6, frameon=False)
+    picture.legend(handles=lines, loc="outside lower center", ncols=6)
     return picture
 
 
