@@ -54,5 +54,5 @@ def test_lists_and_help(tmp_path: Path) -> None:
     unknown = doctor(tmp_path, "list=bananas")
     assert (unknown.returncode, unknown.stderr) == (
         1,
-        "error: list='bananas' is none of backbones, flows, data, objectives, experiments\n",
+        "error: list='bananas' is not one of backbones, flows, data, objectives, experiments\n",
     )

@@ -105,8 +105,8 @@ def test_broken_plug_ins_are_named_and_harm_nobody(site: Path, hostile_site: Pat
     shown = python(tmp_path, sites, "-m", "jdrl_lightning.train", *THEIRS[:4], "--cfg", "job")
     assert shown.returncode == 0, shown.stderr
     assert "channels: 8" in shown.stdout
-    assert "plug-in raising-plugin: its configuration raising_plugin.conf is left out (RuntimeError" in shown.stderr
-    assert "plug-in bare-plugin: its configuration bare_plugin.conf is left out (it has no __init__.py)" in shown.stderr
+    assert "plug-in raising-plugin: configuration raising_plugin.conf skipped (RuntimeError" in shown.stderr
+    assert "plug-in bare-plugin: configuration bare_plugin.conf skipped (no __init__.py)" in shown.stderr
     code = (
         "from jdrl_lightning import UserError, backbones\n"
         "print(backbones.names()[-3:])\n"
