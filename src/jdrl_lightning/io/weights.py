@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
@@ -59,27 +59,35 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
         raise UserError(f"weights {file} cannot be read as safetensors: damaged, or not weights") from error
 
 
-def unwrap(content: Any, file: Path) -> tuple[str, dict[str, Tensor]]:
+def unwrap(
+    content: Any, file: Path, wrappers: Sequence[str] = WRAPPERS, ours: str = OURS
+) -> tuple[str, dict[str, Tensor]]:
     """The layout's name and the network's state dict, without prefixes, from the ``content`` of ``file``.
+
+    Args:
+        content: what :func:`read_weights` returned.
+        file: named in the error.
+        wrappers: keys that may hold the state dict; the first one found counts.
+        ours: prefix of the network's tensors in a checkpoint of ours.
 
     Raises:
         UserError: there is no state dict.
     """
     layout = "bare"
     if isinstance(content, Mapping):
-        for wrapper in WRAPPERS:
+        for wrapper in wrappers:
             if isinstance(content.get(wrapper), Mapping):
                 layout, content = wrapper, content[wrapper]
                 break
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"weights {file} hold no state dict, neither bare nor under {', '.join(WRAPPERS)}")
+        raise UserError(f"weights {file} hold no state dict, neither bare nor under {', '.join(wrappers)}")
     state = {str(key).removeprefix("module."): value for key, value in content.items()}
     if any(
         key.startswith("Network.") for key in state
     ):  # IFAN's checkpoints: the network, and heads used in training only
         state = {key.removeprefix("Network."): value for key, value in state.items() if key.startswith("Network.")}
-    ours = {key.removeprefix(OURS): value for key, value in state.items() if key.startswith(OURS)}
-    return ("lightning", ours) if ours else (layout, state)
+    own = {key.removeprefix(ours): value for key, value in state.items() if key.startswith(ours)}
+    return ("lightning", own) if own else (layout, state)
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
