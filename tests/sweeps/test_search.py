@@ -1,4 +1,4 @@
-"""Hyperparameter search by Optuna and W&B, and parallel jobs."""
+"""Hyperparameter search by Optuna, and parallel jobs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.trial import TrialState
-from wandb import wandb_agent
 
 from conftest import TINY
 from jdrl_lightning import UserError
 from jdrl_lightning.sweeps.optuna_study import Study
 from jdrl_lightning.sweeps.search_space import Choice, Interval, Space, corners, latest, split
-from jdrl_lightning.sweeps.wandb_sweep import definition
 
 METRIC = "val/deformed_gt/psnr"
 SPACE: Space = {"lam": Interval(0.2, 0.6), "alpha": Interval(0.1, 2.0, log=True), "optim": Choice(("paper", "cosine"))}
@@ -36,7 +32,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 found = {plugin.__name__ for kind in (Sweeper, Launcher) for plugin in Plugins.instance().discover(kind)}
-print(sorted(found & {"OptunaSweeper", "WandbSweeper", "JoblibLauncher", "LocalLauncher"}))
+print(sorted(found & {"OptunaSweeper", "JoblibLauncher", "LocalLauncher"}))
 print(sorted({"torch", "lightning", "optuna", "wandb", "jdrl_lightning"} & set(sys.modules)))
 """
 
@@ -63,7 +59,7 @@ def parsed(*overrides: str) -> tuple[list[str], Space]:
 
 def test_discovering_the_sweepers_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", SCAN], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.splitlines() == ["['JoblibLauncher', 'LocalLauncher', 'OptunaSweeper', 'WandbSweeper']", "[]"]
+    assert done.stdout.splitlines() == ["['JoblibLauncher', 'LocalLauncher', 'OptunaSweeper']", "[]"]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +212,6 @@ def test_optuna_with_joblib_and_a_failing_job(pairs_folder: Path, tmp_path: Path
     [
         (("sweep=optuna", "hydra.sweeper.params=null"), "nothing to choose from: give objective.lam=interval(0.2,0.5)"),
         (("sweep=optuna", "optim=paper,nope"), "optim=nope: no such option; known: "),
-        (("sweep=wandb", "logger=csv"), "sweep=wandb needs the logger that tells W&B what came of a job"),
     ],
 )
 def test_invalid_sweeps_are_refused_before_any_job(
@@ -240,72 +235,3 @@ def test_submitit_with_a_failing_job(pairs_folder: Path, tmp_path: Path) -> None
     assert (wrong["job"], wrong["trainer.num_nodes"], wrong["status"]) == ("1", "2", "failed")
     assert float(good[METRIC]) == measured(tmp_path / "here" / "0")
     assert {path.name for path in tmp_path.iterdir()} == {"here"}
-
-
-def test_the_wandb_sweep_file_has_numbers() -> None:
-    space: Space = {
-        **SPACE, "seed": Choice(("0", "1")), "lr": Choice(("0.001", "1e-3", "null", "nan")), "levels": Interval(4, 8),
-        "width": Interval(1, 64, log=True), "eps": Interval(0.1, 0.3, 0.1), "batch": Interval(2, 6, 2),
-    }  # fmt: skip
-    found = definition(
-        space, ["seed=0"], name="n", project="p", monitor=METRIC, mode="min", method="random", runs=3
-    )  # fmt: skip
-    assert found["metric"] == {"name": METRIC, "goal": "minimize"}
-    assert (found["method"], found["run_cap"], found["name"], found["project"]) == ("random", 3, "n", "p")
-    assert found["parameters"] == {
-        "lam": {"distribution": "uniform", "min": 0.2, "max": 0.6},
-        "alpha": {"distribution": "log_uniform_values", "min": 0.1, "max": 2.0},
-        "optim": {"values": ["paper", "cosine"]},
-        "seed": {"values": [0, 1]},
-        "lr": {"values": [0.001, "1e-3", "null", "nan"]},
-        "levels": {"distribution": "int_uniform", "min": 4, "max": 8},
-        "width": {"distribution": "q_log_uniform_values", "q": 1, "min": 1, "max": 64},
-        "eps": {"values": [0.1, 0.2, 0.3]},
-        "batch": {"values": [2, 4, 6]},
-    }
-
-
-def test_the_wandb_agents_command_trains(pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """W&B's own agent fills in the command, with settings that need quoting and the user's configuration folder."""
-    (tmp_path / "my conf" / "experiment").mkdir(parents=True)
-    (tmp_path / "my conf" / "experiment" / "mine.yaml").write_text("# @package _global_\nname: it's (mine)\n")
-    arguments = (
-        "--config-dir", "my conf", "sweep=wandb", "experiment=mine", "objective.output_weights=[1.0, 0.5],[1.0]",
-        "logger.wandb.offline=true", "hydra.sweeper.method=random",
-    )  # fmt: skip
-    done = train(tmp_path, pairs_folder, *arguments)
-    assert done.returncode == 0, done.stderr
-    (file,) = tmp_path.glob("multirun/it's (mine)/*/wandb_sweep.yaml")
-    assert f"wandb sweep {file.relative_to(tmp_path)}" in done.stdout
-    assert [path.name for path in file.parent.iterdir()] == ["wandb_sweep.yaml"]
-    sweep = yaml.safe_load(file.read_text())
-    assert sweep["name"] == f"it's (mine)/{file.parent.name}"
-    assert sweep["metric"] == {"name": METRIC, "goal": "maximize"}
-    assert list(sweep["parameters"]) == ["objective.lam", "objective.alpha", "objective.output_weights"]
-
-    for name, content in {"WANDB_RUN_ID": "", "WANDB_SWEEP_PARAM_PATH": "", "WANDB_SWEEP_ID": "of_the_server"}.items():
-        monkeypatch.setenv(name, content)
-    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-    chosen = {"objective.lam": 0.25, "objective.alpha": 1e-05, "objective.output_weights": "[1.0,0.5]"}
-    started: dict[str, Any] = {}
-    monkeypatch.setattr(wandb_agent, "AgentProcess", lambda **given: started.update(given) or SimpleNamespace())
-    agent = SimpleNamespace(
-        _in_jupyter=False, _function=None, _forward_signals=False, _run_processes={}, _sweep_command=sweep["command"]
-    )
-    args = {key: {"value": value} for key, value in chosen.items()}
-    wandb_agent.Agent._command_run(agent, {"args": args, "run_id": "run7", "program": sweep["program"]})
-
-    done = subprocess.run(
-        started["command"], env=started["env"] | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path, capture_output=True, text=True,
-        timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    run = file.parent / "run7"
-    assert measured(run) > 0
-    config = yaml.safe_load((run / ".hydra" / "config.yaml").read_text())
-    found = {key: config["objective"][key] for key in ("lam", "alpha", "output_weights")}
-    assert found == {"lam": 0.25, "alpha": 1e-05, "output_weights": [1.0, 0.5]}
-    (offline,) = (run / "wandb").glob("offline-run-*")
-    assert offline.name.endswith("-run7")
-    assert {path.name for path in tmp_path.iterdir()} == {"my conf", "multirun", "wandb"}  # the last: the agent's own
