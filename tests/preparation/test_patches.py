@@ -163,7 +163,7 @@ def test_overwrite_is_required_and_removes_stale_images(tmp_path: Path) -> None:
     ("rule", "message"),
     [
         (Rule(64), r"a: 60x40 pixels are smaller than patch=64; lower patch"),
-        (Rule(8), "patch=8: must be an integer of at least 16 px"),
+        (Rule(8), "patch=8: must be a whole number of at least 16 px"),
         (Rule(20, 1.0), r"overlap=1.0: must lie in \[0, 1\)"),
         (Rule(20, 0.5, -0.1), r"discard=-0.1: must lie in \[0, 1\)"),
     ],

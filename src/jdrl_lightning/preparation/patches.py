@@ -68,7 +68,7 @@ def checked(rule: Rule) -> Rule:
         UserError: a value out of range.
     """
     if not isinstance(rule.patch, int) or rule.patch < SMALLEST_PX:
-        raise UserError(f"patch={rule.patch}: must be an integer of at least {SMALLEST_PX} px")
+        raise UserError(f"patch={rule.patch}: must be a whole number of at least {SMALLEST_PX} px")
     for name in ("overlap", "discard"):
         value = getattr(rule, name)
         if not isinstance(value, int | float) or not 0 <= value < 1:

@@ -1,4 +1,4 @@
-"""Defocus of a plane scene: discs whose radius changes over the picture."""
+"""Defocus of a plane: a disc PSF whose radius varies over the image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["blur_by_discs", "disc"]
 
 
 def disc(radius: float, size: int) -> Tensor:
-    """An antialiased disc ``(size, size)`` that sums to 1, its centre at ``size // 2``; radius 0 is a point."""
+    """An antialiased disc ``(size, size)`` that sums to 1, centred at ``size // 2``; radius 0 is a point."""
     offset = torch.arange(size, dtype=torch.float64) - size // 2
     distance = torch.hypot(offset[:, None], offset[None, :])
     coverage = (radius + 0.5 - distance).clamp(0, 1)
@@ -21,12 +21,12 @@ def disc(radius: float, size: int) -> Tensor:
 def blur_by_discs(image: Tensor, radius: Tensor) -> Tensor:
     """Gather each pixel of ``image`` from a disc of its own radius.
 
-    Radii a pixel apart are computed by FFT and blended linearly in between. The picture wraps around its edges: leave a
-    margin as wide as the largest radius.
+    Integer radii are computed by FFT, fractional ones by linear interpolation. The image wraps around: add a margin as
+    wide as the largest radius.
 
     Args:
-        image: ``(C, H, W)``, linear light, premultiplied by its coverage if it has any.
-        radius: ``(H, W)``, pixels, not negative.
+        image: ``(C, H, W)``, linear light, premultiplied by its coverage, if any.
+        radius: ``(H, W)``, pixels, at least 0.
 
     Returns:
         ``(C, H, W)``.
@@ -36,7 +36,7 @@ def blur_by_discs(image: Tensor, radius: Tensor) -> Tensor:
     spectrum = torch.fft.rfft2(image)
     blurred = torch.zeros_like(image)
     for step in range(lowest, highest + 1):
-        share = (1 - (radius - step).abs()).clamp_min(0)
+        weight = (1 - (radius - step).abs()).clamp_min(0)
         if step == 0:
             level = image
         else:
@@ -45,5 +45,5 @@ def blur_by_discs(image: Tensor, radius: Tensor) -> Tensor:
             kernel[:size, :size] = disc(step, size)
             kernel = kernel.roll((-(size // 2), -(size // 2)), dims=(0, 1)).to(image.dtype)
             level = torch.fft.irfft2(spectrum * torch.fft.rfft2(kernel), s=(height, width))
-        blurred += share * level
+        blurred += weight * level
     return blurred
