@@ -70,7 +70,8 @@ class PairDataModule(L.LightningDataModule):
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
                 raise UserError(
-                    f"data.{key}={value!r} is not a whole number of at least {minimum}; set data.{key}={minimum} or more"
+                    f"data.{key}={value!r} is not a whole number of at least {minimum}; "
+                    f"set data.{key}={minimum} or more"
                 )
         if crop_rule not in ("uniform", "official"):
             raise UserError(f"data.crop_rule={crop_rule!r} is neither uniform nor official")
