@@ -1,6 +1,7 @@
-"""What keeping freed memory saves in a step on a processor: ``python benchmarks/allocation.py``.
+"""Time saved in a CPU step by keeping freed memory: ``python benchmarks/allocation.py``.
 
-The demonstration's U-Net, plain training, 4×3×96×96. Each form in a process of its own: glibc cannot be told to forget.
+The demonstration's U-Net, pixel-wise training, 4×3×96×96. Each variant runs in its own process, because glibc cannot
+undo the setting.
 """
 
 from __future__ import annotations

@@ -2,12 +2,11 @@
 
     python benchmarks/counted.py [--plain charbonnier] [override …]
 
-Overrides are those of the training command and come after ``backbone=unet data.crop=256 data.batch_size=1``. A step
-runs on tensors that have a shape and no values (``FakeTensorMode``), so that networks and sizes fit that this machine
-could not train. Memory: the most bytes of tensors alive at once in two steps, weights, gradients and the optimiser's
-state included; what an operator needs within itself (a convolution's workspace) is not seen, nor what an allocator
-loses. Arithmetic: multiply-adds of convolutions and matrix products. ``published``: float32, per-pixel
-kernels, the U-Net layer by layer.
+Overrides are those of the training command and follow ``backbone=unet data.crop=256 data.batch_size=1``. A step runs on
+tensors with shapes but no values (``FakeTensorMode``), so networks and sizes fit that this machine could not train.
+Memory: peak bytes of live tensors over two steps, including weights, gradients and optimiser state, but neither
+workspaces inside an operator (of a convolution, say) nor allocator overhead. Arithmetic: multiply-adds of convolutions
+and matrix products. ``published``: float32, per-pixel kernels, the U-Net layer by layer.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        for storage in _storages(result) - _storages(args):  # what is given may be a weight from before, seen anew
+        for storage in _storages(result) - _storages(args):  # an argument may be an existing weight, seen again
             if storage not in self._known:
                 self._known.add(storage)
                 self._change(storage.nbytes())

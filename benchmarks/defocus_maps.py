@@ -1,10 +1,10 @@
-"""Defocus maps and what they restore: ``python benchmarks/defocus_maps.py --output docs/results/defocus_maps.md``
+"""Defocus maps and deconvolution with them: ``python benchmarks/defocus_maps.py --output docs/results/defocus_maps.md``
 
-Rendered test pairs, whose circle of confusion is known. Maps: root mean square error, error of the mean, and rank
-correlation within an image. Restored images: PSNR against the sharp image truly in place. Two rows to compare with:
-``flat``, each image's true mean radius everywhere, shows what a map's shape is worth; ``true, published form`` is the
-deconvolution of the published pipelines (Gaussians, hard blending, nothing matched) with our weight and exponent. Try
-weights with ``--split train`` and ``--split val``: more serves the true map, less the estimated ones.
+Rendered test pairs with known circle of confusion. Maps: RMSE, bias, and rank correlation within an image. Restored
+images: PSNR against the aligned sharp image. Two rows for comparison: ``flat``, each image's true mean radius
+everywhere, shows what the shape of a map is worth; ``true, published form`` is the deconvolution of the published
+pipelines (Gaussians, hard blending, no blur matching) with our weight and exponent. Tune weights with ``--split train``
+and ``--split val``: a higher one suits the true map, a lower one the estimated maps.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from jdrl_lightning.types import to_float
 PUBLISHED = "true, published form"
 FRAMES = {"train": 3, "val": 6, "test": 8}  # of each photograph
 LEGEND = """
-`true`: the rendered circle of confusion, `flat`: its mean over the image, everywhere; `true, published form`: Gaussian
-kernels, hard blending, nothing matched. RMSE, bias and rank correlation are per image, then averaged; gains are against
-the sharp image truly in place.
+`true`: the rendered circle of confusion; `flat`: its mean over the image, everywhere; `true, published form`: Gaussian
+kernels, hard blending, no blur matching. RMSE, bias and rank correlation are per image, then averaged; gains are
+against the aligned sharp image.
 """
 
 
 def main() -> None:
     """Measure all maps on all test images."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dmenet", type=Path, help="weights of DMENet, to measure it too")
+    parser.add_argument("--dmenet", type=Path, help="weights of DMENet, to include it")
     parser.add_argument("--split", choices=FRAMES, default="test")
     parser.add_argument(
-        "--weight", type=float, default=MapDeconvolution.weight, help="of the deconvolution's data term"
+        "--weight", type=float, default=MapDeconvolution.weight, help="weight of the deconvolution's data term"
     )
     parser.add_argument("--output", type=Path, help="Markdown file to write the tables to")
     given = parser.parse_args()

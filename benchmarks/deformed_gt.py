@@ -1,14 +1,14 @@
 """What the deformed-GT figure depends on: ``python benchmarks/deformed_gt.py [--frames N] [--output FILE]``
 
-On the rendered test photographs of ``data=photos`` (seed 0), whose true flow and truth in place are known.
+On the rendered test photographs of ``data=photos`` (seed 0), whose true flow and aligned sharp image are known.
 
-First: PSNR of an output against the sharp image warped onto it by an estimated flow, less the same by the true flow:
-what the estimator gives away (above 0) or takes (below 0). Outputs: the blurry image, the mean of it and the truth, the
-truth. ``free`` is scikit-image's TV-L1 with its own settings at full resolution, which is not among our estimators.
+First: PSNR of an output against the sharp image warped onto it by estimated flow, minus the same by true flow: what the
+estimator adds (above 0) or takes away (below 0). Outputs: the blurry image, its mean with the ground truth, the ground
+truth. ``free`` is scikit-image's TV-L1 with default settings at full resolution, which is not one of our estimators.
 
-Second: one output, the mean of the blurry image and the truth in place, displaced to the right by less or more (quintic
-splines of SciPy) while the sharp image stays in place. Against the sharp image as it is PSNR falls; against the
-deformed one it should stay at best. ``known`` is the displacement itself in place of an estimate.
+Second: one output, the mean of the blurry image and the aligned sharp image, displaced to the right step by step
+(quintic splines of SciPy) while the sharp image stays. PSNR against the sharp image as given drops; against the
+deformed one it should at best stay the same. ``known`` uses the displacement itself instead of an estimate.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ OUTPUTS: dict[str, Callable[[dict[str, Tensor]], Tensor]] = {
 def main(arguments: list[str] | None = None) -> None:
     """Print both tables; write them if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=4, help="of each of the three photographs")
+    parser.add_argument("--frames", type=int, default=4, help="frames of each of the three photographs")
     parser.add_argument("--output", type=Path, help="Markdown file to write the tables to")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -1,10 +1,10 @@
-"""Which backbones become ONNX and torch.export programs: a table, made by trying each.
+"""Which backbones can be exported to ONNX and torch.export: a table, made by exporting each.
 
     python benchmarks/export_table.py [name …] [--size 64]
 
-Each network in its published size, with new parameters; those that begin at 0 are drawn too, so that every layer has a
-part in the result. Of the numbers, the largest difference from torch on new images. spandrel stands for the network
-that it recognises; here, our NAFNet's weights.
+Each network at its published size with random parameters, including those initialised to 0, so that every layer
+affects the output. Numbers are the largest difference from torch on new images. spandrel stands for the network that it
+recognises; here, our NAFNet's weights.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def cell(backbone: Backbone, format: str, shape: Shape) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="name", help="of a backbone; default: all")
-    parser.add_argument("--size", type=int, default=64, help="pixels a side, a multiple of every divisor")
+    parser.add_argument("names", nargs="*", metavar="name", help="backbone (default: all)")
+    parser.add_argument("--size", type=int, default=64, help="side, px, a multiple of every divisor")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")

@@ -1,12 +1,12 @@
 """End-point error and time of flow estimators: ``python benchmarks/flow.py [--flow NAME …] [--output FILE]``
 
-An estimator's settings follow its name: ``--flow gauss_newton dis raft_small,weights=FILE,iterations=20``.
+Settings follow an estimator's name: ``--flow gauss_newton dis raft_small,weights=FILE,iterations=20``.
 
 Photographs of scikit-image, 256×256 crops (content enters and leaves the frame): zoom ±3 %, shift ±8 px per axis and a
 smooth non-rigid part of .3 to 1.5 px; the first image may be blurred by a disc (``varying``: radius 0 to 6 px over the
-picture); noise σ = 1/255 on both. Positions are rendered with cubic splines (SciPy), not with the package's own warp.
-End-point errors are over the pixels whose partner lies in the frame, 8 px from the border. Content that enters the
-frame is the photograph's own, except at its edges, where it is mirrored. Time: forward on 4×3×128×128, median.
+image); noise σ = 1/255 on both. Images are rendered with cubic splines (SciPy), not with the package's own warp.
+End-point errors cover pixels whose match lies in the frame, 8 px from the border. Content that enters the frame is the
+photograph's own, except at its edges, where it is mirrored. Time: forward on 4×3×128×128, median.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def estimator(wish: str) -> FlowEstimator:
 def main(arguments: list[str] | None = None) -> None:
     """Print the table, a line for each blur level and estimator; write it if asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--flow", nargs="+", default=["gauss_newton"], help=f"of {', '.join(flows.names())}")
+    parser.add_argument("--flow", nargs="+", default=["gauss_newton"], help=f"estimators: {', '.join(flows.names())}")
     parser.add_argument("--warps", type=int, default=2, help="warps of each photograph")
     parser.add_argument("--photos", nargs="+", default=PHOTOS, choices=PHOTOS)
     parser.add_argument("--seed", type=int, default=1000)

@@ -1,9 +1,9 @@
-"""A crop's flow against the crop of its picture's: ``python benchmarks/flow_of.py [--flow NAME …] [--output FILE]``
+"""Flow of a crop against a crop of its image's flow: ``python benchmarks/flow_of.py [--flow NAME …] [--output FILE]``
 
-Rendered pairs whose true flow is known (``data=photos``): flow is measured on square crops, as with
-``objective.flow_of=crop``, and on whole pictures, kept at a quarter of the resolution and cut, as with
-``flow_of=picture``. End-point errors against the truth over all pixels of the same crops, two of each picture; what
-has its partner outside of the crop counts too.
+Rendered pairs with known flow (``data=photos``): flow is measured on square crops, as with ``objective.flow_of=crop``,
+and on whole images, stored at a quarter of the resolution and cropped, as with ``flow_of=picture``. End-point errors
+against the ground truth over all pixels of the same crops, two of each image, including pixels whose match lies outside
+the crop.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.types import to_float
 
-SIZES = {96: 256, 192: 384, 256: 512}  # of a crop and its picture, px
+SIZES = {96: 256, 192: 384, 256: 512}  # side of the crop: side of the image, px
 KINDS = ("nonrigid", "biased", "none")
-CROPS = 2  # of each picture
+CROPS = 2  # per image
 
 
 def main() -> None:
@@ -52,12 +52,12 @@ def main() -> None:
     if given.output:
         words = ["python benchmarks/flow_of.py --flow", *given.flow, "--output", given.output.as_posix()]
         versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-        told = "mean end-point errors; `kept`: between the picture's flow as it was measured and as it is kept."
+        told = "mean end-point errors; `kept`: between the image's flow as measured and as stored."
         given.output.write_text(f"`{' '.join(words)}`\n\n{versions}; {told}\n\n" + "\n".join(lines) + "\n")
 
 
 def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict[str, list[float]]:
-    """Mean end-point errors, px, of every crop's flow and of the flow cut from its picture's."""
+    """Mean end-point errors, px, of every crop's flow and of the flow cropped from its image's."""
     settings = [
         f"data.frame={frame}",
         f"data.crop={crop}",

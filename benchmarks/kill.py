@@ -1,9 +1,9 @@
-"""Kills a training again and again, and checks that nothing is lost: python benchmarks/kill.py --kills 20
+"""Kill a training again and again and check that nothing is lost: ``python benchmarks/kill.py --kills 20``
 
-Each kill is a SIGKILL: at a random moment from the start of the process on, halfway through the writing of a file, or
-between two files. Each time the same command goes on with ckpt_path=auto. In the end the weights and the optimiser are
-to be bit by bit those of a run that nobody killed, metrics.csv is to have the same rows and values (the clock's
-aside), and W&B one run; after every kill each file is to be whole. TMPDIR lies on another file system.
+Each kill is a SIGKILL: at a random moment after the start of the process, halfway through writing a file, or between
+two files. The same command then resumes with ckpt_path=auto. In the end, weights and optimiser state must be
+bit-identical to those of an uninterrupted run, metrics.csv must have the same rows and values (except times), and W&B
+one run; after every kill each file must be intact. TMPDIR is on another file system.
 """
 
 from __future__ import annotations
@@ -173,10 +173,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--wait", type=float, default=12, help="seconds from the start to the latest random kill")
+    parser.add_argument("--wait", type=float, default=12, help="latest random kill, seconds after the start")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tmpdir", default="/dev/shm", help="a folder on another file system")
-    parser.add_argument("--keep", type=Path, help="folder for the two runs; else they are deleted")
+    parser.add_argument("--keep", type=Path, help="folder for the two runs (default: they are deleted)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory(dir=arguments.tmpdir) as elsewhere:
         root = (arguments.keep or Path(folder)).absolute()

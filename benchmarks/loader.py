@@ -1,11 +1,11 @@
-"""Random training crops a second and core: 512 px PNG files against the same pairs packed, and whole pictures packed.
+"""Random training crops per second and core: 512 px PNG files, the same pairs packed, and whole images packed.
 
     OMP_NUM_THREADS=1 python benchmarks/loader.py [--pairs 60] [--draws 200] [--rounds 7]
 
-All stores in one process, taking turns; the median over the rounds. What is timed is what a loading process does: read
-a pair, crop 256 px out of it, flip and turn. The files are in the system's memory after the first round. The pictures
-are photographs of scikit-image under a little noise, so that a PNG is as large as a camera's. litdata if installed.
-Copying alone: the share of the time that reading and writing a crop pair once would take at the rate of a large copy.
+All stores take turns in one process; median over the rounds. Timed is the work of a loader worker: read a pair, crop
+256 px, flip and rotate. After the first round, files are in the page cache. Images are scikit-image photographs with a
+little noise, so that a PNG is as large as a camera's. litdata if installed. Copying alone: the share of the time that
+reading and writing a crop pair once would take at the rate of a large copy.
 """
 
 from __future__ import annotations
@@ -90,14 +90,14 @@ def rate(crops: TrainingCrops, draws: int, epoch: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=60, help=f"of {PATCH} px; as many pixels in whole pictures")
-    parser.add_argument("--draws", type=int, default=200, help="crop pairs a store and round")
+    parser.add_argument("--pairs", type=int, default=60, help=f"of {PATCH} px; whole images: as many pixels in total")
+    parser.add_argument("--draws", type=int, default=200, help="crop pairs per store and round")
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     torch.set_num_threads(1)
     copied = ceilings().bytes
     print(
-        "| bits | store | MiB a picture | crop pairs/s | times PNG | copying alone, % |\n|---|---|---:|---:|---:|---:|"
+        "| bits | store | MiB per image | crop pairs/s | times PNG | copying alone, % |\n|---|---|---:|---:|---:|---:|"
     )
     for dtype in (torch.uint8, torch.uint16):
         with tempfile.TemporaryDirectory() as name:

@@ -1,13 +1,14 @@
-"""What misalignment costs each way of training: ``python benchmarks/misalignment.py``, which goes on where it stopped.
+"""What misalignment costs each way of training: ``python benchmarks/misalignment.py``, which resumes where it stopped.
 
-Pairs are rendered with one kind (``data.misalignment``) and mean size (px) of displacement, a network is trained on
-them by each row's method, alike in all else (conf/experiment/misalignment.yaml), and its last weights are measured on
-held-out images against the truth. ``input`` and ``aligned_ceiling`` do not depend on the displacement and are shared.
+Pairs are rendered with a kind (``data.misalignment``) and mean size (px) of displacement, a network is trained on them
+by each row's method, with everything else equal (conf/experiment/misalignment.yaml), and its last weights are evaluated
+on held-out images against the ground truth. ``input`` and ``aligned_ceiling`` do not depend on the displacement and are
+shared.
 
-Two cores (``--form small``): scikit-image's photographs, 288 steps of four 96 px crops, as the demonstration; 142
-trainings of one to three minutes on one core. Started twice, the second time with ``--cases biased_4 random_4``, it
-uses two. Large (``--form large --root FOLDER``): every kind and size, a network of nine times as many weights, at least
-60 training and 24 test photographs, a GPU. ``--draw`` redraws table and figure from the CSV file alone.
+Small (``--form small``, two cores): scikit-image's photographs, 288 steps of four 96 px crops, like the demonstration;
+142 trainings of one to three minutes on one core. To use both cores, start a second one with ``--cases biased_4
+random_4``. Large (``--form large --root FOLDER``): every kind and size, a network with nine times as many weights, at
+least 60 training and 24 test photographs, a GPU. ``--draw`` redraws table and figure from the CSV file alone.
 """
 
 from __future__ import annotations
@@ -93,13 +94,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--form", default="small", choices=list(FORMS))
     parser.add_argument("--root", type=Path, help="folder of sharp photographs (default: those of scikit-image)")
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS))
-    parser.add_argument("--cases", nargs="+", help="such as nonrigid_4 none_0 (default: all of the form)")
-    parser.add_argument("--seeds", type=int, nargs="+", help="of those that the form has for a case")
-    parser.add_argument("--folder", type=Path, help="of each training's figures (default outputs/misalignment)")
-    parser.add_argument("--csv", type=Path, help="of what --folder holds; the table's place too")
+    parser.add_argument("--cases", nargs="+", help="for example nonrigid_4 none_0 (default: all of the form)")
+    parser.add_argument("--seeds", type=int, nargs="+", help="a subset of the seeds that the form has for a case")
+    parser.add_argument("--folder", type=Path, help="results of each training (default outputs/misalignment)")
+    parser.add_argument("--csv", type=Path, help="all results; the page is written next to it")
     parser.add_argument("--figure", type=Path, help="(default docs/images/misalignment.png)")
     parser.add_argument("--draw", action="store_true", help="draw from --csv only")
-    parser.add_argument("--choose-rate", action="store_true", help="validate the ceiling's learning rates only")
+    parser.add_argument("--choose-rate", action="store_true", help="only validate the ceiling's learning rates")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of every row")
     given = parser.parse_args(arguments)
     form = FORMS[given.form]

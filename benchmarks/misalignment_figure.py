@@ -1,4 +1,4 @@
-"""The page and the figure of benchmarks/misalignment.py: what each way of training loses, how far its images moved."""
+"""Page and figure of benchmarks/misalignment.py: PSNR lost by each way of training, and displacement of its outputs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -20,9 +21,9 @@ TICKS = (-5, -3, -2, -1, -0.75, -0.5, -0.25, 0, 0.25)  # dB
 
 
 def draw(table: Path, picture: Path) -> None:
-    """Write the Markdown file beside the CSV file ``table``, and the ``picture``."""
+    """Write the Markdown file next to the CSV file ``table``, and the ``picture``."""
     if not table.is_file():
-        raise UserError(f"{table}: no such file; leave out --draw to train what it is made of")
+        raise UserError(f"{table}: no such file; omit --draw to train what it needs")
     results = Results(read_lines(table))
     picture.parent.mkdir(parents=True, exist_ok=True)
     plot(results).savefig(picture, dpi=110)
@@ -31,8 +32,9 @@ def draw(table: Path, picture: Path) -> None:
         file.write(markdown(results, table.stem, shown))
 
 
+@style.context("jdrl_lightning.figures")
 def plot(results: Results) -> Figure:
-    """PSNR less the ceiling's by each misalignment's size, and every case's placement error."""
+    """PSNR relative to the ceiling for each size of misalignment, and the placement error of every case."""
     presets = [p for p in PRESETS[1:] if any(case.preset == p for case in results.cases)]
     displaced = [case for case in results.cases if case.px]
     picture = Figure(figsize=(3.6 * len(presets) + 6.4, 5.4), layout="constrained")
@@ -57,15 +59,14 @@ def plot(results: Results) -> Figure:
     axis.set(title="how far the restored image moved", ylabel="placement error, px", xticks=range(len(displaced)))
     axis.set_xticklabels([str(case).replace("_", "\n") + " px" for case in displaced])
     for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(axis="y", alpha=0.3)
+        axis.grid(axis="y")
     lines = [Line2D([], [], label=row, **_style(row)) for row in results.rows]
-    picture.legend(handles=lines, loc="outside lower center", ncols=6, frameon=False)
+    picture.legend(handles=lines, loc="outside lower center", ncols=6)
     return picture
 
 
 def _style(row: str) -> dict[str, Any]:
-    """JDRL in warm colours and thick, the others in cold ones, what needs no training on the pairs dashed."""
+    """JDRL in warm colours and thick, the others in cold ones; references that need no training on the pairs dashed."""
     colours = {
         "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "contextual": "#5bbfa5",
         "shift_search": "#8c6bb1", "warp_only": "#31a354", "jdrl": "#d7301f", "jdrl_official": "#fdae6b",

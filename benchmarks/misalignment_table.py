@@ -1,4 +1,4 @@
-"""Tables of benchmarks/misalignment.py, from its CSV file: what each row reaches, and where JDRL wins."""
+"""Tables of benchmarks/misalignment.py from its CSV file: results of each row, and where JDRL wins."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ OPPONENTS = ("input", "charbonnier", "prealign", "contextual", "shift_search", "
 SHARED = ("input", "aligned_ceiling")
 ORDER = (*OPPONENTS[:-2], *JDRL, *OPPONENTS[-2:])
 PRESETS = ("none", "nonrigid", "random", "biased")
-IDLE = {"ssim": 6e-4, "placement_px": 4e-3}  # so little apart from the input's: nothing was learned
-FEW = 3  # photographs: of so many the resampled means' 2.5 % quantile is the least of them
+IDLE = {"ssim": 6e-4, "placement_px": 4e-3}  # closer to the input's than this: nothing was learned
+FEW = 3  # photographs: with so few, the 2.5 % quantile of the resampled means is their minimum
 
 
 class Case(NamedTuple):
@@ -67,7 +67,7 @@ def write_lines(path: Path, lines: Iterable[Line]) -> None:
 
 
 class Results:
-    """The figures, by row and case."""
+    """The measured values, by row and case."""
 
     def __init__(self, lines: Sequence[Line]) -> None:
         self.lines = {
@@ -79,9 +79,9 @@ class Results:
         self.photographs = sorted({line.photograph for line in lines})
 
     def of(self, row: str, case: Case, measure: str) -> dict[tuple[int, str], float]:
-        """Figures by seed and photograph; empty if there are none."""
+        """Values by seed and photograph; empty if there are none."""
         none = Case("none", 0.0)
-        if case == none and row == "charbonnier":  # without displacement they are one
+        if case == none and row == "charbonnier":  # without displacement they are the same
             row = "aligned_ceiling"
         at = none if row in SHARED else case
         trained = {seed for r, c, seed, _ in self.lines if c == case and r not in SHARED}  # on this case itself
@@ -138,24 +138,25 @@ def markdown(results: Results, name: str, picture: str) -> str:
     large = " --form large --root <folder>" if name.endswith("large") else ""
     count = len(results.photographs)
     parts = [
-        "# What misalignment costs, and what each way of training makes of it",
-        f"`python benchmarks/misalignment.py{large}` writes [every figure]({name}.csv), this page and the picture; "
-        "`--draw`\nredraws them from the figures alone. " + SETTING,
-        f"![PSNR against the size of misalignment, and placement error]({picture})",
+        "# What misalignment costs each way of training",
+        "See what each way of training achieves on pairs of a given misalignment, and which one wins.",
+        f"`python benchmarks/misalignment.py{large}` writes [the data]({name}.csv), this page and the figure; "
+        "`--draw`\nredraws both from the data alone. " + SETTING,
+        f"![PSNR against mean displacement, and placement error]({picture})",
         ROWS_EXPLAINED,
         f"In brackets: 95 % bootstrap intervals over {count} photographs, of the mean over their images and the seeds.",
     ]
     if count <= FEW:
         parts[-1] += (
-            f"\n**{count} photographs are few**: such an interval is no more than their range, and a win or a"
-            f"\nloss below says that all {count} agree, not that others would."
+            f"\n**{count} photographs are few**: such an interval is merely their range, and a win or loss"
+            f"\nbelow means that all {count} agree, not that others would."
         )
     parts += [f"## {title}\n\n{measure_table(results, measure)}" for measure, title in MEASURES.items()]
     return "\n\n".join([*parts, "## Where JDRL wins, ties and loses", verdicts(results)]) + "\n"
 
 
 def verdicts(results: Results) -> str:
-    """What a verdict is, all of them, and what learned nothing."""
+    """The verdicts with their definition, and the trainings that learned nothing."""
     idle = idle_trainings(results)
     parts = [f"{VERDICTS_EXPLAINED} {MARK_EXPLAINED}" if idle else VERDICTS_EXPLAINED, verdict_table(results)]
     if idle:
@@ -164,32 +165,33 @@ def verdicts(results: Results) -> str:
 
 
 SETTING = """\
-The same steps and the same learning rate for every row, last checkpoint,
-measured on whole held-out images against the truth. The rate, 3e-4, was chosen on validation photographs of the small
-form's aligned ceiling, where 1e-2 and 1e-3 are as good within 0.13 dB (conf/experiment/misalignment.yaml)."""
+Every row has the same number of steps and the same learning
+rate; the last checkpoint is evaluated on whole held-out images against the ground truth. The learning rate, 3e-4, was
+chosen for the aligned ceiling of the small form on validation photographs, where 1e-2 and 1e-3 are within 0.13 dB
+(conf/experiment/misalignment.yaml)."""
 ROWS_EXPLAINED = """\
-Columns: the kind of misalignment, its mean length in pixels, and the seeds that every row has been trained with. Rows:
+Columns: kind of misalignment, mean displacement in pixels, and the seeds with which every row was trained. Rows:
 
 - `input`: the blurry image.
-- `charbonnier`: pixel-wise on the pairs as they are. `prealign`: each pair first registered by one affine motion.
-- `contextual`: the contextual loss on 5×5 image patches. Its authors compare features of VGG19, whose weights were not
-  at hand: this is not their result.
+- `charbonnier`: pixel-wise on the pairs as they are. `prealign`: each pair registered by an affine motion first.
+- `contextual`: the contextual loss on 5×5 image patches. Its authors compare VGG19 features, whose weights were not
+  available: this is not their result.
 - `shift_search`: the smallest Charbonnier loss over shifts of ±6 px.
-- `warp_only`: the sharp image warped by the flow from the blurry one; no reblurring, no joint stage.
-- `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`: ours. `jdrl_picture`: the same, with
-  the blurry image's flow measured on whole pictures and not on each crop (`objective.flow_of=picture`).
-- `oracle`: `warp_only` with the true flow. `aligned_ceiling`: pixel-wise on pairs that line up."""
+- `warp_only`: pixel-wise on the sharp image warped by flow from the blurry one; no reblurring, no joint stage.
+- `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_robust`: ours. `jdrl_picture`: the same, with the blurry
+  image's flow measured on whole images instead of on each crop (`objective.flow_of=picture`).
+- `oracle`: `warp_only` with the true flow. `aligned_ceiling`: pixel-wise on aligned pairs, the upper bound."""
 VERDICTS_EXPLAINED = """\
-Full-frame PSNR, the JDRL row less the other, paired by photograph and all seeds that both have, in dB. A win or
-a loss: the 95 % interval excludes 0 and every seed's mean has that sign (of three seeds that are alike, one time in
-four by chance); else a tie."""
-MARK_EXPLAINED = "†: one of the two has trainings that learned nothing, see below."
+Full-frame PSNR of the JDRL row minus that of the other, paired by photograph and common seeds, in dB. Win or loss: the
+95 % interval excludes 0 and every seed's mean has that sign (by chance, one time in four for three seeds); otherwise a
+tie."""
+MARK_EXPLAINED = "†: one of the two includes trainings that learned nothing, see below."
 
 IDLE_EXPLAINED = """\
-Their restored images are the blurry ones but for a constant tone (SSIM and placement error are the input's, within
-0.0006 and 0.004 px, a choice). Two things do that: a loss whose first steps switch the last layer's features off, and
-in `jdrl` a reblurring network that has learned no blur, whose term then holds the output at the input. They count
-above, where a cell of which they are part has a †: its row would end elsewhere without them."""
+Their outputs are the blurry images up to a constant tone (SSIM and placement error equal the input's within 0.0006 and
+0.004 px, thresholds we chose). There are two causes: a loss whose first steps kill the last layer's features, and in
+`jdrl` a reblurring network that has learned no blur, so that its term pulls the output to the input. These trainings
+are included above and marked by a †: without them the row would end elsewhere."""
 
 
 def measure_table(results: Results, measure: str) -> str:
@@ -238,7 +240,7 @@ def _cell(found: tuple[float, float, float] | None, measure: str) -> str:
 
 
 def idle_trainings(results: Results) -> list[tuple[str, Case, int]]:
-    """Row, case and seed of each training whose restored images have the input's SSIM and placement."""
+    """Row, case and seed of each training whose outputs have the input's SSIM and placement."""
     found = []
     for row, case in ((row, case) for row in results.rows if row not in SHARED for case in results.cases):
         if row == "charbonnier" and case.preset == "none":  # the aligned ceiling

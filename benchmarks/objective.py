@@ -1,9 +1,9 @@
 """Which parts of the objective are worth having? ``python benchmarks/objective.py --output table.md``
 
-Trains the demonstration's network with one part changed at a time, on the same pairs, and measures whole held-out
-images against the truth. ``--table parts``: ``jdrl_quick``, its mask, reduction, anchor and reblurring, and beside them
-the aligned ceiling and the registered pixel-wise row. ``--table paper``: the paper's Table 4, each part left out of
-``jdrl``, and two rows of our own.
+Trains the demonstration's network with one part changed at a time, on the same pairs, and evaluates whole held-out
+images against the ground truth. ``--table parts``: mask, reduction, anchor and reblurring of ``jdrl_quick``, plus the
+aligned ceiling and the registered pixel-wise row. ``--table paper``: the paper's Table 4, each part removed from
+``jdrl``, plus two rows of our own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--data", default="photos", help="photos, photos_heavy or leaves")
     parser.add_argument("--table", default="parts", choices=list(TABLES))
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="of the table (default: all)")
-    parser.add_argument("--folder", type=Path, default=Path("outputs/objective"), help="of each training's figures")
+    parser.add_argument("--folder", type=Path, default=Path("outputs/objective"), help="results of each training")
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args()
     rows = TABLES[given.table]

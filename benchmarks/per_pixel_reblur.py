@@ -1,4 +1,4 @@
-"""Reblurring as published: every per-pixel kernel is built and every shifted copy of the image is kept (the reference).
+"""Reblurring as published: every per-pixel kernel is built and every shifted image is stored (the reference).
 
 Same arguments and result as ``jdrl_lightning.reblur.operator.reblur`` with ``support="square"`` and zero padding.
 """

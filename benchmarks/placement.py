@@ -1,9 +1,9 @@
 """Does the restored image stay in place? ``python benchmarks/placement.py --output docs/results/placement.md``
 
-Two disturbances of JDRL's joint stage, whose flow is measured from the output itself, so that the output's position is
-a neutral mode: (a) the network starts displaced by one pixel; (b) the flow estimator is off by a quarter of a pixel in
-each direction of measurement. For each weight of the reblurring term and each anchor: where the output is at the end.
-``--learns-from aligned``: the reblurring network goes on learning from the sharp image in place, as in ``jdrl_robust``.
+Two disturbances of JDRL's joint stage, in which flow is measured from the output itself, so that no term fixes the
+output's position: (a) the network starts displaced by one pixel; (b) the flow estimator is biased by a quarter of a
+pixel in each direction. For each weight of the reblurring term and each anchor: where is the output at the end?
+``--learns-from aligned``: the reblurring network keeps learning from the aligned sharp image, as in ``jdrl_robust``.
 """
 
 from __future__ import annotations

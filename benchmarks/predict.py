@@ -1,13 +1,12 @@
-"""Time and peak memory of restoring a large picture: whole, and in tiles with the settings of ``predict``.
+"""Time and peak memory of restoring a large image: whole, and in tiles with the settings of ``predict``.
 
     python benchmarks/predict.py [--network unet] [--height 2160] [--width 4096] [--turns 3] [--only whole default]
 
-Times: all forms in one process, taking turns, after each has been given one batch of tiles (which compiles); medians.
-Processor time is of all threads. Memory: each form in a process of its own, its peak resident set, Python, torch,
-weights and picture included. Arithmetic alone: what the multiply-adds of the convolutions would take at the rate of a
-large matrix product or convolution in float32, measured here, as a share of the processor time. The picture is random:
-no network here takes longer for one picture than for another. A form that should not be tried (the whole picture, where
-memory is short) is left out with --only. Linux only.
+Times: all variants take turns in one process, each after one warm-up batch of tiles (which compiles); medians. CPU time
+covers all threads. Memory: peak resident set of a separate process for each variant, including Python, torch, weights
+and image. Arithmetic alone: the time of the convolutions' multiply-adds at the rate of a large matrix product or
+convolution in float32, measured here, as a share of the CPU time. The image is random: no network here takes longer for
+one image than for another. Use --only to leave out a variant (the whole image, if memory is short). Linux only.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ OVERLAP = 208  # of conf/predict.yaml
 
 
 class Form(NamedTuple):
-    tile: int | None  # None: the whole picture at once, the network as it is
+    tile: int | None  # None: the whole image at once, network unchanged
     batch: int = 1
     precision: str = "32-true"
     compile: bool = False
@@ -60,7 +59,7 @@ def network(name: str) -> Backbone:
 
 
 def runner(form: Form, name: str) -> Callable[[Tensor], Tensor]:
-    """``picture -> restored`` of a form, with a network of its own: layouts differ."""
+    """``picture -> restored`` of a variant, with its own network: layouts differ."""
     backbone = network(name)
     if form.tile is None:
         return lambda picture: backbone(picture).images[0]
@@ -69,7 +68,7 @@ def runner(form: Form, name: str) -> Callable[[Tensor], Tensor]:
 
 
 def tiles(form: Form, height: int, width: int) -> tuple[str, float]:
-    """How many and how large, and their pixels over the picture's."""
+    """Number and size of the tiles, and their pixels relative to the image's."""
     if form.tile is None:
         return "1", 1.0
     rows, columns = (spans(size, form.tile, OVERLAP, 16) for size in (height, width))
@@ -80,7 +79,7 @@ def tiles(form: Form, height: int, width: int) -> tuple[str, float]:
 def warm_up(run: Callable[[Tensor], Tensor], form: Form, height: int, width: int) -> None:
     if form.tile is None:
         run(torch.rand(1, 3, 64, 64))
-    else:  # a picture of two tiles or one batch, of the same size
+    else:  # an image of two tiles or one batch, of the same size
         rows, columns = (spans(size, form.tile, OVERLAP, 16)[0][1] for size in (height, width))
         run(torch.rand(form.batch, 3, rows, columns))
 

@@ -1,4 +1,4 @@
-"""The U-Net's forward pass layer by layer, as published (the reference): upsampled and joined features in memory."""
+"""The U-Net's forward pass layer by layer, as published (the reference): stores upsampled and concatenated features."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Time and memory of the reblurring operator against the per-pixel form that was published, and against the machine.
+"""Time and memory of the reblurring operator, compared with the published per-pixel form and with the machine's limits.
 
     python benchmarks/reblur_operator.py [--size 256] [--batch 1] [--repeats 7]
 
-Times: all forms in one process, taking turns; medians, and medians of the ratios within a turn. Processor time is of
-all threads. Memory: each form in a process of its own; the peak resident set reached in the step, less what
-was resident before it (torch loaded, inputs made) and less the output and the gradients. The second table is for one
-thread, by processor time: what must be read, written and computed at least, at the rates measured here. Linux only.
+Times: all variants take turns in one process; medians, and medians of the ratios within a turn. CPU time covers all
+threads. Memory: a separate process for each variant; peak resident set of the step, minus what was resident before
+(torch loaded, inputs made), the output and the gradients. The second table is for one thread, in CPU time: the minimum
+that must be read, written and computed, at the rates measured here. Linux only.
 """
 
 from __future__ import annotations
@@ -27,31 +27,33 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jdrl_lightning.reblur import cpu_kernel, custom_op, reference
+from jdrl_lightning.reblur.cpu_library import load_library
+from jdrl_lightning.reblur.kernel_interface import ReblurInputs
 from jdrl_lightning.reblur.operator import reblur
 from per_pixel_reblur import per_pixel_reblur
 from resident import resident_mib
 from roofline import Work, backward_work, ceilings, forward_work, shortest
 
 
-class _Rings(torch.autograd.Function):
+class _Reference(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
         ctx.save_for_backward(*tensors)
-        return reference.forward(*tensors, "square", True)
+        return reference.forward(ReblurInputs(*tensors, "square", True))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        return tuple(reference.backward(grad, *ctx.saved_tensors, "square", True, True, True))
+        return tuple(reference.backward(grad, ReblurInputs(*ctx.saved_tensors, "square", True), True, True))
 
 
-def rings(image: Tensor, seeds: Tensor, weights: Tensor) -> Tensor:
-    return _Rings.apply(F.pad(image, [7] * 4), seeds, weights)
+def reblur_by_reference(image: Tensor, seeds: Tensor, weights: Tensor) -> Tensor:
+    return _Reference.apply(F.pad(image, [7] * 4), seeds, weights)
 
 
 FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "per-pixel": per_pixel_reblur,
-    "rings": rings,
-    "fused": reblur,
+    "PyTorch": reblur_by_reference,
+    "C++": reblur,
 }
 
 
@@ -72,7 +74,7 @@ def step(form: str, tensors: list[Tensor], backward: bool) -> tuple[Tensor, ...]
 
 
 def extra_memory_mib(form: str, size: int, batch: int, backward: bool) -> float:
-    step(form, inputs(16, 1), backward)  # loads whatever is loaded on first use
+    step(form, inputs(16, 1), backward)  # so that lazy loading is not counted
     tensors = inputs(size, batch)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
     before = resident_mib("VmRSS")
@@ -89,13 +91,13 @@ def measure_elsewhere(form: str, size: int, batch: int, backward: bool) -> float
 
 class Seconds(NamedTuple):
     wall: float
-    processor: float
+    cpu: float
 
 
 def seconds(form: str, tensors: list[Tensor], backward: bool) -> Seconds:
-    wall, processor = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), time.process_time()
     step(form, tensors, backward)
-    return Seconds(time.perf_counter() - wall, time.process_time() - processor)
+    return Seconds(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def build_seconds() -> float:
@@ -103,7 +105,7 @@ def build_seconds() -> float:
         kept = os.environ.get("XDG_CACHE_HOME")
         os.environ["XDG_CACHE_HOME"] = folder
         start = time.perf_counter()
-        cpu_kernel._library.__wrapped__()
+        load_library.__wrapped__()
         taken = time.perf_counter() - start
         del os.environ["XDG_CACHE_HOME"]
         os.environ |= {"XDG_CACHE_HOME": kept} if kept else {}
@@ -112,7 +114,7 @@ def build_seconds() -> float:
 
 def compare(tensors: list[Tensor]) -> None:
     theirs = step("per-pixel", tensors, True)
-    for form in ("rings", "fused"):
+    for form in ("PyTorch", "C++"):
         differences = [
             f"{name} {(a - b).abs().max():.1e} of {b.abs().max():.1e}"
             for name, a, b in zip(
@@ -123,7 +125,9 @@ def compare(tensors: list[Tensor]) -> None:
 
 
 def table(args: argparse.Namespace, tensors: list[Tensor]) -> None:
-    print("| pass | form | time, ms | times less | processor, ms | times less | extra MiB | bytes/pixel | times less |")
+    print(
+        "| pass | form | time, ms | times faster | CPU time, ms | times faster | extra MiB | bytes/pixel | times less |"
+    )
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
     for label, backward in (("forward", False), ("forward + backward", True)):
         turns = [{form: seconds(form, tensors, backward) for form in FORMS} for _ in range(args.repeats + 1)][1:]
@@ -142,16 +146,16 @@ def roofline(args: argparse.Namespace, tensors: list[Tensor]) -> None:
     torch.set_num_threads(1)
     limit, pixels = ceilings(), args.batch * args.size**2
     padded, seeds, weights = F.pad(tensors[0].detach(), [7] * 4), tensors[1].detach(), tensors[2].detach()
-    grad, settings = torch.ones_like(tensors[0]), ("square", True)
+    grad, given = torch.ones_like(tensors[0]), ReblurInputs(padded, seeds, weights, "square", True)
     runs: dict[str, tuple[Work, Callable[[], object]]] = {
-        "forward": (forward_work(), lambda: cpu_kernel.forward(padded, seeds, weights, *settings)),
-        "backward": (backward_work(), lambda: cpu_kernel.backward(grad, padded, seeds, weights, *settings, True, True)),
+        "forward": (forward_work(), lambda: cpu_kernel.forward(given)),
+        "backward": (backward_work(), lambda: cpu_kernel.backward(grad, given, True, True)),
     }
     print(
-        f"one thread's ceilings: copy {limit.bytes / 1e9:.1f} GB/s, {limit.multiply_adds / 1e9:.1f} G multiply-adds/s "
+        f"limits of one thread: copy {limit.bytes / 1e9:.1f} GB/s, {limit.multiply_adds / 1e9:.1f} G multiply-adds/s "
         f"(matrix product), {limit.exps / 1e9:.2f} G exponentials/s (PyTorch's)"
     )
-    print("| pass | bytes a pixel | instructions a pixel | memory, ms | arithmetic, ms | took, ms | reached |")
+    print("| pass | bytes per pixel | instructions per pixel | memory, ms | arithmetic, ms | measured, ms | fraction |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for label, (work, run) in runs.items():
         memory, arithmetic = limit.seconds(work, pixels)
@@ -163,7 +167,7 @@ def roofline(args: argparse.Namespace, tensors: list[Tensor]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256, help="pixels a side")
+    parser.add_argument("--size", type=int, default=256, help="side, px")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--memory-of", choices=FORMS, help=argparse.SUPPRESS)
@@ -174,8 +178,8 @@ def main() -> None:
         return
 
     tensors = inputs(args.size, args.batch)
-    if custom_op._form(torch.device("cpu"), torch.float32) is not cpu_kernel:
-        sys.exit("the C++ form does not work here: nothing to compare")
+    if custom_op._select_kernel(tensors[0]) is not cpu_kernel:
+        sys.exit("the C++ kernel does not work here: nothing to compare")
     print(f"$ python {' '.join(sys.argv)}")
     print(
         f"torch {torch.__version__}, Python {platform.python_version()}, {os.cpu_count()} CPUs, "

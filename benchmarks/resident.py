@@ -1,4 +1,4 @@
-"""What a process holds in memory, from Linux's own count."""
+"""Memory that a process occupies, as counted by Linux."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a processor can do at most, measured; and what is to be done at least, counted."""
+"""Peak rates of a CPU, measured; and the minimum amount of work, counted."""
 
 from __future__ import annotations
 

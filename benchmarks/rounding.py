@@ -1,10 +1,10 @@
-"""What rounding does to a training, and so how far two forms of the reblurring operator can be told apart by it.
+"""Effect of rounding on a training, and hence the resolution with which two reblurring operators can be compared.
 
     python benchmarks/rounding.py [--draws 8] [--seed 0] [--forms native reference]
 
-The demonstration's row ``jdrl`` is trained again and again, alike but for a factor 1 ± 2⁻²³ on each initial weight, one
-unit of rounding. ``native``: the operator in C++; ``reference``: in PyTorch (``reblur/reference.py``). What
-``--folder`` holds already is not trained again, so two starts with one form each use two cores.
+The demonstration's row ``jdrl`` is trained repeatedly, with each initial weight multiplied by 1 ± 2⁻²³, one unit of
+rounding. ``native``: the operator in C++; ``reference``: in PyTorch (``reblur/reference.py``). Results already in
+``--folder`` are not trained again, so two starts with one form each use two cores.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> None:
 
 def trained(form: str, draw: int, seed: int) -> float:
     """PSNR, dB, mean of the test images, after a training."""
-    build_module, fast_form = build.module, custom_op._fast_form
+    build_module, fast_kernel = build.module, custom_op._fast_kernel
 
     def moved(config: dict[str, Any]) -> Any:
         module = build_module(config)
@@ -66,15 +66,15 @@ def trained(form: str, draw: int, seed: int) -> float:
         return module
 
     build.module = moved
-    custom_op._fast_form = fast_form if form == "native" else lambda *_: reference
+    custom_op._fast_kernel = fast_kernel if form == "native" else lambda *_: reference
     settings = [f"seed={seed}", *QUIET, *METHODS["jdrl"]]
     try:
         with tempfile.TemporaryDirectory() as run:
             module = train_row(composed(Path(run), settings), Path(run))[0]
             test = build.datamodule(composed(Path(run), settings)).pairs("test")
     finally:
-        build.module, custom_op._fast_form = build_module, fast_form
-    return float(measure_images(module, as_batches(test, module))[0]["psnr"].mean())
+        build.module, custom_op._fast_kernel = build_module, fast_kernel
+    return float(measure_images(module, as_batches(test))[0]["psnr"].mean())
 
 
 def report(found: dict[str, list[float]]) -> None:

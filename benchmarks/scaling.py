@@ -1,9 +1,9 @@
-"""How plain training and JDRL scale: ``python benchmarks/scaling.py [--repeats 5] [override …]``
+"""How pixel-wise training and JDRL scale: ``python benchmarks/scaling.py [--repeats 5] [override …]``
 
-One setting at a time differs from ``backbone=unet_small``, four pairs of 96×96 px and one thread. The two take turns in
-one process; medians of wall-clock time, so the machine should have nothing else to do. Arithmetic alone: the share of
-JDRL's step that the multiply-adds of its convolutions would take at the rate of a large matrix product or convolution,
-measured beside it. Overrides are those of the training command.
+Varies one setting at a time from ``backbone=unet_small``, four pairs of 96×96 px and one thread. Both take turns in one
+process; medians of wall-clock time, so the machine should be idle. Arithmetic alone: the share of JDRL's step that the
+multiply-adds of its convolutions would take at the rate of a large matrix product or convolution, measured alongside.
+Overrides are those of the training command.
 """
 
 from __future__ import annotations

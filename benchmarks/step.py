@@ -1,20 +1,20 @@
-"""Time and memory of a training step: JDRL as published, ours, and plain training of the same network.
+"""Time and memory of a training step: JDRL as published, ours, and pixel-wise training of the same network.
 
     python benchmarks/step.py [--repeats 5] [--device cpu] [--epoch 20] [override …]
 
-Overrides are those of the training command (``backbone=mprnet data.crop=128``) and come after ``backbone=unet
-data.crop=256 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``), has the
-U-Net layer by layer (``published_unet.py``), plain layouts and Adam unfused, all in float32; ``jdrl`` is ours;
-``plain`` is ``objective=charbonnier``. If asked for by ``--forms``: ``picture``, ours with the blurry image's flow
-measured before, and ``published_kept``, ``published`` in a process that keeps freed memory. On processors ours do,
-since the training command does; ``published`` gives it back, as PyTorch does by itself.
+Overrides are those of the training command (``backbone=mprnet data.crop=128``) and follow ``backbone=unet data.crop=256
+data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``) and has the U-Net layer by
+layer (``published_unet.py``), default layouts and unfused Adam, all in float32; ``jdrl`` is ours; ``plain`` is
+``objective=charbonnier``. On request, by ``--forms``: ``picture``, ours with the blurry image's flow measured
+beforehand, and ``published_kept``, ``published`` in a process that keeps freed memory. On CPUs ours does, as the
+training command does; ``published`` returns it, as PyTorch does by default.
 
-That is a process's setting, so each form has a process of its own. They take turns, and times are medians; processor
-time is of all threads. Memory: the peak resident set (on CUDA the peak allocated) over two steps, less what was
-resident before the module was built. The share of each range is by hooks where a network's pass begins and ends. On
-processors also the multiply-adds of convolutions and matrix products, and the share of the time that they would take at
-the rate of a large matrix product or convolution, measured here. On CUDA a step of ours is also run with
-``torch.cuda.set_sync_debug_mode("error")``: it fails if the host waits for the device.
+Since that is a setting of the process, each variant has its own. They take turns, and times are medians; CPU time
+covers all threads. Memory: peak resident set (on CUDA, peak allocated) over two steps, minus what was resident before
+the module was built. The share of each part is measured by hooks at the start and end of a network's pass. On CPUs also
+the multiply-adds of convolutions and matrix products, and the share of the time they would take at the rate of a large
+matrix product or convolution, measured here. On CUDA, a step of ours also runs under
+``torch.cuda.set_sync_debug_mode("error")``, which fails if the host waits for the device.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from jdrl_lightning.backbones.unet import UNet
 from jdrl_lightning.data.precomputed_flow import unmoved
 from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.module import channels_last
-from jdrl_lightning.reblur import pyramid
+from jdrl_lightning.reblur import network as reblurring
 from jdrl_lightning.runtime.malloc import keep_freed_memory
 from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 from jdrl_lightning.types import Pair
@@ -84,16 +84,16 @@ class Step:
 
     def __call__(self) -> None:
         self.optimizer.zero_grad()
-        reblurs, unet = pyramid.reblur, UNet.forward
+        reblurs, unet = reblurring.reblur, UNet.forward
         if self.form.startswith("published"):
-            pyramid.reblur = lambda image, seeds, weights, levels, *_: per_pixel_reblur(image, seeds, weights, levels)
+            reblurring.reblur = lambda *given, **_: per_pixel_reblur(*given[:4])  # image, seeds, weights, levels
             UNet.forward = published_forward
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
                 loss = self.module.training_step(self.pair, 0)["loss"]
             loss.backward()
         finally:
-            pyramid.reblur, UNet.forward = reblurs, unet
+            reblurring.reblur, UNet.forward = reblurs, unet
         self.optimizer.step()
 
 
@@ -218,7 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--epoch", type=int, default=20, help="below objective.warmup_epochs: the warm-up")
+    parser.add_argument("--epoch", type=int, default=20, help="below objective.warmup_epochs: the warm-up stage")
     parser.add_argument("--forms", nargs="+", default=DEFAULT_FORMS, choices=list(FORMS))
     given, overrides = parser.parse_known_args()
     cpu = given.device == "cpu"

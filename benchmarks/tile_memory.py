@@ -1,6 +1,6 @@
-"""How much memory each network needs for a tile: ``python benchmarks/tile_memory.py [--tiles 512 896 1184]``.
+"""Memory of a tile for each network: ``python benchmarks/tile_memory.py [--tiles 512 896 1184]``.
 
-Counted on tensors that have a shape and no values: the most bytes alive at once, float32, weights not included.
+Counted on tensors with shapes but no values: peak live bytes, float32, excluding weights.
 """
 
 from __future__ import annotations

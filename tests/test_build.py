@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from jdrl_lightning import UserError, build
+from jdrl_lightning import UserError, backbones, build
+from small import backbone_settings
+
+Load = Callable[[Path], torch.nn.Module]
+# Both read what comes from a disk; each test of that is made with both.
+both = pytest.mark.parametrize("load", [build.from_checkpoint, build.backbone_from_checkpoint])
 
 
 @pytest.fixture
@@ -36,6 +41,55 @@ def test_a_checkpoint_alone_gives_back_the_network(checkpoint: Path) -> None:
     torch.testing.assert_close(again(blurry), restored)
 
 
+def test_the_network_is_had_without_what_trained_it(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, blurry = build.from_checkpoint(checkpoint), torch.rand(1, 3, 33, 45)
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("not needed to restore")
+
+    for part in ("objectives.create", "flow.create", "instantiate", "DeblurringModule"):
+        monkeypatch.setattr(f"jdrl_lightning.build.{part}", refuse)
+    backbone = build.backbone_from_checkpoint(checkpoint)
+    assert not backbone.training
+    assert torch.equal(backbone(blurry).images[0], whole(blurry))
+    with pytest.raises(AssertionError):
+        build.from_checkpoint(checkpoint)
+
+
+def test_what_only_training_needs_may_be_missing(checkpoint: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["jdrl_lightning"]["config"]["objective"] = {"name": "of_a_plug_in"}
+        content["state_dict"] = {k: v for k, v in content["state_dict"].items() if k.startswith("backbone.")}
+
+    path = altered(checkpoint, change)
+    assert build.backbone_from_checkpoint(path)(torch.rand(1, 3, 16, 16)).images[0].shape == (1, 3, 16, 16)
+    with pytest.raises(UserError, match="unknown objective 'of_a_plug_in'"):
+        build.from_checkpoint(path)
+
+
+def test_a_network_recognised_by_its_weights_is_found_in_the_checkpoint(
+    composed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    file = Path(backbone_settings("spandrel", tmp_path)["path"])
+    config = composed(tmp_path, "backbone=spandrel", f"backbone.path={file}", "objective=charbonnier")
+    module, blurry = build.module(config).eval(), torch.rand(1, 3, 32, 32)
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": module.state_dict(), "jdrl_lightning": {"config": module.config}}, path)
+    file.unlink()
+    assert torch.equal(build.backbone_from_checkpoint(path)(blurry).images[0], module(blurry))
+
+
+def test_a_network_is_filled_from_the_file_that_its_settings_name(tmp_path: Path) -> None:
+    network = backbones.create("unet", width=4)
+    torch.save(network.network.state_dict(), tmp_path / "weights.pth")
+    settings = {"name": "unet", "width": 4, "weights": str(tmp_path / "weights.pth")}
+    built = build.backbone(settings)
+    assert all(torch.equal(value, built.state_dict()[key]) for key, value in network.state_dict().items())
+    assert build.backbone(settings | {"weights": None}).state_dict().keys() == built.state_dict().keys()
+    with pytest.raises(UserError, match=r"absent\.pth do not exist"):
+        build.backbone(settings | {"weights": str(tmp_path / "absent.pth")})
+
+
 def test_the_files_of_the_training_are_not_needed(checkpoint: Path, train: Callable[..., Path], tmp_path: Path) -> None:
     def change(content: dict[str, Any]) -> None:
         content["jdrl_lightning"]["config"]["objective"]["flow"] = {"name": "pwcnet", "weights": "elsewhere.pth"}
@@ -52,11 +106,12 @@ def test_the_files_of_the_training_are_not_needed(checkpoint: Path, train: Calla
     assert build.from_checkpoint(started).config["objective"]["reblur"].get("weights") is None
 
 
+@both
 @pytest.mark.parametrize(
     "target",
     ["pathlib.Path.unlink", "urllib.request.urlretrieve", "os.remove", "lightning.pytorch.Trainer", "torch.load"],
 )
-def test_a_hostile_target_is_refused(target: str, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_hostile_target_is_refused(target: str, load: Load, checkpoint: Path, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("here")
 
@@ -65,12 +120,13 @@ def test_a_hostile_target_is_refused(target: str, checkpoint: Path, tmp_path: Pa
 
     path = altered(checkpoint, change)
     with pytest.raises(UserError, match="refused") as error:
-        build.from_checkpoint(path)
+        load(path)
     assert str(path) in str(error.value)
     assert victim.exists()
 
 
-def test_pickled_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
+@both
+def test_pickled_code_is_refused_and_does_not_run(load: Load, tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "exploded",))
@@ -78,11 +134,12 @@ def test_pickled_code_is_refused_and_does_not_run(tmp_path: Path) -> None:
     path = tmp_path / "bomb.ckpt"
     torch.save({"state_dict": {}, "jdrl_lightning": Bomb()}, path)
     with pytest.raises(UserError, match="pickled code"):
-        build.from_checkpoint(path)
+        load(path)
     assert not (tmp_path / "exploded").exists()
 
 
-def test_each_broken_checkpoint_says_what_it_is(checkpoint: Path, tmp_path: Path) -> None:
+@both
+def test_each_broken_checkpoint_says_what_it_is(load: Load, checkpoint: Path, tmp_path: Path) -> None:
     whole = checkpoint.read_bytes()
     for name, content, word in (
         ("cut.ckpt", whole[: len(whole) // 2], "damaged"),
@@ -91,22 +148,26 @@ def test_each_broken_checkpoint_says_what_it_is(checkpoint: Path, tmp_path: Path
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=word) as error:
-            build.from_checkpoint(tmp_path / name)
+            load(tmp_path / name)
         assert name in str(error.value)
         assert "\n" not in str(error.value)
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="not a checkpoint of jdrl_lightning"):
-        build.from_checkpoint(tmp_path / "foreign.ckpt")
+        load(tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="no such checkpoint"):
-        build.from_checkpoint(tmp_path / "absent.ckpt")
+        load(tmp_path / "absent.ckpt")
 
 
-def test_weights_that_do_not_fit_the_stored_config_are_named(checkpoint: Path) -> None:
+@both
+def test_weights_that_do_not_fit_the_stored_config_are_named(load: Load, checkpoint: Path) -> None:
     def change(content: dict[str, Any]) -> None:
         content["jdrl_lightning"]["config"]["backbone"]["width"] = 8
 
-    with pytest.raises(UserError, match="do not fit"):
-        build.from_checkpoint(altered(checkpoint, change))
+    path = altered(checkpoint, change)
+    with pytest.raises(UserError, match="weights do not fit its config") as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
 
 
 def test_the_strategy_knows_what_stays_idle(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several processes train what one trains, and end together however one of them ends."""
+"""Several ranks compute the same training as one, and all exit when one of them dies."""
 
 from __future__ import annotations
 
@@ -41,44 +41,44 @@ def odd_folder(pairs_folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """``started(command, cwd, **environment)``: a command in a session of its own; nothing of it outlives the test."""
-    begun: list[subprocess.Popen[str]] = []
+def launch() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """``launch(command, cwd, **environment)``: run a command in its own session, killed when the test ends."""
+    launched: list[subprocess.Popen[str]] = []
 
     def start(command: tuple[str, ...], cwd: Path, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
-        begun.append(process)
+        launched.append(process)
         return process
 
     yield start
-    for process in begun:
-        for member in session(process.pid):
+    for process in launched:
+        for pid in session(process.pid):
             with suppress(ProcessLookupError):
-                os.kill(member, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         process.communicate()
 
 
 def session(leader: int) -> list[int]:
-    """Every process that is left of a session."""
-    return [pid for pid, _, of in processes() if of == leader]
+    """The processes of a session that still run."""
+    return [pid for pid, _, of_session in processes() if of_session == leader]
 
 
 def children(parent: int) -> list[int]:
-    return [pid for pid, of, _ in processes() if of == parent]
+    return [pid for pid, of_parent, _ in processes() if of_parent == parent]
 
 
 def processes() -> list[tuple[int, int, int]]:
-    """Id, parent and session of all processes that run."""
+    """Process id, parent and session of all running processes."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,sess=,stat="], capture_output=True, text=True, check=True)
     rows = [line.split() for line in listed.stdout.splitlines()]
-    return [(int(pid), int(parent), int(of)) for pid, parent, of, state in rows if not state.startswith("Z")]
+    return [(int(pid), int(parent), int(group)) for pid, parent, group, state in rows if not state.startswith("Z")]
 
 
 def finished(process: subprocess.Popen[str], seconds: float = 150) -> str:
-    """Its standard error, once it has ended well."""
+    """Wait for exit code 0; returns the standard error."""
     _, errors = process.communicate(timeout=seconds)
     assert process.returncode == 0, errors
     return errors
@@ -93,23 +93,23 @@ def column(run: Path, name: str) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file) if row[name]]
 
 
-def test_two_processes_with_half_the_batch_train_what_one_trains(
-    train: Callable[..., Path], odd_folder: Path, started: Callable[..., Any], tmp_path: Path
+def test_two_ranks_with_half_the_batch_match_one(
+    train: Callable[..., Path], odd_folder: Path, launch: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Through a switch of stages of which the first leaves a network idle; an odd number of validation images."""
+    """Across a stage switch (the first stage leaves a network unused) and with an odd number of validation images."""
     settings = (
         *TINY,
         "objective=jdrl_official",
         f"optim.optimizer.lr={LR}",
         *SWITCH,
-        "trainer.precision=64-true",  # in float32 rounding decides which ReLUs near 0 are open, and Adam makes it large
+        "trainer.precision=64-true",  # in float32 rounding decides which ReLUs near 0 are active, and Adam amplifies it
         "data.repeat=3",
         "callbacks.panels.every_n_epochs=1",
     )
     one, two = tmp_path / "one", tmp_path / "two"
     train(one, *settings[len(TINY) :], f"data.root={odd_folder}", "data.batch_size=4")
     halved = (f"data.root={odd_folder}", "data.batch_size=2", "trainer.devices=2", f"hydra.run.dir={two}")
-    errors = finished(started((*PYTHON, *settings, *halved), tmp_path))
+    errors = finished(launch((*PYTHON, *settings, *halved), tmp_path))
     assert "Warning" not in errors
 
     expected, found = weights(one), weights(two)
@@ -121,7 +121,7 @@ def test_two_processes_with_half_the_batch_train_what_one_trains(
     measured = {name: value for name, value in summaries[0]["metrics"].items() if name.startswith("val/")}
     assert len(measured) > 8
     for name, value in measured.items():
-        if not name.startswith("val/blur/"):  # of the first process's first image
+        if not name.startswith("val/blur/"):  # measured on rank 0's first image
             assert summaries[1]["metrics"][name] == pytest.approx(value, rel=1e-3, abs=1e-3), name
     losses = column(one, "train/loss")
     assert len(losses) == STEPS
@@ -131,16 +131,16 @@ def test_two_processes_with_half_the_batch_train_what_one_trains(
     assert kinds[1] - kinds[0] == {"train.log", ".hydra"}
 
 
-def test_torchrun_and_srun_make_one_run(pairs_folder: Path, started: Callable[..., Any], tmp_path: Path) -> None:
+def test_torchrun_and_srun_write_one_run_folder(pairs_folder: Path, launch: Callable[..., Any], tmp_path: Path) -> None:
     settings = (*TINY, f"data.root={pairs_folder}", "debug=fast", "trainer.max_epochs=1")
-    launch = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "jdrl_lightning.train")
-    finished(started((*launch, *settings, "trainer=torchrun"), tmp_path))
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "jdrl_lightning.train")
+    finished(launch((*torchrun, *settings, "trainer=torchrun"), tmp_path))
     (summary,) = tmp_path.glob("outputs/default/*/summary.json")
     assert json.loads(summary.read_text())["world_size"] == 2
     assert len(list(summary.parent.parent.iterdir())) == 1
 
     job = {
-        "SLURM_JOB_ID": str(20000 + os.getpid() % 9999),  # Lightning makes a port of it
+        "SLURM_JOB_ID": str(20000 + os.getpid() % 9999),  # Lightning derives the port from it
         "SLURM_STEP_ID": "3",
         "SLURM_JOB_NAME": "train",
         "SLURM_NTASKS": "2",
@@ -150,7 +150,7 @@ def test_torchrun_and_srun_make_one_run(pairs_folder: Path, started: Callable[..
         "SLURM_NODELIST": "127.0.0.1",
     }
     tasks = [
-        started((*PYTHON, *settings, "trainer=slurm", "name=slurm"), tmp_path, SLURM_PROCID=n, SLURM_LOCALID=n, **job)
+        launch((*PYTHON, *settings, "trainer=slurm", "name=slurm"), tmp_path, SLURM_PROCID=n, SLURM_LOCALID=n, **job)
         for n in "01"
     ]
     for task in tasks:
@@ -161,10 +161,10 @@ def test_torchrun_and_srun_make_one_run(pairs_folder: Path, started: Callable[..
 
 
 @pytest.mark.parametrize(
-    ("victim", "number"), [("rank", signal.SIGKILL), ("watcher", signal.SIGKILL), ("watcher", signal.SIGTERM)]
+    ("victim", "number"), [("rank", signal.SIGKILL), ("launcher", signal.SIGKILL), ("launcher", signal.SIGTERM)]
 )
-def test_when_one_is_killed_all_end(
-    victim: str, number: int, pairs_folder: Path, started: Callable[..., Any], tmp_path: Path
+def test_when_one_process_is_killed_all_exit(
+    victim: str, number: int, pairs_folder: Path, launch: Callable[..., Any], tmp_path: Path
 ) -> None:
     settings = (
         *TINY,
@@ -174,7 +174,7 @@ def test_when_one_is_killed_all_end(
         "data.num_workers=1",
     )
     run = tmp_path / "run"
-    process = started((*PYTHON, *settings, f"hydra.run.dir={run}"), tmp_path)
+    process = launch((*PYTHON, *settings, f"hydra.run.dir={run}"), tmp_path)
     wait_for(lambda: (run / "checkpoints" / "last.ckpt").is_file(), 120)
     ranks = {rank_of(pid): pid for pid in children(process.pid)}
     assert ranks.keys() == {"0", "1"}
@@ -184,37 +184,39 @@ def test_when_one_is_killed_all_end(
     errors = process.communicate()[1]
     assert process.returncode > 0 if number == signal.SIGTERM or victim == "rank" else process.returncode < 0
     if victim == "rank":
-        assert errors.splitlines()[-1].startswith("error: rank 1 of 2 was killed (SIGKILL), most often because memory")
+        assert errors.splitlines()[-1].startswith(
+            "error: rank 1 of 2 was killed (SIGKILL), usually because memory ran out"
+        )
         assert "Traceback" not in errors
 
 
-def wait_for(what: Callable[[], Any], seconds: float) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float) -> None:
     until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "too late"
+    while not condition():
+        assert time.monotonic() < until, "timed out"
         time.sleep(0.1)
 
 
 def rank_of(pid: int) -> str | None:
-    """LOCAL_RANK in the environment that a process was started with."""
+    """LOCAL_RANK in the environment of a running process."""
     shown = subprocess.run(["ps", "eww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True).stdout
     values = [word.partition("=")[2] for word in shown.split() if word.startswith("LOCAL_RANK=")]
     return values[0] if values else None
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
-        ("trainer=torchrun", "error: trainer=torchrun is for processes that it starts: torchrun "),
-        ("trainer=slurm", "error: trainer=slurm is for processes that it starts: srun "),
-        ("+trainer.num_nodes=2", "error: trainer.num_nodes=2: start the processes with torchrun "),
+        ("trainer=torchrun", "error: trainer=torchrun: launch the training with torchrun "),
+        ("trainer=slurm", "error: trainer=slurm: launch the training with srun "),
+        ("+trainer.num_nodes=2", "error: trainer.num_nodes=2: launch the training with torchrun "),
     ],
 )
-def test_who_starts_the_processes_is_told(
-    settings: str, said: str, started: Callable[..., Any], tmp_path: Path
+def test_settings_for_another_launcher_are_refused(
+    settings: str, message: str, launch: Callable[..., Any], tmp_path: Path
 ) -> None:
-    process = started((*PYTHON, settings), tmp_path)
+    process = launch((*PYTHON, settings), tmp_path)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 1
-    assert errors.startswith(said)
+    assert errors.startswith(message)
     assert len(errors.splitlines()) == 1

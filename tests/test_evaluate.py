@@ -20,7 +20,8 @@ from hydra.core.global_hydra import GlobalHydra
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from jdrl_lightning import build, evaluate
+from jdrl_lightning import build, classical, evaluate
+from jdrl_lightning.classical.dmenet import DMENet, radius_to_map
 from jdrl_lightning.io.image import read_image, read_picture, write_image
 from jdrl_lightning.metrics import lpips
 from jdrl_lightning.types import to_float
@@ -234,6 +235,26 @@ def test_rendered_pairs_know_the_truth_and_deep_ones_stay_deep(
     assert any((picture.image.int() % 257).any() for picture in restored)
 
 
+def test_dmenet_with_weights_of_a_local_file(evaluated: Evaluate, pairs_folder: Path, tmp_path: Path) -> None:
+    """The published size, with a last layer that finds a radius of 2 px everywhere."""
+    network = DMENet()
+    last = network.estimate[-2]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.constant_(last.bias, float(radius_to_map(torch.tensor(2.0)).logit()))
+    torch.save(network.state_dict(), tmp_path / "made_up.pth")
+    data = ("data=folder", f"data.root={pairs_folder}", "flow=none")
+    output = evaluated("measured", "dmenet_weights=made_up.pth", *data)
+    assert (summary(output)["method"], summary(output)["title"]) == ("dmenet", "measured")
+    assert "weights made_up.pth" in notes(output)
+    deconvolve = classical.create("oracle_map")
+    for row in rows(output):
+        blurry = to_float(read_image(pairs_folder / "test" / "blur" / f"{row['name']}.png"))[None]
+        expected = deconvolve(blurry, torch.full_like(blurry[:, :1], 2.0))
+        restored = to_float(read_image(output / "restored" / f"{row['name']}.png"))[None]
+        torch.testing.assert_close(restored, expected, rtol=0, atol=0.5 / 255 + 1e-4)
+        assert float((restored - blurry).abs().max()) > 0.02
+
+
 def test_without_sharp_images_nothing_is_made_up(
     evaluated: Evaluate, checkpoint: Path, photo: torch.Tensor, tmp_path: Path
 ) -> None:
@@ -292,10 +313,10 @@ def test_nothing_is_overwritten_unless_told(evaluated: Evaluate, refused: Refuse
     [
         ("", "ckpt_path=<run folder>/checkpoints/best.ckpt"),
         ("ckpt_path=absent.ckpt", "absent.ckpt: no such checkpoint"),
-        ("ckpt_path=x split=train", "split='train' is none of val, test"),
-        ("ckpt_path=x crop=half", "crop='half' is none of none, top_left_16, top_left_8, center_8"),
-        ("ckpt_path=x warp=exact", "warp='exact' is none of bicubic, bilinear, legacy"),
-        ("ckpt_path=x ssim=box", "ssim='box' is none of uniform, gaussian"),
+        ("ckpt_path=x split=train", "split='train' is not one of val, test"),
+        ("ckpt_path=x crop=half", "crop='half' is not one of none, top_left_16, top_left_8, center_8"),
+        ("ckpt_path=x warp=exact", "warp='exact' is not one of bicubic, bilinear, legacy"),
+        ("ckpt_path=x ssim=box", "ssim='box' is not one of uniform, gaussian"),
         ("ckpt_path=x round=8", "round=8 is neither true nor false"),
         ("ckpt_path=x restored=y", "give one of"),
         ("method=folder ckpt_path=x", "method=folder needs restored="),
@@ -303,9 +324,15 @@ def test_nothing_is_overwritten_unless_told(evaluated: Evaluate, refused: Refuse
         ("rank=absent", "absent/sweep.csv: no such file"),
         ("sweep=absent", "absent/sweep.csv: no such file"),
         ("rank=absent method=identity", "rank=… reads what was measured"),
-        ("method=magic", "unknown method 'magic'; known: checkpoint, weights, folder, identity, ebdb, jnb, oracle_map"),
+        (
+            "method=magic",
+            "unknown method 'magic'; known: checkpoint, weights, folder, identity, ebdb, jnb, dmenet, oracle_map",
+        ),
         ("backbone=unet_small", "needs backbone.weights=<file>: without it unet is untrained"),
         ("backbone=unet_small backbone.weights=absent.pth", "absent.pth"),
+        ("method=dmenet", "method=dmenet needs dmenet_weights=<file>"),
+        ("method=ebdb dmenet_weights=x", "dmenet_weights=… is of method=dmenet, not of method=ebdb"),
+        ("dmenet_weights=absent.npz", "weights absent.npz do not exist"),
         ("method=identity", "which pairs? give data=folder"),
         ("method=identity data=folder", "data.root is missing"),
         ("method=identity data=folder data.root=tiny seed=x", "seed='x' is not a whole number"),

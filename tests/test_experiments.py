@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from jdrl_lightning import UserError, backbones, build
 from jdrl_lightning.cli import config
+from jdrl_lightning.cli.targets import instantiate
 from jdrl_lightning.training.fit import fit
 from small import BACKBONES
 
@@ -190,7 +191,7 @@ def test_ifan_is_trained_for_six_hundred_thousand_steps(composed: Compose, tmp_p
     data, optim = settings["data"], settings["optim"]
     steps = 350 * data["repeat"] // data["batch_size"]
     assert settings["trainer"]["max_epochs"] == -(-600_000 // steps)
-    rate = build._instantiate(optim["scheduler"])
+    rate = instantiate(optim["scheduler"])
     for halving, factor in ((500_000, 0.5), (550_000, 0.25)):
         first = -(-halving // steps)
         assert (rate(first - 1), rate(first)) == (2 * factor, factor)

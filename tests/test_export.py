@@ -111,7 +111,7 @@ def test_nothing_is_overwritten_unless_told(tmp_path: Path) -> None:
 
 
 def test_formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"'onyx' is none of onnx, pt2"):
+    with pytest.raises(UserError, match=r"'onyx' is not one of onnx, pt2"):
         check_formats(["onyx"])
     monkeypatch.setattr(export_formats, "find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(UserError, match=r"needs onnxscript: pip install 'jdrl_lightning\[export\]'"):

@@ -129,11 +129,12 @@ def test_the_weapons_are_sharp(place: Place) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_no_config_of_a_checkpoint_calls_anything(name: str, part: str, checkpoint: Path, place: Place) -> None:
     path = altered(checkpoint, place, part, TARGETS[name])
-    with pytest.raises(UserError, match="refused") as error:
-        build.from_checkpoint(path)
-    assert str(error.value).startswith(f"{path}: ")
-    assert "\n" not in str(error.value)
-    assert place.whole
+    for load in (build.from_checkpoint, build.backbone_from_checkpoint):
+        with pytest.raises(UserError, match="refused") as error:
+            load(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert "\n" not in str(error.value)
+        assert place.whole
 
 
 @pytest.mark.parametrize("hidden", [False, True], ids=["plain", "nested"])

@@ -1,9 +1,33 @@
-"""The walls of the house: what may import what."""
+"""The walls of the house: what may import what.
+
+``FLOORS`` is the layout of docs/architecture.md: a room (a folder, or a file beside the folders) imports only rooms of
+floors below its own, and itself. Imports inside functions count.
+"""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src"
+PACKAGE = SOURCE / "jdrl_lightning"
+
+FLOORS = (
+    {"__init__", "errors"},
+    {"registry", "rates", "types", "runtime"},
+    {"io"},
+    {"flow"},
+    {"reblur", "losses", "metrics", "backbones", "data"},
+    {"objectives", "classical", "preparation", "inference"},
+    {"module", "testing", "cli"},
+    {"build", "sweeps"},
+    {"callbacks", "diagnosis", "evaluation"},
+    {"training"},
+    {"demo", "train", "evaluate", "predict", "export", "doctor", "prepare"},
+)
 
 BLOCKED = """
 import sys
@@ -15,6 +39,8 @@ import jdrl_lightning.flow.masks, jdrl_lightning.flow.affine, jdrl_lightning.los
 import jdrl_lightning.metrics.report, jdrl_lightning.inference.tiles, jdrl_lightning.classical.learn_jnb
 metrics.psnr, metrics.placement_error, metrics.lpips, backbones.load_weights
 import jdrl_lightning.testing
+from jdrl_lightning.inference import final_output
+final_output(backbones.create("unet", width=4))
 for registry in (flow._registry, backbones._registry, classical._registry, objectives._registry):
     for name in registry.names():
         registry.load(name)
@@ -42,3 +68,44 @@ def test_the_idea_wing_needs_neither_lightning_nor_hydra() -> None:
 
 def test_the_commands_import_nothing_heavy_before_they_run() -> None:
     assert run(LIGHT).strip() == "[]"
+
+
+def imports() -> dict[str, set[str]]:
+    """For each module of the package, the modules of the package that its file imports, anywhere in it."""
+    files = {".".join(path.relative_to(SOURCE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    found: dict[str, set[str]] = {}
+    for name, path in files.items():
+        asked: set[str] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                asked |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                assert node.level == 0, f"{name}: relative import"
+                for alias in node.names:  # a submodule, or a name out of the module
+                    submodule = f"{node.module}.{alias.name}"
+                    asked.add(submodule if submodule in files else node.module)
+        found[name] = (asked & files.keys()) - {name}
+    return found
+
+
+def room(module: str) -> str:
+    """The folder of a module, or its own name if it lies beside the folders."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def test_no_circle_of_files() -> None:
+    TopologicalSorter(imports()).prepare()  # raises CycleError, which names the circle
+
+
+def test_rooms_import_downwards_only() -> None:
+    floor = {name: number for number, rooms in enumerate(FLOORS) for name in rooms}
+    found = imports()
+    assert {room(module) for module in found} == floor.keys()
+    upwards = [
+        f"{module} imports {target}"
+        for module, targets in found.items()
+        for target in targets
+        if room(module) != room(target) and floor[room(target)] >= floor[room(module)]
+    ]
+    assert not upwards

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -12,6 +13,7 @@ import pytest
 
 from jdrl_lightning import UserError
 from jdrl_lightning.cli import config
+from jdrl_lightning.diagnosis import plugins
 from jdrl_lightning.registry import Registry
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
@@ -47,7 +49,8 @@ def hostile_site(tmp_path: Path) -> Path:
     site = tmp_path / "broken"
     entry = "torn = torn_plugin.backbone:torn"
     files = {"torn_plugin/__init__.py": "", "torn_plugin/backbone.py": "import no_such_module_anywhere\n"}
-    broken(site, "torn-plugin", {"backbones": entry, "flows": entry.replace("backbone:", "flow:")}, files)
+    groups = {"backbones": entry, "flows": entry.replace("backbone:", "flow:"), "methods": entry, "classical": entry}
+    broken(site, "torn-plugin", groups, files)
     files = {"raising_plugin/__init__.py": "raise RuntimeError('not today')\n", "bare_plugin/conf/unet.yaml": "a: [\n"}
     broken(site, "raising-plugin", {"conf": "raising = raising_plugin.conf", "backbones": "raising = ???"}, files)
     broken(site, "bare-plugin", {"conf": "bare = bare_plugin.conf", "backbones": "unet = bare_plugin:unet"}, {})
@@ -102,8 +105,8 @@ def test_broken_plug_ins_are_named_and_harm_nobody(site: Path, hostile_site: Pat
     shown = python(tmp_path, sites, "-m", "jdrl_lightning.train", *THEIRS[:4], "--cfg", "job")
     assert shown.returncode == 0, shown.stderr
     assert "channels: 8" in shown.stdout
-    assert "plug-in raising-plugin: its configuration raising_plugin.conf is left out (RuntimeError" in shown.stderr
-    assert "plug-in bare-plugin: its configuration bare_plugin.conf is left out (it has no __init__.py)" in shown.stderr
+    assert "plug-in raising-plugin: configuration raising_plugin.conf skipped (RuntimeError" in shown.stderr
+    assert "plug-in bare-plugin: configuration bare_plugin.conf skipped (no __init__.py)" in shown.stderr
     code = (
         "from jdrl_lightning import UserError, backbones\n"
         "print(backbones.names()[-3:])\n"
@@ -139,11 +142,24 @@ def test_the_doctor_names_them(site: Path, hostile_site: Path, tmp_path: Path) -
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     for told in (
         "plug-in torn-plugin, backbones: torn: ModuleNotFoundError",
+        "plug-in torn-plugin, methods: torn: ModuleNotFoundError",
+        "plug-in torn-plugin, classical: torn: ModuleNotFoundError",
         "plug-in raising-plugin, conf: raising: RuntimeError: not today",
         "backbone=odd: does not compose",
     ):
         assert told in line
     assert "deblur-theirs" not in line
+
+
+def test_a_broken_plug_in_of_any_group_that_is_read_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = Path(plugins.__file__).parents[1].rglob("*.py")
+    groups = {name for source in sources for name in re.findall(r'group="jdrl_lightning\.(\w+)"', source.read_text())}
+    assert groups >= {"backbones", "flows", "objectives", "datasets", "methods", "classical", "conf"}
+    site = broken(tmp_path, "torn-plugin", dict.fromkeys(groups, "torn = no_such_package_anywhere:torn"), {})
+    monkeypatch.syspath_prepend(site)
+    found = {entry: problem for package, entry, problem in plugins.found() if package == "torn-plugin"}
+    assert set(found) == {f"{group}: torn" for group in groups}
+    assert all("no_such_package_anywhere" in str(problem) for problem in found.values())
 
 
 def test_of_two_plug_ins_with_one_name_the_whole_one_is_taken(

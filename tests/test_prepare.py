@@ -96,7 +96,7 @@ def test_patches_by_preset_and_by_hand(run: Run, pairs_folder: Path, tmp_path: P
     there = sorted((tmp_path / "cut").rglob("*.png"))
     for arguments, line in (
         ([], r"cut/train/blur/00_\d.png: exists; give another output=… or overwrite=true"),
-        (["overwrite=true", "preset=sdd"], "preset=sdd is none of dpdnet, sdd_half, sdd_native"),
+        (["overwrite=true", "preset=sdd"], "preset='sdd' is not one of dpdnet, sdd_half, sdd_native"),
         (["overwrite=true", "overlap=2"], r"overlap=2: must lie in \[0, 1\)"),
     ):
         assert run("patches", f"data.root={pairs_folder}", "output=cut", "patch=20", *arguments) == 1
@@ -156,12 +156,12 @@ def test_align_fails_if_nothing_could_be_registered(run: Run, flat: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("cut", "cut: is none of patches, pack, align; see --help"),
-        ("pack data.root={0}", "output is missing: give output=..."),
-        ("pack output=o", "data.root is missing: give data.root=..."),
+        ("cut", "cut: is not one of patches, pack, align; see --help"),
+        ("pack data.root={0}", "output is missing: set output=..."),
+        ("pack output=o", "data.root is missing: set data.root=..."),
         ("pack data.root={0} output={0}/o", "output={0}/o and data.root={0} lie in each other; give a folder beside "),
         ("patches data.root={0}/train output={0}", "output={0} and data.root={0}/train lie in each other; give a "),
-        ("pack data.root={0} output=o store=zip", "store=zip is none of packed, litdata"),
+        ("pack data.root={0} output=o store=zip", "store='zip' is not one of packed, litdata"),
         ("pack data.root={0} output=o shard_mib=0", "a shard or chunk of 0 MiB: "),
         ("patches data.root={0} output=o", "00: 40x48 pixels are smaller than patch=512; lower patch"),
         ("patches data.root={0} output=o pach=5", "pach: no such setting; did you mean patch? (--help lists all)"),

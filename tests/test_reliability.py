@@ -46,7 +46,7 @@ def nan(folder: Path) -> None:
     ("damage", "said"),
     [
         (one_pixel, r"blur/03\.png: 1x1 pixels are smaller than data\.crop=32"),
-        (mismatched, r"blur/03\.png has 40x48 pixels, its partner \S+gt/03\.png 41x48; crop or scale"),
+        (mismatched, r"blur/03\.png has 40x48 pixels, its partner \S+gt/03\.png 41x48; crop or resize"),
         (truncated, r"gt/03\.png: cannot be read .*; replace or remove it"),
         (nan, r"blur/03\.tif: cannot be read \(NaN or infinite values"),
     ],

@@ -1,4 +1,4 @@
-"""Small files in the trees, with the names and the depth of the published data sets, written by OpenCV."""
+"""Small files with the folders, names and bit depth of the published data sets, written by OpenCV."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SHOTS = ((859, 858), (861, 862), (871, 873), (998, 997), (1000, 999), (1010, 1011))  # (source, target), DPDD's manner
+SHOTS = (
+    (859, 858),
+    (861, 862),
+    (871, 873),
+    (998, 997),
+    (1000, 999),
+    (1010, 1011),
+)  # (source, target), numbered like DPDD's
 SIDES = {"blurry": 1, "sharp": 2, "left": 3, "right": 4}
 AUTHORS = {"blurry": "{}_c/source", "sharp": "{}_c/target", "left": "{}_l/source", "right": "{}_r/source"}
 RESTORMER = {"blurry": "{}/inputC", "sharp": "{}/target", "left": "{}/inputL", "right": "{}/inputR"}
@@ -24,7 +31,7 @@ def picture(path: Path, value: int, bits: int = 8, height: int = 12, width: int 
 
 
 def value(scene: int, side: str, crop: int = 0) -> int:
-    """What the pictures of a scene hold, of 16 bits, no multiple of 257."""
+    """The 16-bit value of a scene's image; not a multiple of 257."""
     return 10_007 * scene + 1009 * SIDES[side] + 7 * crop
 
 
@@ -37,7 +44,7 @@ def dpdd(
     crops: int = 0,
     upright: tuple[int, ...] = (),
 ) -> Path:
-    """One split of ``SHOTS``, of each ``crops`` crops or the whole; the scenes ``upright`` are portraits."""
+    """One split of ``SHOTS``, as ``crops`` crops each or whole (0); the scenes in ``upright`` are portraits."""
     names = names or {"left": "_L", "right": "_R"}
     for side, folder in folders.items():
         for scene, (source, target) in enumerate(SHOTS):
@@ -50,7 +57,7 @@ def dpdd(
 
 
 def same_names(root: Path, blurry: str, sharp: str, names: list[str], bits: int = 8) -> Path:
-    """Partners of one name: the n-th holds ``5 n + 1`` and ``5 n + 2``."""
+    """Partners with the same name: the n-th pair has the values ``5 n + 1`` and ``5 n + 2``."""
     for number, name in enumerate(names):
         picture(root / blurry / f"{name}.png", 5 * number + 1, bits)
         picture(root / sharp / f"{name}.png", 5 * number + 2, bits)

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/dashboards.md from the data of an offline W&B run: what W&B shows, without W&B.
+"""Draw the figures of docs/dashboards.md from an offline W&B run: what W&B shows, without W&B.
 
 python -m jdrl_lightning.train experiment=smoke logger=wandb logger.wandb.offline=true trainer.log_every_n_steps=2
 python docs/dashboards/draw.py outputs/smoke/<time>/wandb/offline-run-* docs/images
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+from matplotlib import style
 from panels import SECTIONS, STEP
 
 HISTOGRAM = "val/blur/histogram"
@@ -27,6 +28,7 @@ def records(run: Path, kind: str) -> list[dict[str, Any]]:
     return [line[kind] for line in map(json.loads, shown.splitlines()) if line["type"] == kind]
 
 
+@style.context("jdrl_lightning.figures")
 def draw_lines(history: list[dict[str, Any]], path: Path) -> None:
     """Every panel of the workspace that has data, and the last histogram."""
     panels = {title: lines for section in SECTIONS.values() for title, lines in section.items()}
@@ -47,6 +49,7 @@ def draw_lines(history: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path, dpi=60)
 
 
+@style.context("jdrl_lightning.figures")
 def draw_worst(artifacts: list[dict[str, Any]], path: Path) -> None:
     """The table of the worst images."""
     table = [artifact for artifact in artifacts if artifact["type"] == "run_table"][-1]

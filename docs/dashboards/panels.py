@@ -1,4 +1,4 @@
-"""Which lines stand in which panel: for the workspace and for the pictures of docs/dashboards.md."""
+"""The lines of each panel, for the W&B workspace and the figures of docs/dashboards.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ STEP = "trainer/global_step"
 METRICS = ("psnr", "ssim", "mae")
 REFERENCES = ("gt", "deformed_gt", "aligned")
 
-# Section: its panels: their lines, by the name under which they are logged.
+# {section: {panel: names of the logged values}}
 SECTIONS: dict[str, dict[str, list[str]]] = {
     "Quality": {metric: [f"val/{reference}/{metric}" for reference in REFERENCES] for metric in METRICS}
     | {"placement, px": ["val/placement/rms", "val/placement/p95"]},

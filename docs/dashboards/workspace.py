@@ -1,4 +1,4 @@
-"""Puts a workspace with the panels of docs/dashboards.md into a W&B project.
+"""Create a W&B workspace with the panels of docs/dashboards.md.
 
 pip install 'jdrl_lightning[workspaces]'
 python docs/dashboards/workspace.py <entity> jdrl_lightning          # needs a key: wandb login
@@ -16,7 +16,7 @@ from panels import SECTIONS, STEP
 
 
 def workspace(entity: str, project: str) -> ws.Workspace:
-    """The panels above and the table of the worst images; W&B adds those of pictures and the histogram by itself."""
+    """The line plots and the table of the worst images; W&B adds panels for images and the histogram by itself."""
     sections = [
         ws.Section(
             name=name,
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("entity", help="user or team")
     parser.add_argument("project")
-    parser.add_argument("--print", action="store_true", help="show it and send nothing")
+    parser.add_argument("--print", action="store_true", help="print the workspace instead of sending it")
     arguments = parser.parse_args()
     made = workspace(arguments.entity, arguments.project)
     if arguments.print:

@@ -1,4 +1,4 @@
-"""Config to objects, checkpoint to objects. The only place that instantiates a ``_target_``."""
+"""Config to objects, checkpoint to objects."""
 
 from __future__ import annotations
 
@@ -6,73 +6,44 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
 
 from jdrl_lightning import backbones, data, flow, objectives
+from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.cli.config import IDENTITY, config_hash
+from jdrl_lightning.cli.targets import TRUSTED_TRAINING, check_targets, instantiate
 from jdrl_lightning.errors import UserError, and_more, first_line
 from jdrl_lightning.flow.base import Unavailable
 from jdrl_lightning.io.weights import read_weights
 from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
 from jdrl_lightning.runtime.distributed import requested_devices
 
-__all__ = ["datamodule", "from_checkpoint", "module", "parts", "read_checkpoint"]
-
-# A checkpoint's config is untrusted: Hydra's own block list is best-effort, so only what is defined here may be called.
-_TRUSTED = ("jdrl_lightning.rates.", "torch.optim.")
-_TRUSTED_TRAINING = ("jdrl_lightning.callbacks.", "lightning.pytorch.callbacks.", "lightning.pytorch.loggers.")
+__all__ = [
+    "backbone", "backbone_from_checkpoint", "datamodule", "from_checkpoint", "module", "parts", "read_checkpoint",
+]  # fmt: skip
 
 _LOADING = (
     "crop", "crop_rule", "batch_size", "repeat", "augment", "recolor", "shuffle", "num_workers", "on_error",
 )  # fmt: skip
 
 
-def _instantiate(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> Any:
-    """``hydra.utils.instantiate`` for targets that are defined in one of the ``allowed`` modules."""
-    _check(config, allowed)
-    try:
-        return instantiate(config)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        raise
+def backbone(settings: Mapping[str, Any]) -> Backbone:
+    """The network of a plain config's group ``backbone``, filled from its file of ``weights`` if it names one.
 
-
-def _check(config: Any, allowed: tuple[str, ...] = _TRUSTED) -> None:
-    """Refuse a config that could call anything that is not ``allowed``, wherever in it that stands."""
-    for key, value in _strings(config):
-        if key == "_target_" and not (value.startswith(allowed) and _defined_in(value).startswith(allowed)):
-            raise UserError(
-                f"the config's _target_ {value!r} is refused; allowed: {', '.join(p + '*' for p in allowed)}"
-            )
-        if "${" in value:  # configs come here resolved; what this would become could not be checked
-            raise UserError(f"the config's {key}={value!r} is refused: an interpolation has no place here")
-
-
-def _strings(config: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Every value that is not a container, as a string, with the key that it stands under."""
-    if isinstance(config, Mapping):
-        for name, value in config.items():
-            yield from _strings(value, str(name))
-    elif isinstance(config, list | tuple):
-        for value in config:
-            yield from _strings(value, key)
-    else:
-        yield key, str(config)
-
-
-def _defined_in(target: str) -> str:
-    """The module of a class or function, with a dot; what it imports (``jdrl_lightning.io.atomic.os``) is elsewhere."""
-    try:
-        return f"{getattr(get_object(target), '__module__', None)}."
-    except Exception as error:
-        raise UserError(f"the config's _target_ {target!r} does not exist") from error
+    Raises:
+        UserError: an unknown name or setting, or weights that cannot be read or do not fit.
+    """
+    settings = dict(settings)
+    weights = settings.pop("weights", None)
+    network: Backbone = backbones.create(**settings)
+    if weights:
+        backbones.load_weights(network, weights)
+    return network
 
 
 def module(config: Mapping[str, Any]) -> DeblurringModule:
@@ -80,27 +51,24 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
 
     Its keys: backbone, objective, optim, seed; and how a training computes, compile and activation_checkpointing.
     """
-    settings = dict(config["backbone"])
-    weights = settings.pop("weights", None)
-    backbone = backbones.create(**settings)
-    sizes = [parameter.numel() for parameter in backbone.parameters()]
+    settings = {key: value for key, value in config["backbone"].items() if key != "weights"}
+    network = backbone(config["backbone"])
+    sizes = [parameter.numel() for parameter in network.parameters()]
     if not all(sizes) or not sizes:
         shown = ", ".join(f"backbone.{key}={value}" for key, value in settings.items() if key != "name")
         raise UserError(
             f"backbone {settings['name']!r} has nothing to train or an empty layer; raise its sizes ({shown})"
         )
-    if weights:
-        backbones.load_weights(backbone, weights)
     objective = objectives.create(**config["objective"])
     if config.get("activation_checkpointing"):
-        able = (getattr(part, "checkpoint_activations", None) for part in (backbone, objective))
+        able = (getattr(part, "checkpoint_activations", None) for part in (network, objective))
         done = [checkpoint() for checkpoint in able if checkpoint]
         if not any(done):
             raise UserError(
                 f"activation_checkpointing=true: neither backbone={settings['name']} nor "
                 f"objective={config['objective']['name']} has blocks for it; set it to false"
             )
-    optim = {name: _instantiate(part) for name, part in config["optim"].items()}
+    optim = {name: instantiate(part) for name, part in config["optim"].items()}
     try:
         optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])
     except (TypeError, ValueError) as error:
@@ -112,7 +80,7 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
         kept["data"] = {**kept["data"], "root": str(Path(root).absolute())}
     compile = bool(config.get("compile"))
     return DeblurringModule(
-        backbone, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept, compile
+        network, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept, compile
     )
 
 
@@ -135,7 +103,7 @@ def datamodule(config: Mapping[str, Any]) -> Any:
 
 def parts(configs: Mapping[str, Any] | None) -> list[Any]:
     """Callbacks or loggers from a group of ``_target_`` entries; null entries are left out."""
-    return [_instantiate(part, _TRUSTED_TRAINING) for part in (configs or {}).values() if part]
+    return [instantiate(part, TRUSTED_TRAINING) for part in (configs or {}).values() if part]
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -155,7 +123,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path}: not a checkpoint of jdrl_lightning; load official weights with backbone.weights=<file>"
         )
     try:
-        _check(checkpoint[CHECKPOINT_KEY])
+        check_targets(checkpoint[CHECKPOINT_KEY])
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     return checkpoint
@@ -180,28 +148,55 @@ def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:
     """
     checkpoint = read_checkpoint(path)
     stored = checkpoint[CHECKPOINT_KEY]["config"]
-    try:
+    with _naming(path):
         built = module(_from_here(stored, path))
         built.load_state_dict(checkpoint["state_dict"])
-        built.config = stored
+    built.config = stored
+    return built.eval()
+
+
+def backbone_from_checkpoint(path: str | os.PathLike[str]) -> Backbone:
+    """The trained network alone, on the CPU and in eval mode: neither objective nor optimiser is built.
+
+    Raises:
+        UserError: see :func:`from_checkpoint`.
+    """
+    checkpoint = read_checkpoint(path)
+    settings = _backbone_from_here(checkpoint[CHECKPOINT_KEY]["config"]["backbone"], path)
+    settings.pop("weights", None)
+    prefix = "backbone."
+    weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+    with _naming(path):
+        built: Backbone = backbones.create(**settings)
+        built.load_state_dict(weights)
+    return built.eval()
+
+
+@contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of building from the checkpoint at ``path``, in one line that names it."""
+    try:
+        yield
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except RuntimeError as error:
         raise UserError(f"{path}: its weights do not fit its config ({first_line(error)})") from error
-    return built.eval()
+
+
+def _backbone_from_here(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """``settings`` of a network; one that is recognised by its weights finds them in the checkpoint at ``path``."""
+    return {**settings, "path": str(path)} if "path" in settings else dict(settings)
 
 
 def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
     """``config`` for a machine that has the checkpoint at ``path`` and none of the other files of the training."""
-    backbone, objective = dict(config["backbone"]), dict(config["objective"])
-    if "path" in backbone:  # a network that is recognised by its weights
-        backbone["path"] = str(path)
+    objective = dict(config["objective"])
     if isinstance(objective.get("flow"), Mapping):
         try:
             flow.create(**objective["flow"])
         except UserError as error:  # restoring needs no flow; training does, and then says so
             objective["flow"] = Unavailable(str(error))
-    return {**config, "backbone": backbone, "objective": objective}
+    return {**config, "backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
 
 
 def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:

@@ -1,4 +1,4 @@
-"""The exception for what the user can fix, the words its messages share, and the exit code after Ctrl-C."""
+"""The exception for user errors, helpers for its messages, and the exit code after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 __all__ = ["INTERRUPTED", "UserError", "and_more", "check_choice", "first_line"]
 
-INTERRUPTED = 130  # after Ctrl-C, as shells have it
+INTERRUPTED = 130  # after Ctrl-C, by the shells' convention
 
 
 class UserError(Exception):
-    """Something the user did or has: one line that names the file or setting and the remedy. Commands print it.
+    """An error that the user can fix. Its message is one line that names the file or setting and the remedy.
 
-    A loader worker's exception reaches the trainer with its traceback as the text; the last line is kept.
+    An exception of a loader worker arrives with its whole traceback as text; only the last line is kept.
     """
 
     def __init__(self, line: str) -> None:
@@ -21,11 +21,11 @@ class UserError(Exception):
 
 
 def first_line(error: BaseException, kind: bool = False) -> str:
-    """The first line of an exception's text that is not blank, or else its type.
+    """The first non-blank line of an exception's text, or its type if there is none.
 
     Args:
         error: any exception.
-        kind: begin with its type: ``ValueError: …``.
+        kind: prefix the type: ``ValueError: …``.
     """
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     name = type(error).__name__
@@ -33,17 +33,17 @@ def first_line(error: BaseException, kind: bool = False) -> str:
 
 
 def check_choice(key: str, value: Any, known: Iterable[Any]) -> None:
-    """Refuse a setting whose value is not among ``known``.
+    """Check that the value of a setting is one of ``known``.
 
     Raises:
-        UserError: ``<key>='<value>' is none of <known>``.
+        UserError: ``<key>='<value>' is not one of <known>``.
     """
     names = list(known)
     if value not in names:
-        raise UserError(f"{key}={value!r} is none of {', '.join(map(str, names))}")
+        raise UserError(f"{key}={value!r} is not one of {', '.join(map(str, names))}")
 
 
 def and_more(names: Sequence[Any], shown: int = 3) -> str:
-    """The first ``shown`` of ``names``, and how many more there are: ``a, b, c and 4 more``."""
+    """The first ``shown`` of ``names`` and the number of others: ``a, b, c and 4 more``."""
     rest = len(names) - shown
     return ", ".join(map(str, names[:shown])) + (f" and {rest} more" if rest > 0 else "")

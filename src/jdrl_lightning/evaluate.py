@@ -113,7 +113,7 @@ def composed(cfg: DictConfig) -> None:
         from jdrl_lightning.evaluation.compare import compare
         from jdrl_lightning.evaluation.rank_sweep import rank
 
-        for key in (*reads[1:], "method", "ckpt_path", "restored", "backbone", "data"):
+        for key in (*reads[1:], "method", "ckpt_path", "restored", "dmenet_weights", "backbone", "data"):
             if config.get(key):
                 raise UserError(f"{reads[0]}=… reads what was measured and measures nothing; leave {key} out")
         report = compare if reads == ["compare"] else rank

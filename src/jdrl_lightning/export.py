@@ -88,34 +88,25 @@ def _check(cfg: DictConfig) -> None:
         raise UserError(f"size={cfg.size} batch={cfg.batch}: give size=[<height>,<width>], px, and batch=<images>")
 
 
-def _backbone(cfg: DictConfig) -> Any:
-    """The network of a checkpoint, or a named one with published weights."""
-    from jdrl_lightning import backbones, build
-    from jdrl_lightning.cli.config import plain
-
-    if cfg.ckpt_path is not None:
-        return build.from_checkpoint(cfg.ckpt_path).backbone
-    settings = plain(cfg.backbone)
-    weights = settings.pop("weights", None)
-    backbone = backbones.create(**settings)
-    if weights:
-        backbones.load_weights(backbone, weights)
-    return backbone
-
-
 @command("export")
 def main(cfg: DictConfig) -> None:
     """Compose, export, report."""
     from hydra.core.hydra_config import HydraConfig
 
     _check(cfg)
+    from jdrl_lightning import build
+    from jdrl_lightning.cli.config import plain
     from jdrl_lightning.inference.export_formats import Shape
 
     logging.getLogger("onnx_ir").setLevel(logging.WARNING)
     folder = Path(cfg.output or Path(HydraConfig.get().runtime.output_dir) / "exported")
     formats = list(cfg.formats) if isinstance(cfg.formats, ListConfig) else [cfg.formats]
     shape = Shape(cfg.batch, cfg.size[0], cfg.size[1], cfg.any_size, cfg.any_batch)
-    for format, value in export(_backbone(cfg), folder, formats, shape, cfg.overwrite).items():
+    if cfg.ckpt_path is not None:
+        backbone = build.backbone_from_checkpoint(cfg.ckpt_path)
+    else:
+        backbone = build.backbone(plain(cfg.backbone))
+    for format, value in export(backbone, folder, formats, shape, cfg.overwrite).items():
         log.info("%s: at most %.1e from torch's output on new images: %s", format, value, folder)
 
 

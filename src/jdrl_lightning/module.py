@@ -13,6 +13,7 @@ from torch import Tensor, distributed, nn
 from jdrl_lightning import __version__
 from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.flow.warp import magnitude
+from jdrl_lightning.inference import final_output
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
@@ -74,7 +75,8 @@ class DeblurringModule(L.LightningModule):
 
     def forward(self, blurry: Tensor) -> Tensor:
         """Restore ``(B, 3, H, W)`` RGB in [0, 1]: the final output, same shape."""
-        return self.backbone(blurry).images[0]
+        restored: Tensor = final_output(self.backbone)(blurry)
+        return restored
 
     def on_after_batch_transfer(self, batch: Pair, dataloader_idx: int) -> Pair:
         """Integers become floats here, on the device, before any other arithmetic."""

@@ -103,7 +103,7 @@ def main(cfg: DictConfig) -> None:
 
     from jdrl_lightning import build
 
-    backbone = build.from_checkpoint(cfg.ckpt_path).backbone.to(build.device(cfg.device))
+    backbone = build.backbone_from_checkpoint(cfg.ckpt_path).to(build.device(cfg.device))
     predict(backbone, jobs, cfg.tile, cfg.overlap, cfg.tile_batch, cfg.precision, cfg.compile)
     log.info("%d restored: %s", len(jobs), output)
 

@@ -111,7 +111,7 @@ def main() -> None:
         del sys.argv[1]
         commands[word]()
     else:
-        print(f"error: {word}: is none of {', '.join(commands)}; see --help", file=sys.stderr)
+        print(f"error: {word}: is not one of {', '.join(commands)}; see --help", file=sys.stderr)
         sys.exit(1)
 
 

@@ -142,7 +142,7 @@ def test_everything_that_does_not_fit_is_named(source: Backbone, target: Backbon
     message = str(error.value)
     assert "1 missing: out.0.bias;" in message
     assert "1 unexpected: extra.weight;" in message
-    assert "1 of another shape: up6.1.weight (1×2×2×2 in the file, 32×64×2×2 here)" in message
+    assert "1 of another shape: up6.1.weight (1×2×2×2 in the file, 32×64×2×2 in the network)" in message
     assert "\n" not in message
     assert torch.equal(target.network.out[0].weight, before)
 
@@ -152,4 +152,4 @@ def test_long_lists_are_counted(source: Backbone, tmp_path: Path) -> None:
     wider = _unet(seed=0, width=8)
     with pytest.raises(UserError, match=r"45 of another shape: .* and 37 more") as error:
         load_weights(wider, tmp_path / "w.pth")
-    assert str(error.value).count(" here)") == 8
+    assert str(error.value).count(" in the network)") == 8

@@ -34,12 +34,12 @@ def test_draws_and_forms_end_as_near_as_rounding_leaves_them(
     monkeypatch.setitem(rounding.METHODS, "jdrl", (*TINY, f"data.root={tmp_path}"))
     folder = tmp_path / "figures"
     monkeypatch.setattr(sys, "argv", ["rounding.py", "--draws", "2", "--folder", str(folder)])
-    before = (build.module, custom_op._fast_form)
+    before = (build.module, custom_op._fast_kernel)
     log = logging.getLogger("jdrl_lightning")
     level = log.level
     try:
         rounding.main()
-        assert (build.module, custom_op._fast_form) == before
+        assert (build.module, custom_op._fast_kernel) == before
         figures = {file.stem: float(file.read_text()) for file in folder.iterdir()}
         assert figures.keys() == {f"seed0_{form}_{draw}" for form in ("native", "reference") for draw in (0, 1)}
         assert len(set(figures.values())) > 1

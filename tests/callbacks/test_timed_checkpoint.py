@@ -47,7 +47,7 @@ def test_told_to_end_it_saves_asks_for_another_start_and_goes_on_bit_by_bit(
             train(run, *RUN)
     assert ended.value.code == REQUEUE
     assert read_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"] == saved
-    assert not notice.held
+    assert not notice.deferred
     assert [signal.getsignal(other) for other in SIGNALS] == before
     train(run, *RUN, "ckpt_path=auto")
     assert all(torch.equal(value, weights(run)[key]) for key, value in weights(whole).items())

@@ -1,4 +1,4 @@
-"""What the commands answer before they do anything: help, and one line for each mistake."""
+"""Help and one-line error messages of the commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jdrl_lightning import backbones
 from jdrl_lightning.errors import UserError
 
 
-def ask(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", f"jdrl_lightning.{name}", *arguments],
         cwd=cwd, capture_output=True, text=True, timeout=120,
@@ -20,53 +20,53 @@ def ask(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ("objective.lamda=1", "objective.lamda: no such setting; did you mean objective.lam? (--help lists all)"),
         ("objectiv=l1", "objectiv: no such setting; did you mean objective? (--help lists all)"),
         ("~objectiv", "objectiv: no such setting; did you mean objective? (--help lists all)"),
         ("seeed=1 objective.lamda=1", "seeed: no such setting; did you mean seed? (--help lists all)"),
         ("backbone=nope", "backbone=nope: no such option; known: compact, dmphn, "),
-        ("data=folder", "data.root is missing: give data.root=..."),
-        ("+seed=1", "seed is set already: write seed=... without the +"),
-        ("+backbone=unet", "backbone is set already: write backbone=... without the +"),
+        ("data=folder", "data.root is missing: set data.root=..."),
+        ("+seed=1", "seed is already set: write seed=... without the +"),
+        ("+backbone=unet", "backbone is already set: write backbone=... without the +"),
         ("objective.lam=[1", "objective.lam=[1: cannot be read (no viable alternative at input '[1')"),
         ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),
         ("trainer.max_epochs=-1 optim=cosine data=leaves", "epochs=-1: this schedule ends with the training; set "),
         ("run_dir=mine", "run_dir=mine: follows the run's folder; give hydra.run.dir=mine"),
         (
             "-m objective.reblur.width=4 objective=charbonnier,jdrl",
-            "objective.reblur.width: no such setting; not every choice of the sweep has it: sweep those apart",
+            "objective.reblur.width: no such setting; not every option of the sweep has it: run separate sweeps",
         ),
     ],
 )
-def test_what_hydra_refuses_is_one_line_with_the_remedy(arguments: str, said: str, tmp_path: Path) -> None:
-    done = ask("train", *arguments.split(), cwd=tmp_path)
+def test_errors_of_hydra_are_one_line_with_a_remedy(arguments: str, message: str, tmp_path: Path) -> None:
+    done = run_command("train", *arguments.split(), cwd=tmp_path)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.startswith(f"error: {message}")
 
 
-def test_what_hydra_cannot_read_can_be_read_as_the_error_says(tmp_path: Path) -> None:
-    told = ask("predict", "input=phot\u00f6,s=1.png", "ckpt_path=none.ckpt", cwd=tmp_path).stderr
-    assert told.endswith("; write \"input='phot\u00f6,s=1.png'\"\n")
-    again = ask("predict", "input='phot\u00f6,s=1.png'", "ckpt_path=none.ckpt", cwd=tmp_path)
+def test_the_suggested_quoting_works(tmp_path: Path) -> None:
+    error = run_command("predict", "input=phot\u00f6,s=1.png", "ckpt_path=none.ckpt", cwd=tmp_path).stderr
+    assert error.endswith("; write \"input='phot\u00f6,s=1.png'\"\n")
+    again = run_command("predict", "input='phot\u00f6,s=1.png'", "ckpt_path=none.ckpt", cwd=tmp_path)
     assert again.stderr == "error: phot\u00f6,s=1.png: no such file or folder; give input=<image or folder>\n"
 
 
-def test_a_name_given_with_a_plus_is_corrected_too() -> None:
+def test_misspelt_arguments_get_a_suggestion() -> None:
     with pytest.raises(UserError, match=r"'widht'; did you mean width\?"):
         backbones.create("unet", widht=4)
 
 
-def test_a_sweep_says_which_job_was_wrong(tmp_path: Path) -> None:
-    done = ask("train", "-m", "data=folder", "seed=0,1", cwd=tmp_path)
+def test_an_error_in_a_sweep_is_one_line(tmp_path: Path) -> None:
+    done = run_command("train", "-m", "data=folder", "seed=0,1", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == "error: data.root is missing: give data.root=..."
+    assert done.stderr.splitlines()[-1] == "error: data.root is missing: set data.root=..."
 
 
-def test_ctrl_c_ends_without_a_traceback(tmp_path: Path) -> None:
+def test_ctrl_c_exits_without_a_traceback(tmp_path: Path) -> None:
     code = (
         "from jdrl_lightning.cli.command import command\n"
         "@command('predict')\n"
@@ -86,18 +86,18 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
         "from jdrl_lightning.cli.command import command\n"
         "@command('predict')\n"
         "def main(cfg):\n"
-        "    return cfg.of_no_config\n"
+        "    return cfg.unknown_key\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert "of_no_config" in done.stderr
+    assert "unknown_key" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "predict", "doctor"])
 def test_help_shows_examples_and_only_what_applies(name: str, tmp_path: Path) -> None:
-    done = ask(name, "--help", cwd=tmp_path)
+    done = run_command(name, "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{name}: ")
     assert done.stdout.count(f"python -m jdrl_lightning.{name} ") >= 2

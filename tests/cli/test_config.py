@@ -1,4 +1,4 @@
-"""What Hydra is told about ours."""
+"""What we register with Hydra."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from hydra.core.config_store import ConfigStore
 from jdrl_lightning.cli import config
 
 
-def test_the_table_of_configs_is_not_copied_for_each_group_that_help_lists() -> None:
+def test_the_config_store_is_not_deep_copied() -> None:
     config.register()
     assert copy.deepcopy({"store": ConfigStore.instance()})["store"] is ConfigStore.instance()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jdrl_lightning.data.augment import augment, center_crop, collate, crop, flip, quarter_turn
+from jdrl_lightning.data.augment import augment, collate, crop, flip, quarter_turn
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
@@ -73,7 +73,6 @@ def test_every_tensor_moves_alike(dtype: torch.dtype) -> None:
     pair = a_pair(dtype)
     for moved, expected in (
         (crop(pair, 1, 2, 3, 4), lambda image: image[..., 1:4, 2:6]),
-        (center_crop(pair, 2, 3), lambda image: image[..., 2:4, 3:6]),
         (flip(pair), lambda image: np.flip(image, -1)),
         (quarter_turn(pair, 1), lambda image: np.rot90(image, 1, (-2, -1))),
         (quarter_turn(pair, 3), lambda image: np.rot90(image, 3, (-2, -1))),
@@ -97,8 +96,6 @@ def test_a_crop_outside_is_refused() -> None:
     for rectangle in ((-1, 0, 2, 2), (5, 0, 2, 2), (0, 8, 2, 2)):
         with pytest.raises(ValueError, match="leaves"):
             crop(a_pair(), *rectangle)
-    with pytest.raises(ValueError, match="leaves"):
-        center_crop(a_pair(), 7, 3)
 
 
 def test_draws_depend_on_seed_epoch_and_index_alone() -> None:

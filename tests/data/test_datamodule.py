@@ -12,7 +12,7 @@ import torch
 
 from jdrl_lightning import Pair, UserError
 from jdrl_lightning.data.augment import augment
-from jdrl_lightning.data.datamodule import PairDataModule, TrainingCrops, _steadfast
+from jdrl_lightning.data.datamodule import PairDataModule, TrainingCrops, _worker_init
 from jdrl_lightning.data.pairs import FolderPairs
 
 
@@ -27,7 +27,7 @@ def test_crops_are_a_pure_function_of_seed_epoch_and_item(pairs_folder: Path) ->
     assert any(not torch.equal(one[0, i].blurry, one[1, i].blurry) for i in range(4))
 
 
-def test_without_augmentation_every_epoch_sees_the_same_upright_crops(pairs_folder: Path) -> None:
+def test_without_augmentation_every_epoch_has_the_same_upright_crops(pairs_folder: Path) -> None:
     crops = TrainingCrops(FolderPairs(pairs_folder, "train"), 48 - 8, 0, augmented=False)
     assert torch.equal(crops[0, 5].blurry, crops[7, 5].blurry)
 
@@ -42,13 +42,13 @@ def test_the_official_rule_never_reaches_the_last_rows() -> None:
     assert last == {"uniform": 63, "official": 32 + 15 - 1 + 0}
 
 
-def test_validation_takes_whole_images(pairs_folder: Path) -> None:
+def test_validation_uses_whole_images(pairs_folder: Path) -> None:
     data = PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop=24, batch_size=2)
     shapes = [tuple(batch.blurry.shape) for batch in data.val_dataloader()]
     assert shapes == [(1, 3, 48, 40)] * 2
 
 
-def test_a_data_set_that_fills_no_batch_says_so(pairs_folder: Path) -> None:
+def test_fewer_crops_than_one_batch_are_refused(pairs_folder: Path) -> None:
     data = PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop=24, batch_size=16)
     with pytest.raises(UserError, match=r"data\.repeat"):
         data.train_dataloader()
@@ -56,8 +56,8 @@ def test_a_data_set_that_fills_no_batch_says_so(pairs_folder: Path) -> None:
         PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop_rule="corner")
 
 
-class LeftAlone(FolderPairs):
-    """Its worker loses the trainer while it hands something over, and then hands over something else."""
+class LostTrainer(FolderPairs):
+    """Its worker's connection to the trainer breaks while it sends something; it then sends something else."""
 
     def __getitem__(self, index: int) -> Pair:
         address = DupFd(1)._id[0]
@@ -67,19 +67,17 @@ class LeftAlone(FolderPairs):
         return super().__getitem__(index)
 
 
-def test_other_errors_of_a_loading_process_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[type[BaseException]] = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: told.append(kind))
+def test_other_errors_of_a_worker_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(kind))
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
-    _steadfast(0)
+    _worker_init(0)
     for error in (ConnectionResetError(), BrokenPipeError(), EOFError(), KeyError("x"), FileNotFoundError("x")):
         sys.excepthook(type(error), error, None)
-    assert told == [KeyError, FileNotFoundError]
+    assert shown == [KeyError, FileNotFoundError]
 
 
-def test_loading_processes_say_nothing_of_a_vanished_trainer(
-    pairs_folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    data = PairDataModule(lambda split: LeftAlone(pairs_folder, split), num_workers=1)
+def test_workers_are_silent_when_the_trainer_has_exited(pairs_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = PairDataModule(lambda split: LostTrainer(pairs_folder, split), num_workers=1)
     assert len(list(data.val_dataloader())) == 2
     assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""The data sets by name, as a config asks for them."""
+"""Creating the data sets by name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def photographs(photo: torch.Tensor, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_photos_of_ones_own(photographs: Path, split: str) -> None:
+def test_photos_from_a_folder(photographs: Path, split: str) -> None:
     frames = {"train": 3, "val": 1, "test": 2}
     pairs = create("photos", split, root=photographs, frame=56, frames_per_photo=frames)
     assert len(pairs) == frames[split] * {"train": 2, "val": 1, "test": 1}[split]
@@ -44,11 +44,11 @@ def test_photos_of_ones_own(photographs: Path, split: str) -> None:
 
 
 def test_photographs_too_small_for_the_crop(photographs: Path) -> None:
-    with pytest.raises(UserError, match=r"120x128 pixels, but data\.crop needs 160 a side"):
+    with pytest.raises(UserError, match=r"120x128 pixels, but data\.crop needs 160 per side"):
         create("photos", "train", root=photographs, crop=80)
 
 
-def test_photos_that_ship() -> None:
+def test_shipped_photos() -> None:
     pairs = create("photos", "val", frame=64)
     assert [pairs[i].name for i in range(len(pairs))] == ["grass_0", "rocket_0"]
     assert max(pairs[1].blurry.shape) == 64
@@ -66,13 +66,13 @@ def test_amplitude_scales_the_motion(photographs: Path) -> None:
     assert mean_motion(once) > 1
 
 
-@pytest.mark.parametrize(("misalignment", "most_px"), [("random", 0.3), ("nonrigid", 1.6)])
-def test_registration_leaves_little_motion(misalignment: str, most_px: float) -> None:
-    """One affine map undoes zoom and shift; parallax and distortion it cannot."""
+@pytest.mark.parametrize(("misalignment", "bound_px"), [("random", 0.3), ("nonrigid", 1.6)])
+def test_registration_leaves_little_motion(misalignment: str, bound_px: float) -> None:
+    """One affine map undoes zoom and shift, but not parallax and distortion."""
     settings = {"frame": 192, "frames_per_photo": {"val": 2}, "misalignment": misalignment}
-    plain, registered = (create("photos", "val", register=how, **settings) for how in ("none", "affine"))
+    plain, registered = (create("photos", "val", register=mode, **settings) for mode in ("none", "affine"))
     assert mean_motion(plain) > 2
-    assert mean_motion(registered) < most_px
+    assert mean_motion(registered) < bound_px
     for before, after in ((plain[i], registered[i]) for i in range(len(plain))):
         aligned = to_float(before.extras["aligned"])[:, 12:-12, 12:-12]
         errors = [(to_float(p.sharp)[:, 12:-12, 12:-12] - aligned).square().mean() for p in (before, after)]

@@ -1,4 +1,4 @@
-"""Every set on disk can lie there as files or packed."""
+"""Every data set on disk can be opened from files or packed."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from jdrl_lightning import Pair, UserError, data
 SETS = ("folder", "dpdd", "sdd", "realdof", "lfdof", "pixeldp", "cuhk")
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> list[tuple[Any, ...]]:
-    """Stand for another module's data set; returns what it is asked for."""
-    asked: list[tuple[Any, ...]] = []
+def replace(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> list[tuple[Any, ...]]:
+    """Replace another module's data set; returns the list of its calls' arguments."""
+    calls: list[tuple[Any, ...]] = []
     pair = Pair(torch.zeros(3, 48, 48), torch.zeros(3, 48, 48), "a", {})
 
     def make(*arguments: Any) -> list[Pair]:
-        asked.append(arguments)
+        calls.append(arguments)
         return [pair]
 
     monkeypatch.setitem(sys.modules, f"jdrl_lightning.data.{module}", SimpleNamespace(**{name: make}))  # type: ignore[misc]
-    return asked
+    return calls
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_a_packed_folder_needs_no_tree(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_packed_folder_needs_no_image_files(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     packed, streamed = (
-        pretend(monkeypatch, "storage.pack", "PackedPairs"),
-        pretend(monkeypatch, "storage.litdata_pairs", "StreamedPairs"),
+        replace(monkeypatch, "storage.pack", "PackedPairs"),
+        replace(monkeypatch, "storage.litdata_pairs", "StreamedPairs"),
     )
     settings = {"split": "test", "seed": 0, "crop": 8, "root": str(tmp_path)}
     assert len(data.create(name, **settings, store="packed")) == 1
@@ -42,20 +42,20 @@ def test_a_packed_folder_needs_no_tree(name: str, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", ["folder", "dpdd"])
-def test_training_pairs_need_no_tree_either(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_packed_training_pairs_need_no_image_files(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
-    packed = pretend(monkeypatch, "storage.pack", "PackedPairs")
+    packed = replace(monkeypatch, "storage.pack", "PackedPairs")
     data.create(name, split="train", seed=0, crop=8, root=tmp_path, store="packed")
     assert packed == [(tmp_path, "train")]
 
 
 def test_packed_pairs_are_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pretend(monkeypatch, "storage.pack", "PackedPairs")
+    replace(monkeypatch, "storage.pack", "PackedPairs")
     found = data.create("folder", split="val", seed=0, crop=8, root=tmp_path, store="packed", register="affine")
     assert found.motions.shape == (1, 2, 3)
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_unknown_store(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.store='zip' is none of files, packed, litdata"):
+    with pytest.raises(UserError, match=r"data\.store='zip' is not one of files, packed, litdata"):
         data.create(name, split="test", seed=0, crop=8, root=tmp_path, store="zip")

@@ -1,4 +1,4 @@
-"""The user's own pairs: what is found, how it is split, and one readable line for everything that can be wrong."""
+"""The user's own pairs: finding, splitting, and a one-line error for each problem."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def fill(folder: Path, count: int = 4, dtype: torch.dtype = torch.uint8, first: 
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test begins knowing no decoded file."""
+def empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every test with an empty decode cache."""
     monkeypatch.setattr(decode_cache, "_KNOWN", {})
 
 
-def complaint(root: Path, **settings: object) -> str:
+def error_message(root: Path, **settings: object) -> str:
     with pytest.raises(UserError) as raised:
         FolderPairs(root, **settings)  # type: ignore[arg-type]
     line = str(raised.value)
@@ -46,7 +46,7 @@ def complaint(root: Path, **settings: object) -> str:
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_pairs_come_whole_and_exact(tmp_path: Path, dtype: torch.dtype) -> None:
+def test_pairs_are_whole_and_exact(tmp_path: Path, dtype: torch.dtype) -> None:
     fill(tmp_path / "train", 3, dtype)
     found = FolderPairs(tmp_path, "train")
     assert len(found) == 3
@@ -73,7 +73,7 @@ def test_a_flat_folder_is_split(tmp_path: Path, count: int, fraction: float, kep
     assert names[1] == names[2]
 
 
-def test_more_pairs_hardly_change_the_split(tmp_path: Path) -> None:
+def test_adding_pairs_hardly_changes_the_split(tmp_path: Path) -> None:
     fill(tmp_path, 20)
     before = {place.name for place in FolderPairs(tmp_path, "val", val_fraction=0.25, verify=False).places}
     fill(tmp_path, 4, first=20)
@@ -87,65 +87,65 @@ def test_partners_by_name_or_by_order(tmp_path: Path) -> None:
     write_image(folder / "gt" / "a.tif", picture(1))
     write_image(folder / "blur" / "c.png", picture(2))
     write_image(folder / "gt" / "b.png", picture(3))
-    line = complaint(tmp_path)
+    line = error_message(tmp_path)
     assert str(folder / "blur" / "c.png") in line
     assert "data.pair_by=order" in line
     found = FolderPairs(tmp_path, pair_by="order")
     assert [(p.blurry.name, p.sharp.name) for p in found.places] == [("a.png", "a.tif"), ("c.png", "b.png")]
     (folder / "blur" / "c.png").unlink()
-    assert str(folder / "gt" / "b.png") in complaint(tmp_path)
-    assert "1 files in blur/ but 2 in gt/" in complaint(tmp_path, pair_by="order")
-    assert "data.pair_by=size" in complaint(tmp_path, pair_by="size")
+    assert str(folder / "gt" / "b.png") in error_message(tmp_path)
+    assert "1 files in blur/ but 2 in gt/" in error_message(tmp_path, pair_by="order")
+    assert "data.pair_by=size" in error_message(tmp_path, pair_by="size")
 
 
-def test_two_files_of_one_name(tmp_path: Path) -> None:
+def test_two_files_with_one_name(tmp_path: Path) -> None:
     folder = fill(tmp_path / "train")
     write_image(folder / "gt" / "001.tif", picture(0))
-    assert re.search(r"001\.tif: 001\.png has the same name", complaint(tmp_path))
+    assert re.search(r"001\.tif: 001\.png has the same name", error_message(tmp_path))
 
 
 def test_missing_and_empty_folders(tmp_path: Path) -> None:
-    assert "data.root" in complaint(tmp_path / "nowhere")
-    assert "{train,val,test}/{blur,gt}" in complaint(tmp_path)
+    assert "data.root" in error_message(tmp_path / "nowhere")
+    assert "{train,val,test}/{blur,gt}" in error_message(tmp_path)
     (tmp_path / "blur").mkdir()
-    (tmp_path / "blur" / "notes.txt").write_text("no picture")
-    assert f"{tmp_path / 'blur'}: no pictures" in complaint(tmp_path)
+    (tmp_path / "blur" / "notes.txt").write_text("not an image")
+    assert f"{tmp_path / 'blur'}: no images" in error_message(tmp_path)
     write_image(tmp_path / "blur" / "a.png", picture(0))
-    assert f"{tmp_path / 'gt'}: no such folder" in complaint(tmp_path)
+    assert f"{tmp_path / 'gt'}: no such folder" in error_message(tmp_path)
     write_image(tmp_path / "gt" / "a.png", picture(0))
-    assert "one pair" in complaint(tmp_path)
+    assert "one pair" in error_message(tmp_path)
     fill(tmp_path / "train")
-    assert f"{tmp_path / 'val'}: no such folder" in complaint(tmp_path, split="val")
-    assert "split=trian" in complaint(tmp_path, split="trian")
+    assert f"{tmp_path / 'val'}: no such folder" in error_message(tmp_path, split="val")
+    assert "split=trian" in error_message(tmp_path, split="trian")
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -1.0, float("nan")])
-def test_senseless_fraction(tmp_path: Path, fraction: float) -> None:
-    assert "data.val_fraction" in complaint(fill(tmp_path), val_fraction=fraction)
+def test_invalid_fraction(tmp_path: Path, fraction: float) -> None:
+    assert "data.val_fraction" in error_message(fill(tmp_path), val_fraction=fraction)
 
 
 def test_unequal_sizes_are_found_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path / "train")
     write_image(tmp_path / "train" / "gt" / "002.png", picture(0, height=13))
     monkeypatch.setattr(pairs, "read_image", lambda path: pytest.fail("decoded"))
-    line = complaint(tmp_path)
+    line = error_message(tmp_path)
     assert "blur/002.png has 16x12" in line
     assert "16x13" in line
 
 
-def test_whole_pictures_too_small_to_be_measured(tmp_path: Path) -> None:
+def test_validation_images_too_small_for_ssim(tmp_path: Path) -> None:
     for split, side in (("train", 12), ("val", 6)):
         for kind in ("blur", "gt"):
             write_image(tmp_path / split / kind / "a.png", picture(0, side, side))
     assert len(FolderPairs(tmp_path, "train", crop=12)) == 1
-    with pytest.raises(UserError, match=r"val/blur/a\.png: 6x6 pixels are too few to be measured"):
+    with pytest.raises(UserError, match=r"val/blur/a\.png: 6x6 pixels are too small for SSIM"):
         FolderPairs(tmp_path, "val")
 
 
-def test_pictures_smaller_than_the_crop(tmp_path: Path) -> None:
+def test_images_smaller_than_the_crop(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     FolderPairs(tmp_path, crop=12)
-    line = complaint(tmp_path, crop=13)
+    line = error_message(tmp_path, crop=13)
     assert "000.png: 16x12" in line
     assert "data.crop=12 or less" in line
 
@@ -156,7 +156,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path, damage: str) -> None:
     bad = tmp_path / "train" / "gt" / "003.png"
     data = bad.read_bytes()
     bad.write_bytes({"cut": data[: len(data) // 2], "empty": b"", "text": b"hello"}[damage])
-    assert str(bad) in complaint(tmp_path)
+    assert str(bad) in error_message(tmp_path)
 
 
 def test_nan_in_a_float_tiff_is_named(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_nan_in_a_float_tiff_is_named(tmp_path: Path) -> None:
     values[3, 4, 1] = np.nan
     (tmp_path / "train" / "gt" / "001.png").unlink()
     tifffile.imwrite(tmp_path / "train" / "gt" / "001.tif", values, photometric="rgb")
-    assert re.search(r"gt/001\.tif.*NaN", complaint(tmp_path))
+    assert re.search(r"gt/001\.tif.*NaN", error_message(tmp_path))
 
 
 def count_decoding(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -192,7 +192,7 @@ def test_every_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(read) == 9
 
 
-def test_what_was_decoded_outlives_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_decode_cache_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path / "data" / "train")
     cache = tmp_path / "cache"
     FolderPairs(tmp_path / "data", cache_dir=cache)
@@ -207,8 +207,8 @@ def test_what_was_decoded_outlives_the_process(tmp_path: Path, monkeypatch: pyte
     assert len(read) == 24
 
 
-def test_what_failed_is_not_remembered(tmp_path: Path) -> None:
+def test_failures_are_not_cached(tmp_path: Path) -> None:
     fill(tmp_path / "train")
     bad = tmp_path / "train" / "gt" / "000.png"
     bad.write_bytes(bad.read_bytes()[:-20])
-    assert complaint(tmp_path) == complaint(tmp_path)
+    assert error_message(tmp_path) == error_message(tmp_path)

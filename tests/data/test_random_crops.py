@@ -1,4 +1,4 @@
-"""A picture that breaks after the check at the start: it is named, or another pair takes its place and is counted."""
+"""An image that becomes unreadable after the initial check is named, or replaced and counted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYS = [(epoch, item) for epoch in (0, 3) for item in range(8)]
 
 @pytest.fixture
 def mine(pairs_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the pairs, to be broken."""
+    """A copy of the pairs, to be damaged."""
     return shutil.copytree(pairs_folder, tmp_path / "mine")
 
 
@@ -28,7 +28,7 @@ def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-200])
 
 
-def test_only_the_broken_pairs_crops_change_and_they_are_a_pure_function_of_the_key(mine: Path) -> None:
+def test_only_the_crops_of_the_damaged_pair_change_reproducibly(mine: Path) -> None:
     pairs = FolderPairs(mine, "train")
     before = [TrainingCrops(pairs, 24, 0, skip=True)[key] for key in KEYS]
     truncate(mine / "train" / "gt" / "03.png")
@@ -44,17 +44,19 @@ def test_only_the_broken_pairs_crops_change_and_they_are_a_pure_function_of_the_
         else:
             assert torch.equal(new.blurry, old.blurry)
     assert crops.skipped == 2
-    assert len({new.name for old, new in zip(before, after, strict=True) if old.name == "03"}) == 2  # not always one
+    assert (
+        len({new.name for old, new in zip(before, after, strict=True) if old.name == "03"}) == 2
+    )  # not always the same one
 
 
-def test_it_stops_with_the_file_and_both_remedies(mine: Path) -> None:
+def test_the_error_names_the_file_and_both_remedies(mine: Path) -> None:
     crops = TrainingCrops(FolderPairs(mine, "train"), 24, 0)
     truncate(mine / "train" / "blur" / "03.png")
     with pytest.raises(UserError, match=r"blur/03\.png: cannot be read .*; data\.on_error=skip trains without it"):
         crops[0, 3]
 
 
-def test_when_none_can_be_read_it_says_so(mine: Path) -> None:
+def test_no_readable_pair_is_an_error(mine: Path) -> None:
     crops = TrainingCrops(FolderPairs(mine, "train"), 24, 0, skip=True)
     for path in (mine / "train" / "gt").iterdir():
         truncate(path)
@@ -63,25 +65,25 @@ def test_when_none_can_be_read_it_says_so(mine: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_training_counts_them_and_goes_on_bit_by_bit(
+def test_a_training_counts_them_and_resumes_bit_exactly(
     workers: int, mine: Path, train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """Each epoch has two crops of each pair."""
+    """Each epoch has two crops per pair."""
     settings = (f"data.root={mine}", "trainer.max_epochs=2", "callbacks.best=null", "optim.optimizer.lr=1e-3")
     loading = ("data.on_error=skip", f"data.num_workers={workers}")
-    opened = FolderPairs.__init__
+    original = FolderPairs.__init__
 
-    def opened_then_broken(self: FolderPairs, *args: object, **kwargs: object) -> None:
-        opened(self, *args, **kwargs)  # type: ignore[arg-type]
+    def open_then_damage(self: FolderPairs, *args: object, **kwargs: object) -> None:
+        original(self, *args, **kwargs)  # type: ignore[arg-type]
         if self.places[0].blurry.parent.parent.name == "train":
             truncate(mine / "train" / "gt" / "03.png")
 
     with monkeypatch.context() as patched:
-        patched.setattr(FolderPairs, "__init__", opened_then_broken)
+        patched.setattr(FolderPairs, "__init__", open_then_damage)
         run = train(tmp_path / "a" / "run", *settings, *loading)
-    told = [record.getMessage() for record in caplog.records]
-    assert [line for line in told if "were replaced" in line] == [
+    messages = [record.getMessage() for record in caplog.records]
+    assert [line for line in messages if "were replaced" in line] == [
         f"epoch {epoch}: 2 crops of pairs that cannot be read were replaced" for epoch in (0, 1)
     ]
     monkeypatch.setattr("jdrl_lightning.data.pairs.check_sizes", lambda *_: None)
@@ -97,4 +99,4 @@ def test_a_training_counts_them_and_goes_on_bit_by_bit(
         assert str(error.value).startswith(f"{mine}/train/gt/03.png: cannot be read")
         assert "\n" not in str(error.value)
         skipping = train(half, *settings, *loading, "trainer.max_epochs=3", "data.num_workers=0", "ckpt_path=auto")
-        assert read_checkpoint(skipping / "checkpoints" / "last.ckpt")["epoch"] == 2  # as the same run
+        assert read_checkpoint(skipping / "checkpoints" / "last.ckpt")["epoch"] == 2  # resumed as the same run

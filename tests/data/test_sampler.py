@@ -6,7 +6,7 @@ from jdrl_lightning.data.sampler import STAND_IN, BatchPlan, Evened, RankShare
 from jdrl_lightning.types import Pair
 
 
-def test_every_crop_once_an_epoch_and_another_order_the_next() -> None:
+def test_every_crop_once_per_epoch_in_a_new_order() -> None:
     epoch = 0
     plan = BatchPlan(5, 2, seed=1, repeat=4, position=lambda: (epoch, 0))
     first = [key for batch in plan for key in batch]
@@ -17,26 +17,26 @@ def test_every_crop_once_an_epoch_and_another_order_the_next() -> None:
     assert [i for _, i in first] != [i for _, i in second]
 
 
-def test_it_goes_on_in_the_middle() -> None:
+def test_resuming_in_the_middle_of_an_epoch() -> None:
     whole = list(BatchPlan(7, 2, seed=3, repeat=2, position=lambda: (4, 0)))
     rest = list(BatchPlan(7, 2, seed=3, repeat=2, position=lambda: (4, 5)))
     assert rest == whole[5:]
     assert len(whole) == 7
 
 
-def test_two_ranks_with_half_the_batch_see_what_one_sees() -> None:
+def test_two_ranks_with_half_the_batch_see_the_same_as_one() -> None:
     one = list(BatchPlan(12, 4, seed=0))
     ranks = [list(BatchPlan(12, 2, seed=0, rank=rank, world_size=2)) for rank in (0, 1)]
     assert [a + b for a, b in zip(*ranks, strict=True)] == one
 
 
-def test_validation_is_neither_padded_nor_cut() -> None:
+def test_rank_shares_cover_each_index_once() -> None:
     shares = [list(RankShare(5, rank, 2)) for rank in (0, 1)]
     assert shares == [[0, 2, 4], [1, 3]]
     assert [len(RankShare(5, rank, 2)) for rank in (0, 1)] == [3, 2]
 
 
-def test_stand_ins_let_all_ranks_take_equally_many() -> None:
+def test_stand_ins_give_all_ranks_equally_many() -> None:
     image = torch.zeros(3, 2, 2)
     for size, world, length in ((5, 2, 6), (1, 3, 3), (4, 2, 4), (3, 1, 3)):
         pairs = [Pair(image + index, image, str(index), {}) for index in range(size)]

@@ -2,39 +2,108 @@ from __future__ import annotations
 
 import math
 import re
+from importlib.resources import files
+from itertools import combinations
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from demo.page import METHODS, made_up
-from jdrl_lightning.demo.charts import curve_chart, dot_chart
+from demo.page import CURVES, METHODS, Page, made_up
+from jdrl_lightning.demo.charts import curve_chart, curve_figure, dot_chart, dot_figure
 
 
-def test_charts_stay_inside_their_frame_and_keep_the_order_of_values() -> None:
+def drawn(figure: Figure | None) -> Figure:
+    assert figure is not None
+    FigureCanvasAgg(figure).draw()
+    return figure
+
+
+def test_dots_and_bars_lie_where_the_numbers_are() -> None:
     results = made_up()
-    together = {
-        name: [(0, 20.0), (100, 21.99 + i / 300)] for i, name in enumerate(METHODS[1:])
-    }  # ends at the upper edge
-    dots, curves = dot_chart(results), curve_chart(together)
-    places = [float(x) for x in re.findall(r'cx="([-\d.]+)"', dots)]
-    assert np.argsort(places).tolist() == np.argsort([row["psnr"] for row in results["rows"]]).tolist()
-    for svg in (dots, curves):
-        width, height = (float(v) for v in re.findall(r'viewBox="0 0 (\d+) (\d+)"', svg)[0])
-        for axis, limit in (("x", width), ("y", height)):
-            found = [float(v) for v in re.findall(rf' c?{axis}[12]?="([-\d.]+)"', svg)]
-            assert found
-            assert 0 <= min(found) <= max(found) <= limit
-    heights = [float(y) for y in re.findall(r'class="name" x="[\d.]+" y="([\d.]+)"', curves)]
-    assert len(heights) == 4
-    assert min(heights) > 10
-    assert np.diff(np.sort(heights)).min() > 15  # names of curves that end together do not cover each other
+    (axis,) = drawn(dot_figure(results)).axes
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    bars = [line for line in axis.lines if line.get_marker() == "|"]
+    assert [float(dot.get_xdata()[0]) for dot in dots] == [row["psnr"] for row in results["rows"]]
+    assert [list(bar.get_xdata()) for bar in bars] == list(results["intervals"]["psnr"].values())
+    assert [dot.get_ydata()[0] for dot in dots] == [bar.get_ydata()[1] for bar in bars] == [0, 1, 2, 3, 4]
+    assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the first row on top
+    assert len({dot.get_color() for dot in dots}) == len(dots)
+
+
+def test_curves_show_every_value_and_the_legend_follows_their_ends() -> None:
+    figure = drawn(curve_figure(CURVES))
+    found = {tuple(zip(*line.get_data(), strict=True)) for line in figure.axes[0].lines}
+    assert found == {tuple(curve) for curve in CURVES.values()}
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["ceiling", "JDRL", "registered", "pixel-wise"]
+
+
+def shown(figure: Figure) -> list[Text]:
+    """Without the labels of ticks beyond the axes, which are kept and not drawn."""
+    (axes,) = figure.axes
+    beyond: set[Text] = set()
+    for place, axis in enumerate((axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        beyond |= {label for label in axis.get_ticklabels() if not low <= label.get_position()[place] <= high}
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text() and text not in beyond]
+
+
+@pytest.mark.parametrize("psnr", [(23.41, 22.87, 24.02, 24.61, 25.13), (20.0,) * 5, (7.25, 9.5, 19.75, 27.0, 38.0)])
+def test_no_text_is_cut_or_covers_another(psnr: tuple[float, ...]) -> None:
+    for figure in (drawn(dot_figure(made_up(psnr))), drawn(curve_figure(CURVES))):
+        extents = {text.get_text(): text.get_window_extent() for text in shown(figure)}
+        assert len(extents) > 8
+        for text, box in extents.items():
+            assert (figure.bbox.min <= box.min).all(), text
+            assert (box.max <= figure.bbox.max).all(), text
+        for (text, box), (other, second) in combinations(extents.items(), 2):
+            assert not box.overlaps(second), (text, other)
 
 
 def test_nothing_to_draw() -> None:
     for curves in ({}, {"jdrl": []}, {"jdrl": [(0, math.nan)]}):
-        assert "No validation figures were recorded." in curve_chart(curves)
-    assert "There is no finite figure to draw." in dot_chart(made_up((math.nan,) * 5))
+        assert curve_figure(curves) is None
+        assert "No validation PSNR was recorded." in curve_chart(curves)
+    assert dot_figure(made_up((math.nan,) * 5)) is None
+    assert "There is no finite PSNR to draw." in dot_chart(made_up((math.nan,) * 5))
 
 
-def test_one_figure_is_drawn() -> None:
-    assert dot_chart(made_up((20.0,) * 5, 0.0)).count("<circle") == 5
-    assert curve_chart({"jdrl": [(0, 20.0)]}).count("<circle") == 1
+def test_rows_without_an_interval_and_values_alone() -> None:
+    results = made_up()
+    results["intervals"]["psnr"] = {"jdrl": [math.nan, 25.0]}
+    (axis,) = drawn(dot_figure(results)).axes
+    assert [line.get_marker() for line in axis.lines].count("o") == 5
+    assert "|" not in [line.get_marker() for line in axis.lines]
+    (line,) = drawn(curve_figure({"jdrl": [(0, 20.0), (5, math.inf)]})).axes[0].lines
+    np.testing.assert_array_equal(line.get_xydata(), [[0, 20.0]])
+
+
+def test_charts_take_every_colour_from_the_style_sheet_and_speak() -> None:
+    source = dot_chart(made_up()) + curve_chart(CURVES)
+    page = Page(source)
+    assert not re.findall("#[0-9a-f]{6}", source)
+    used = set(re.findall(r"var\(--([\w-]+)\)", source))
+    assert used >= {*METHODS, "soft", "grid"}
+    light, dark = files("jdrl_lightning.demo").joinpath("report.css").read_text("utf-8").split("}", 1)
+    dark = dark.split("* {")[0]
+    for name in used:
+        assert f"--{name}:" in light
+        assert f"--{name}:" in dark
+    first, second = (attrs for tag, attrs in page.tags if tag == "svg")
+    assert "JDRL 24.61 dB" in str(first["aria-label"])
+    assert "JDRL ends at 22.50 dB" in str(second["aria-label"])
+    assert {first["role"], second["role"]} == {"img"}
+    for text in ("Aligned ceiling", "24.61 [23.78 to 25.52]", "registered", "training step"):
+        assert text in page.text  # as text, which can be found and copied
+
+
+def test_a_name_is_no_formula() -> None:
+    name = "<i>$x_1$ & \\alpha"
+    results = made_up()
+    results["rows"][0]["method"] = name
+    for source in (dot_chart(results), curve_chart({name: [(0, 20.0)]})):
+        assert name in Page(source).text
+        assert "<i>" not in source

@@ -87,7 +87,7 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     assert message.startswith(f"weights {tmp_path / 'w.pth'} do not fit flow=constant: ")
     assert "1 missing: bias;" in message
     assert "1 unexpected: extra;" in message
-    assert "1 of another shape: weight (2×4 in the file, 2×3 here)" in message
+    assert "1 of another shape: weight (2×4 in the file, 2×3 in the network)" in message
     with pytest.raises(UserError, match=r"nowhere\.pth do not exist"):
         Constant(tmp_path / "nowhere.pth")
     torch.save({"code": print}, tmp_path / "code.pth")

@@ -9,25 +9,25 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.atomic import atomic_write, clear_temporaries
 
 
-def interrupted(path: Path) -> None:
+def write_and_fail(path: Path) -> None:
     with atomic_write(path) as file:
         file.write(b"second")
         raise ValueError("stop")
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"
     with atomic_write(path, "w") as file:
         file.write("first")
         assert not path.exists()
     assert path.read_text() == "first"
     with pytest.raises(ValueError, match="stop"):
-        interrupted(path)
+        write_and_fail(path)
     assert path.read_text() == "first"
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_leftovers_of_a_kill_are_cleared_and_nothing_else(tmp_path: Path) -> None:
+def test_only_temporaries_are_cleared(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / ".last.ckpt.abc.tmp").write_bytes(b"half")
     for kept in (".hidden", "notes.tmp"):
@@ -37,7 +37,7 @@ def test_leftovers_of_a_kill_are_cleared_and_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("target", ["folder", "pipe"])
-def test_only_files_are_replaced(target: str, tmp_path: Path) -> None:
+def test_only_regular_files_are_replaced(target: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UserError, match=target), atomic_write(tmp_path / target):

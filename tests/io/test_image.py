@@ -1,4 +1,4 @@
-"""Reading and writing: Pillow is the oracle for 8 bits; 16-bit files are built here byte by byte from known values."""
+"""Image reading and writing: Pillow is the oracle for 8 bits; 16-bit files are built here byte by byte."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def png_bytes(pixels: Array, more: bytes = b"", interlaced: bool = False) -> byt
 
 
 def lzw(data: bytes) -> bytes:
-    """TIFF's LZW without any compression: 9-bit codes, the table cleared before it would need ten bits."""
+    """TIFF's LZW without compression: 9-bit codes, with the table cleared before it needs ten bits."""
     codes = []
     for i, byte in enumerate(data):
         if i % 200 == 0:
@@ -80,7 +80,7 @@ def rows_first(image: torch.Tensor) -> Array:
 def test_png_is_read_exactly(tmp_path: Path, depth: int, channels: int, interlaced: bool) -> None:
     pixels = noise(depth, channels)
     path = tmp_path / "a.png"
-    # "significant bits" has one byte a channel: it must not upset the reading of grey with alpha as another kind
+    # sBIT has one byte per channel: it must not break the decoding of grey with alpha as another kind
     path.write_bytes(png_bytes(pixels, chunk(b"sBIT", bytes([depth] * channels)), interlaced))
     picture = read_picture(path)
     colours = pixels[..., :3] if channels >= 3 else pixels[..., :1].repeat(3, axis=2)
@@ -142,7 +142,7 @@ def test_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -
 
 
 @pytest.mark.parametrize("value", [0, 9, 77])
-def test_senseless_orientation_is_ignored(tmp_path: Path, value: int) -> None:
+def test_invalid_orientation_is_ignored(tmp_path: Path, value: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
     Image.fromarray(noise(8, 3)).save(tmp_path / "a.jpg", exif=exif)
@@ -150,7 +150,7 @@ def test_senseless_orientation_is_ignored(tmp_path: Path, value: int) -> None:
     assert read_image(tmp_path / "a.jpg").shape == (3, 13, 17)
 
 
-def test_content_decides_not_the_suffix(tmp_path: Path) -> None:
+def test_the_format_is_detected_by_content(tmp_path: Path) -> None:
     pixels = noise(16, 3)
     (tmp_path / "a.jpg").write_bytes(png_bytes(pixels))
     np.testing.assert_array_equal(rows_first(read_image(tmp_path / "a.jpg")), pixels)
@@ -208,7 +208,7 @@ def test_float_tiff_becomes_16_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "NaN"), (1.5, "1.5"), (-0.25, "-0.25")])
-def test_float_tiff_with_senseless_values(tmp_path: Path, value: float, word: str) -> None:
+def test_float_tiff_with_invalid_values(tmp_path: Path, value: float, word: str) -> None:
     pixels = np.full((4, 5, 3), 0.5, np.float32)
     pixels[1, 2, 0] = value
     tifffile.imwrite(tmp_path / "bad.tif", pixels, photometric="rgb")
@@ -223,7 +223,7 @@ def test_tiff_of_other_types(tmp_path: Path, dtype: Any) -> None:
         read_image(tmp_path / "bad.tif")
 
 
-def files_of_all_kinds(folder: Path) -> list[Path]:
+def files_of_each_kind(folder: Path) -> list[Path]:
     big = noise(16, 3, 60, 70)
     (folder / "rgb16.png").write_bytes(png_bytes(big))
     (folder / "grey_alpha.png").write_bytes(png_bytes(noise(16, 2, 60, 70)))
@@ -237,7 +237,7 @@ def files_of_all_kinds(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.95])
 def test_truncated_files(tmp_path: Path, share: float) -> None:
-    for path in files_of_all_kinds(tmp_path):
+    for path in files_of_each_kind(tmp_path):
         read_image(path)
         data = path.read_bytes()
         path.write_bytes(data[: int(len(data) * share)])
@@ -248,14 +248,14 @@ def test_truncated_files(tmp_path: Path, share: float) -> None:
 
 def test_damaged_files_raise_or_read_but_never_crash(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for path in files_of_all_kinds(tmp_path):
+    for path in files_of_each_kind(tmp_path):
         data = path.read_bytes()
         for _ in range(25):
             damaged = bytearray(data)
-            for place in rng.integers(0, len(data), 3):
-                damaged[place] = rng.integers(256)
-            for place in rng.integers(8, min(200, len(data)), 2):
-                damaged[place] = rng.integers(256)
+            for position in rng.integers(0, len(data), 3):
+                damaged[position] = rng.integers(256)
+            for position in rng.integers(8, min(200, len(data)), 2):
+                damaged[position] = rng.integers(256)
             path.write_bytes(damaged)
             for read in (read_image, header):
                 try:
@@ -279,7 +279,7 @@ def test_empty_and_missing_and_foreign_files(tmp_path: Path, name: str) -> None:
         path.unlink()
 
 
-def test_monstrous_size_is_refused(tmp_path: Path) -> None:
+def test_huge_size_is_refused(tmp_path: Path) -> None:
     data = bytearray(png_bytes(noise(8, 3)))
     data[16:33] = b""
     head = struct.pack(">IIBBBBB", 2**30, 2**30, 8, 2, 0, 0, 0)
@@ -294,9 +294,7 @@ def test_monstrous_size_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("grey", [False, True])
 @pytest.mark.parametrize("with_alpha", [False, True])
 @pytest.mark.parametrize("icc", [None, b"a colour profile" * 50])
-def test_what_is_written_is_read_back(
-    tmp_path: Path, suffix: str, depth: int, grey: bool, with_alpha: bool, icc: bytes | None
-) -> None:
+def test_round_trip(tmp_path: Path, suffix: str, depth: int, grey: bool, with_alpha: bool, icc: bytes | None) -> None:
     pixels = torch.from_numpy(noise(depth, 4).transpose(2, 0, 1).copy())
     image = pixels[:1].repeat(3, 1, 1) if grey else pixels[:3]
     alpha = pixels[3:] if with_alpha else None

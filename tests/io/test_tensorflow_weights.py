@@ -39,7 +39,7 @@ def _restored(backbone: Backbone) -> Tensor:
 
 
 def _as_tensorflow(backbone: Backbone) -> list[np.ndarray]:
-    """The tensors as TensorFlow keeps them: height, width, then ours swapped."""
+    """The tensors in TensorFlow's layout: height, width, then the other two axes swapped."""
     values = [value.numpy() for value in backbone.network.state_dict().values()]
     return [np.einsum("oihw->hwio", value) if value.ndim == 4 else value for value in values]
 
@@ -48,7 +48,7 @@ def _as_tensorflow(backbone: Backbone) -> list[np.ndarray]:
 
 
 def _write_keras(file: Path, arrays: list[np.ndarray], whole_model: bool) -> None:
-    """Every layer a group, those without weights too; ``conv2d_10`` sorts before ``conv2d_2``."""
+    """One group per layer, also those without weights; ``conv2d_10`` sorts before ``conv2d_2``."""
     with h5py.File(file, "w") as content:
         root: Any = content
         if whole_model:
@@ -86,15 +86,24 @@ def test_pytorch_files_still_load(tmp_path: Path) -> None:
         assert torch.equal(_restored(source), _restored(target))
 
 
-def test_keras_files_that_do_not_fit_are_told_where(tmp_path: Path) -> None:
+def test_keras_files_that_do_not_fit_name_the_first_mismatch(tmp_path: Path) -> None:
     target = _dpdnet(2)
     before = _restored(target)
     arrays = _as_tensorflow(_dpdnet(1))
     dual_pixel = [np.zeros((3, 3, 6, 3), np.float32), *arrays[1:]]
     for wrong, message in (
-        (dual_pixel, r"conv2d_1/kernel:0 \(3×3×6×3\) in the file, encoder\.block1\.0\.weight \(3×3×3×3\) here"),
-        (arrays[:-2], r"nothing \(none\) in the file, out\.2\.weight \(1×1×3×3\) here; 46 arrays there, 48 here"),
-        ([*arrays, arrays[0], arrays[1]], r"conv2d_25/kernel:0 \(3×3×3×3\) in the file, nothing \(none\) here; 50"),
+        (
+            dual_pixel,
+            r"conv2d_1/kernel:0 \(3×3×6×3\) in the file, encoder\.block1\.0\.weight \(3×3×3×3\) in the network",
+        ),
+        (
+            arrays[:-2],
+            r"nothing \(none\) in the file, out\.2\.weight \(1×1×3×3\) in the network; the file has 46 arrays.* 48",
+        ),
+        (
+            [*arrays, arrays[0], arrays[1]],
+            r"conv2d_25/kernel:0 \(3×3×3×3\) in the file, nothing \(none\) in the network; .* 50",
+        ),
         (_as_tensorflow(_dpdnet(1, width=4)), r"conv2d_1/kernel:0 \(3×3×3×4\)"),
     ):
         _write_keras(tmp_path / "w.hdf5", wrong, whole_model=False)
@@ -119,21 +128,21 @@ def test_damaged_and_other_hdf5(tmp_path: Path) -> None:
     whole = file.read_bytes()
     for share in (0.001, 0.3, 0.9):
         file.write_bytes(whole[: int(share * len(whole))])
-        with pytest.raises(UserError, match=r"w\.hdf5 cannot be read as Keras"):
+        with pytest.raises(UserError, match=r"w\.hdf5 cannot be read as Keras HDF5"):
             load_weights(target, file)
     _write_keras(file, _as_tensorflow(_dpdnet(1)), whole_model=False)
     with h5py.File(file, "r+") as content:
         del content["conv2d_2/conv2d_2/kernel:0"]
-    with pytest.raises(UserError, match=r"w\.hdf5 cannot be read as Keras"):
+    with pytest.raises(UserError, match=r"w\.hdf5 cannot be read as Keras HDF5"):
         load_weights(target, file)
     with h5py.File(file, "w") as content:
         content["layers/conv2d/vars/0"] = np.zeros(3)
-    with pytest.raises(UserError, match=r"w\.hdf5 are HDF5 but not in Keras' layout"):
+    with pytest.raises(UserError, match=r"w\.hdf5 are HDF5 but not written by Keras"):
         load_weights(target, file)
 
 
-@pytest.mark.parametrize("way", ["link", "storage", "virtual"])
-def test_hdf5_that_points_at_other_files(way: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["link", "storage", "virtual"])
+def test_hdf5_that_refers_to_other_files(kind: str, tmp_path: Path) -> None:
     arrays = _as_tensorflow(_dpdnet(1))
     _write_keras(tmp_path / "w.hdf5", arrays, whole_model=False)
     _write_keras(tmp_path / "other.hdf5", arrays, whole_model=False)
@@ -141,16 +150,16 @@ def test_hdf5_that_points_at_other_files(way: str, tmp_path: Path) -> None:
     path = "conv2d_1/conv2d_1/bias:0"
     with h5py.File(tmp_path / "w.hdf5", "r+") as content:
         del content[path]
-        if way == "link":
+        if kind == "link":
             content[path] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), path)
-        elif way == "storage":
+        elif kind == "storage":
             content.create_dataset(path, (3,), "f4", external=[(str(tmp_path / "raw"), 0, 12)])
         else:
             layout = h5py.VirtualLayout((3,), "f4")
             layout[:] = h5py.VirtualSource(str(tmp_path / "other.hdf5"), path, (3,))
             content.create_virtual_dataset(path, layout)
         assert content[path].shape == (3,)
-    with pytest.raises(UserError, match="bias:0 from another file"):
+    with pytest.raises(UserError, match="bias:0 in another file"):
         load_weights(_dpdnet(2), tmp_path / "w.hdf5")
 
 
@@ -164,7 +173,7 @@ def _object_array(arrays: list[Any]) -> np.ndarray:
 
 
 class _Python2Pickler(pickle._Pickler):
-    """Byte strings as Python 2 wrote them."""
+    """Writes byte strings like Python 2."""
 
     dispatch: ClassVar = dict(pickle._Pickler.dispatch)
 
@@ -218,7 +227,7 @@ def test_npz_layouts(writer: str, levels: int, tmp_path: Path) -> None:
 
 
 def test_transposed_kernels_are_stored_out_before_in(tmp_path: Path) -> None:
-    """A file whose doubling layers halve the channels: height, width, out, in."""
+    """The upsampling layers halve the channels: height, width, out, in."""
     source = _kpac(1)
     layer = source.network.decoder[0].up[0]
     assert layer.weight.shape == (8, 4, 4, 4)
@@ -233,14 +242,17 @@ def test_npz_needs_tensorflows_padding(tmp_path: Path) -> None:
         load_weights(_kpac(2, tf_padding=False), tmp_path / "w.npz")
 
 
-def test_npz_that_does_not_fit_is_told_where(tmp_path: Path) -> None:
+def test_npz_that_does_not_fit_names_the_first_mismatch(tmp_path: Path) -> None:
     target = _kpac(2)
     before = _restored(target)
     arrays = _as_tensorflow(_kpac(1))
     swapped = [*arrays[:2], arrays[4], arrays[3], arrays[2], *arrays[5:]]
     for wrong, message in (
-        (swapped[:-1], r"nothing \(none\) in the file, decoder\.1\.fuse\.bias \(3\) here; 57 arrays there, 58 here"),
-        (_as_tensorflow(_kpac(1, levels=3)), r"params\[12\] .* 66 arrays there, 58 here"),
+        (
+            swapped[:-1],
+            r"nothing \(none\) in the file, decoder\.1\.fuse\.bias \(3\) in the network; the file has 57 arrays.* 58",
+        ),
+        (_as_tensorflow(_kpac(1, levels=3)), r"params\[12\] .* the file has 66 arrays, the network 58"),
         ([*arrays[:4], arrays[0], *arrays[5:]], r"params\[4\] \(5×5×3×4\) in the file, encoder\.1\.0\.weight"),
     ):
         _savez_params(tmp_path / "w.npz", wrong)
@@ -274,11 +286,11 @@ def test_hostile_pickles_do_not_run(form: str, place: str, function: str, tmp_pa
     assert not witness.exists()
     assert torch.equal(_restored(target), before)
     pickle.loads(pickled, encoding="latin1")
-    assert witness.exists()  # so the file was dangerous indeed
+    assert witness.exists()  # the pickle does run when it is trusted
 
 
 @pytest.mark.parametrize("function", [np.load, np.frombuffer, getattr, __import__])
-def test_numpys_other_functions_are_refused_too(function: Any, tmp_path: Path) -> None:
+def test_other_functions_are_refused(function: Any, tmp_path: Path) -> None:
     _write_params(tmp_path / "bad.npz", pickle.dumps(_Hostile(function, "os"), protocol=4))
     with pytest.raises(UserError, match=rf"bad\.npz hold pickled code .*{function.__name__}"):
         load_weights(_kpac(2), tmp_path / "bad.npz")
@@ -295,17 +307,17 @@ def test_damaged_and_other_npz(tmp_path: Path) -> None:
                 load_weights(target, file)
         middle = len(whole) // 2
         file.write_bytes(whole[:middle] + bytes(64) + whole[middle + 64 :])
-        with pytest.raises(UserError, match=r"w\.npz cannot be read as npz"):  # the archive's check sum
+        with pytest.raises(UserError, match=r"w\.npz cannot be read as npz"):  # the archive's checksum
             load_weights(target, file)
     np.savez(file, kernel=np.zeros(3))
-    with pytest.raises(UserError, match=r"w\.npz hold neither params alone nor arr_0"):
+    with pytest.raises(UserError, match=r"w\.npz have other arrays than params or arr_0"):
         load_weights(target, file)
     np.savez(file, params=np.zeros((2, 3)))
     with pytest.raises(UserError, match=r"one array of numbers, 2×3"):
         load_weights(target, file)
     for content in ([1, 2], {"a": np.zeros(2)}, _object_array([np.zeros(2), "text"]), np.zeros(3)):
         _write_params(file, pickle.dumps(content, protocol=4))
-        with pytest.raises(UserError, match=r"something else than a list of arrays"):
+        with pytest.raises(UserError, match=r"have no list of arrays"):
             load_weights(target, file)
     _write_params(file, pickle.dumps(_Hostile(np.ndarray, (1 << 60,)), protocol=4))
     with pytest.raises(UserError, match=r"w\.npz cannot be read as npz"):

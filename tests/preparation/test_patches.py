@@ -1,4 +1,4 @@
-"""Patches: where they lie, which are kept, and that what is written is read again."""
+"""Patches: their positions, which ones are kept, and that written files are read back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Listed(Dataset[Pair]):
 
 
 def textured(seed: int, height: int, width: int, dtype: torch.dtype = torch.uint16) -> torch.Tensor:
-    """Noise of several sizes whose contrast changes from place to place, so that patches differ in sharpness."""
+    """Noise of several scales with spatially varying contrast, so that patches differ in sharpness."""
     rng = np.random.default_rng(seed)
     picture = np.zeros((height, width, 3), np.float32)
     for coarse in (1, 2, 5, 16):
@@ -48,7 +48,7 @@ def pair(seed: int, height: int, width: int, name: str = "a", dtype: torch.dtype
 
 
 def published_energy(patches: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    """The sharpness of grey patches by OpenCV."""
+    """DPDNet's sharpness energy of grey patches, by OpenCV."""
     energy = np.ones(len(patches))
     for size in (3, 7, 11, 15):
         sums = []
@@ -62,27 +62,27 @@ def published_energy(patches: Sequence[NDArray[np.float32]]) -> NDArray[np.float
 def test_dpdnet_s_rule_keeps_20_of_28() -> None:
     given = pair(0, 1120, 1680)
     lefts, tops = (0, 204, 408, 612, 816, 1020, 1168), (0, 204, 408, 608)
-    places = [(top, left) for top in tops for left in lefts]
-    assert corners(1120, 1680, PRESETS["dpdnet"]) == places
-    assert len(places) == 28
+    origins = [(top, left) for top in tops for left in lefts]
+    assert corners(1120, 1680, PRESETS["dpdnet"]) == origins
+    assert len(origins) == 28
 
     rgb = (given.sharp.permute(1, 2, 0).numpy() / 65535).astype(np.float32)
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    energy = published_energy([grey[top : top + 512, left : left + 512] for top, left in places])
+    energy = published_energy([grey[top : top + 512, left : left + 512] for top, left in origins])
     expected = sorted(np.argsort(energy)[28 - 20 :].tolist())
     order = np.sort(energy)
-    assert order[8] - order[7] > 1e-4, "the picture must decide, not rounding"
+    assert order[8] - order[7] > 1e-4, "rounding must not decide the ranking"
 
     patches = cut(given, PRESETS["dpdnet"])
     assert [number for number, _ in patches] == expected
     assert expected != list(range(8, 28))
     for number, patch in patches:
-        top, left = places[number]
+        top, left = origins[number]
         assert torch.equal(patch.blurry, given.blurry[:, top : top + 512, left : left + 512])
         assert torch.equal(patch.sharp, given.sharp[:, top : top + 512, left : left + 512])
 
 
-def test_the_energy_is_the_published_one() -> None:
+def test_the_energy_matches_opencv() -> None:
     patches = torch.stack([textured(seed, 40, 33).float() / 65535 for seed in range(6)])
     grey = [cv2.cvtColor(patch.permute(1, 2, 0).numpy(), cv2.COLOR_RGB2GRAY) for patch in patches]
     np.testing.assert_allclose(sharpness(patches).numpy(), published_energy(grey), rtol=1e-3, atol=1e-6)
@@ -105,7 +105,7 @@ def test_validation_is_cut_as_published() -> None:
     assert len(corners(1120, 1680, Rule(512, 0.01, 0.0))) == 12
 
 
-def test_every_pixel_is_covered_and_no_patch_is_there_twice() -> None:
+def test_every_pixel_is_covered_and_patches_are_unique() -> None:
     for patch, overlap in ((16, 0.6), (16, 0.5), (20, 0.0), (17, 0.9)):
         for length in range(patch, 6 * patch):
             starts = [left for _, left in corners(patch, length, Rule(patch, overlap, 0.0))]
@@ -115,14 +115,14 @@ def test_every_pixel_is_covered_and_no_patch_is_there_twice() -> None:
     assert [left for _, left in corners(512, 920, Rule())] == [0, 204, 408]
 
 
-def test_the_lowest_go_and_shares_are_whole_numbers() -> None:
+def test_the_least_sharp_are_dropped_in_whole_numbers() -> None:
     energy = torch.tensor([0.3, 0.0, 0.9, 0.1, 0.5, 0.2, 0.8, 0.7, 0.6, 0.4])
     assert kept(energy, 0.3) == [0, 2, 4, 6, 7, 8, 9]
     assert len(kept(torch.rand(100), 0.29)) == 71
     assert kept(energy, 0.0) == list(range(10))
 
 
-def test_a_picture_without_texture_is_cut_too() -> None:
+def test_an_image_without_texture_is_cut_too() -> None:
     flat = Pair(
         torch.full((3, 40, 60), 7, dtype=torch.uint8), torch.full((3, 40, 60), 9, dtype=torch.uint8), "flat", {}
     )
@@ -130,7 +130,7 @@ def test_a_picture_without_texture_is_cut_too() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_what_is_written_is_a_folder_of_pairs(dtype: torch.dtype, tmp_path: Path) -> None:
+def test_written_patches_are_a_folder_of_pairs(dtype: torch.dtype, tmp_path: Path) -> None:
     pairs = [pair(0, 40, 60, "one", dtype), pair(1, 50, 30, "two", dtype)]
     rule = Rule(20, 0.5, 0.3)
     steps: list[tuple[int, int]] = []
@@ -146,7 +146,7 @@ def test_what_is_written_is_a_folder_of_pairs(dtype: torch.dtype, tmp_path: Path
         assert patch.blurry.dtype == dtype
 
 
-def test_nothing_is_overwritten_unless_told_and_nothing_stale_stays(tmp_path: Path) -> None:
+def test_overwrite_is_required_and_removes_stale_images(tmp_path: Path) -> None:
     pairs = Listed([pair(0, 40, 60)])
     write_patches(pairs, tmp_path, Rule(20, 0.5, 0.0))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
@@ -160,7 +160,7 @@ def test_nothing_is_overwritten_unless_told_and_nothing_stale_stays(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("rule", "words"),
+    ("rule", "message"),
     [
         (Rule(64), r"a: 60x40 pixels are smaller than patch=64; lower patch"),
         (Rule(8), "patch=8: must be a whole number of at least 16 px"),
@@ -168,11 +168,11 @@ def test_nothing_is_overwritten_unless_told_and_nothing_stale_stays(tmp_path: Pa
         (Rule(20, 0.5, -0.1), r"discard=-0.1: must lie in \[0, 1\)"),
     ],
 )
-def test_a_rule_that_cannot_be(rule: Rule, words: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=words):
+def test_invalid_rules_are_refused(rule: Rule, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
         write_patches(Listed([pair(0, 40, 60)]), tmp_path, rule)
 
 
-def test_two_pairs_of_one_name_are_not_mixed(tmp_path: Path) -> None:
+def test_two_pairs_with_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="two pairs have this name"):
         write_patches(Listed([pair(0, 40, 60), pair(1, 40, 60)]), tmp_path, Rule(20, 0.0, 0.0))

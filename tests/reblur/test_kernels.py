@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from jdrl_lightning.reblur.kernels import isotropic_kernel, mean_radius
+from reblur.random_maps import random_maps
 
 
 def eq7(seed: list[float], support: str, absolute: bool = True) -> np.ndarray:
@@ -92,3 +93,11 @@ def test_mean_radius_of_known_kernels() -> None:
         radius = mean_radius(seeds, torch.tensor(weights).view(1, 3, 1, 1), levels=3)
         assert radius.shape == (1, 1, 1, 1)
         assert radius.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_coarse_scale_counts_twice_in_the_mean_radius() -> None:
+    _, seeds, weights = random_maps(3, 8, 8, scales=2)
+    (fine_seeds, coarse_seeds), (fine, coarse) = seeds.chunk(2, dim=1), weights.split([3, 2], dim=1)
+    within = mean_radius(coarse_seeds, torch.cat([1 - coarse.sum(1, keepdim=True), coarse], dim=1), levels=3)
+    expected = mean_radius(fine_seeds, fine, levels=3) + 2 * within
+    torch.testing.assert_close(mean_radius(seeds, weights, levels=3, scales=2), expected)

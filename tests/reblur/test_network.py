@@ -82,6 +82,26 @@ def test_seeds_and_weights() -> None:
     assert free.seeds_and_weights(restored, blurry)[0].shape == (2, 9 + 25 + 49, 12, 12)
 
 
+def test_several_scales() -> None:
+    restored, blurry = images()
+    network = ReblurNet(levels=3, width=4, scales=3, support="disk")
+    seeds, weights = network.seeds_and_weights(restored, blurry)
+    assert seeds.shape == (2, 3 * (2 + 3), 12, 12)
+    assert weights.shape == (2, 3 + 2 * 2, 12, 12)
+    torch.testing.assert_close(weights.sum(1), torch.ones(2, 12, 12))
+    expected = reblur(restored, seeds, weights, levels=3, support="disk", scales=3)
+    torch.testing.assert_close(network(restored, blurry), expected)
+    radius = network.blur_radius(restored, blurry)
+    torch.testing.assert_close(radius, mean_radius(seeds, weights, levels=3, support="disk", scales=3))
+    assert 0 < radius.max() < 4 * 2
+
+
+@pytest.mark.parametrize("wrong", [{"scales": 0}, {"scales": 2, "kernel": "free"}, {"scales": 2, "weight_maps": False}])
+def test_scales_need_isotropic_kernels_and_weight_maps(wrong: dict[str, object]) -> None:
+    with pytest.raises(UserError, match=r"reblur\.scales"):
+        ReblurNet(levels=3, width=4, **wrong)  # type: ignore[arg-type]
+
+
 def test_settings_reach_the_operator() -> None:
     restored, blurry = images()
     outputs = []

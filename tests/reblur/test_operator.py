@@ -1,4 +1,4 @@
-"""The fast operator against Eq. 7-9 by explicit loops, and against its own promises on gradients."""
+"""The operator at one scale: Eq. 7-9 by explicit loops, gradients, dtypes, memory. Scales: test_operator_scales."""
 
 from __future__ import annotations
 
@@ -10,16 +10,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.reblur.operator import reblur
-
-
-def inputs(
-    levels: int, height: int = 9, width: int = 10, batch: int = 1, channels: int = 3, dtype: torch.dtype = torch.float64
-) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(levels)
-    image = torch.rand(batch, channels, height, width, dtype=dtype, generator=generator)
-    seeds = torch.randn(batch, levels * (levels + 1) // 2 - 1, height, width, dtype=dtype, generator=generator)
-    weights = torch.randn(batch, levels, height, width, dtype=dtype, generator=generator).softmax(dim=1)
-    return image, 2 * seeds, weights
+from reblur.random_maps import random_maps
 
 
 def pixel(image: np.ndarray, y: int, x: int, padding: str) -> np.ndarray:
@@ -67,7 +58,7 @@ def brute_force(image: Tensor, seeds: Tensor, weights: Tensor, levels: int, supp
 @pytest.mark.parametrize("support", ["square", "disk"])
 @pytest.mark.parametrize("levels", range(2, 9))
 def test_equals_brute_force(levels: int, support: str, padding: str) -> None:
-    image, seeds, weights = inputs(levels, height=8, width=9)
+    image, seeds, weights = random_maps(levels, height=8, width=9)
     expected = brute_force(image, seeds, weights, levels, support, padding)
     torch.testing.assert_close(reblur(image, seeds, weights, levels, support, padding), expected, rtol=0, atol=1e-10)
     single = reblur(image.float(), seeds.float(), weights.float(), levels, support, padding)
@@ -77,36 +68,38 @@ def test_equals_brute_force(levels: int, support: str, padding: str) -> None:
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
 @pytest.mark.parametrize("support", ["square", "disk"])
 def test_gradcheck(support: str, padding: str) -> None:
-    image, seeds, weights = inputs(4, height=5, width=4, batch=2, channels=2)
+    image, seeds, weights = random_maps(4, height=5, width=4, batch=2, channels=2)
     leaves = [t.requires_grad_() for t in (image, seeds, weights)]
     assert torch.autograd.gradcheck(lambda *t: reblur(*t, levels=4, support=support, padding=padding), leaves)
 
 
 def test_gradcheck_all_levels_without_abs() -> None:
-    leaves = [t.requires_grad_() for t in inputs(8, height=2, width=2, channels=1)]
+    leaves = [t.requires_grad_() for t in random_maps(8, height=2, width=2, channels=1)]
     assert torch.autograd.gradcheck(lambda *t: reblur(*t, absolute=False), leaves)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("wanted", [0, 1, 2])
-def test_gradient_of_one_input_alone(wanted: int) -> None:
-    tensors = inputs(3)
-    together = torch.autograd.grad(reblur(*[t.requires_grad_() for t in tensors], levels=3).square().sum(), tensors)
+def test_gradient_of_one_input_alone(wanted: int, dtype: torch.dtype) -> None:
+    tensors = [t.requires_grad_() for t in random_maps(3, batch=2, dtype=dtype)]
+    together = torch.autograd.grad(reblur(*tensors, levels=3).square().sum(), tensors)
     alone = [t.detach() for t in tensors]
     alone[wanted].requires_grad_()
     (gradient,) = torch.autograd.grad(reblur(*alone, levels=3).square().sum(), alone[wanted])
-    torch.testing.assert_close(gradient, together[wanted])
+    assert torch.equal(gradient, together[wanted])
 
 
-def test_double_backward_is_refused() -> None:
-    image, seeds, weights = (t.requires_grad_() for t in inputs(3))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_second_derivatives_are_refused(dtype: torch.dtype) -> None:
+    image, seeds, weights = (t.requires_grad_() for t in random_maps(3, dtype=dtype))
     (gradient,) = torch.autograd.grad(reblur(image, seeds, weights, levels=3).square().sum(), image, create_graph=True)
-    with pytest.raises(RuntimeError, match="differentiate twice"):
+    with pytest.raises(RuntimeError, match="trying to differentiate twice: the reblurring operator"):
         gradient.sum().backward()
 
 
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
 def test_a_constant_image_reblurs_to_itself(padding: str) -> None:
-    _, seeds, weights = inputs(8, height=20, width=20, dtype=torch.float32)
+    _, seeds, weights = random_maps(8, height=20, width=20, dtype=torch.float32)
     reblurred = reblur(torch.full((1, 3, 20, 20), 0.7), seeds, weights, padding=padding)
     inside = reblurred if padding == "reflect" else reblurred[..., 7:-7, 7:-7]
     torch.testing.assert_close(inside, torch.full_like(inside, 0.7), rtol=0, atol=1e-6)
@@ -115,14 +108,14 @@ def test_a_constant_image_reblurs_to_itself(padding: str) -> None:
 
 
 def test_weight_on_the_first_level_is_the_identity() -> None:
-    image, seeds, weights = inputs(8)
+    image, seeds, weights = random_maps(8)
     unblurred = torch.zeros_like(weights)
     unblurred[:, 0] = 1
     assert torch.equal(reblur(image, seeds, unblurred), image)
 
 
 def test_dtypes() -> None:
-    double = inputs(8, dtype=torch.float64)
+    double = random_maps(8, dtype=torch.float64)
     exact = reblur(*double)
     assert exact.dtype == torch.float64
     single = reblur(*[t.float() for t in double])
@@ -130,20 +123,33 @@ def test_dtypes() -> None:
     torch.testing.assert_close(single.double(), exact, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradients_in_half_precision(dtype: torch.dtype) -> None:
+    tensors = [t.requires_grad_() for t in random_maps(8, batch=2, dtype=dtype)]
+    exact = [t.detach().double().requires_grad_() for t in tensors]
+    result, expected = reblur(*tensors), reblur(*exact)
+    assert result.dtype == dtype
+    cotangent = torch.rand_like(result)
+    found = torch.autograd.grad(result, tensors, cotangent)
+    wanted = torch.autograd.grad(expected, exact, cotangent.double())
+    for ours, theirs in zip((result, *found), (expected, *wanted), strict=True):
+        torch.testing.assert_close(ours, theirs.to(dtype))
+
+
 def test_half_precision_is_computed_in_float32() -> None:
-    halves = [t.bfloat16().requires_grad_() for t in inputs(8, dtype=torch.float32)]
+    halves = [t.bfloat16().requires_grad_() for t in random_maps(8, dtype=torch.float32)]
     with torch.autocast("cpu", dtype=torch.bfloat16):
         result = reblur(*halves)
     assert result.dtype == torch.bfloat16
     assert torch.equal(result, reblur(*[t.float() for t in halves]).bfloat16())
     result.float().sum().backward()
     assert all(t.grad is not None and t.grad.dtype == torch.bfloat16 for t in halves)
-    image, seeds, weights = inputs(8, dtype=torch.float32)
+    image, seeds, weights = random_maps(8, dtype=torch.float32)
     assert reblur(image, seeds.bfloat16(), weights.bfloat16()).dtype == torch.float32
 
 
 def test_memory_format_does_not_matter() -> None:
-    tensors = inputs(4, batch=2)
+    tensors = random_maps(4, batch=2)
     last = [t.to(memory_format=torch.channels_last).requires_grad_() for t in tensors]
     result = reblur(*last, levels=4)
     assert torch.equal(result, reblur(*tensors, levels=4))
@@ -153,7 +159,7 @@ def test_memory_format_does_not_matter() -> None:
 
 
 def test_keeps_only_its_inputs_for_the_backward() -> None:
-    image, seeds, weights = (t.requires_grad_() for t in inputs(8, height=20, width=30))
+    image, seeds, weights = (t.requires_grad_() for t in random_maps(8, height=20, width=30))
     kept: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:
@@ -175,17 +181,18 @@ def test_keeps_only_its_inputs_for_the_backward() -> None:
         ({"image": torch.zeros(3, 9, 10)}, "image must be"),
         ({"image": torch.zeros(1, 3, 9, 10, dtype=torch.uint8)}, "image must be a float"),
         ({"levels": 1}, "at least 2"),
+        ({"scales": 0}, "at least 1"),
         ({"padding": "circular"}, "none of zeros, reflect"),
         ({"support": "ring"}, "none of square, disk"),
     ],
 )
 def test_refuses_wrong_input(change: dict[str, object], message: str) -> None:
-    image, seeds, weights = inputs(8, dtype=torch.float32)
+    image, seeds, weights = random_maps(8, dtype=torch.float32)
     with pytest.raises(ValueError, match=message):
         reblur(**({"image": image, "seeds": seeds, "weights": weights} | change))  # type: ignore[arg-type]
 
 
 def test_refuses_to_reflect_a_tiny_image() -> None:
-    image, seeds, weights = inputs(8, height=7)
+    image, seeds, weights = random_maps(8, height=7)
     with pytest.raises(ValueError, match="at least 8 px"):
         reblur(image, seeds, weights, padding="reflect")

@@ -1,4 +1,4 @@
-"""The Triton form: its values by Triton's interpreter, its compilation for a GPU that need not be here, and on one."""
+"""The Triton kernel: its values in Triton's interpreter, its compilation for a GPU that need not exist, a real GPU."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.reblur import reference
-from reblur import interpreted
-from reblur.maps import padded_maps
+from reblur import triton_interpreter
+from reblur.random_maps import random_inputs
 
-pytest.importorskip("triton", reason="Triton is not installed: the CUDA form of the operator is not tested")
+pytest.importorskip("triton", reason="Triton is not installed: the CUDA kernel is not tested")
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[Tensor]]]:
+def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[Tensor]]]:
     results = tmp_path_factory.mktemp("triton") / "results.pt"
-    command = [sys.executable, str(Path(interpreted.__file__)), str(results)]
+    command = [sys.executable, str(Path(triton_interpreter.__file__)), str(results)]
     done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return torch.load(results, weights_only=True)
 
 
-@pytest.mark.parametrize("case", interpreted.CASES)
-def test_equals_the_ring_form(computed: dict[str, dict[str, list[Tensor]]], case: str) -> None:
-    found, expected = computed[case]["triton"], computed[case]["rings"]
+@pytest.mark.parametrize("case", triton_interpreter.CASES)
+def test_equals_the_reference(interpreted: dict[str, dict[str, list[Tensor]]], case: str) -> None:
+    found, expected = interpreted[case]["triton"], interpreted[case]["reference"]
     assert len(found) == 1 + 3 + 1 + 2
     torch.testing.assert_close(found, expected, equal_nan=True)
     assert any(tensor.isnan().any() for tensor in found) == (case == "nan")
@@ -38,7 +38,7 @@ def test_equals_the_ring_form(computed: dict[str, dict[str, list[Tensor]]], case
 
 @pytest.mark.parametrize(("support", "half"), [("square", "*bf16"), ("disk", "*fp32")])
 def test_compiles_for_a_gpu(support: str, half: str) -> None:
-    """To machine code of compute capability 8.0, without one: the interpreter takes more than the compiler does."""
+    """To machine code of compute capability 8.0, without a GPU: the interpreter accepts more than the compiler does."""
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -65,18 +65,12 @@ def test_compiles_for_a_gpu(support: str, half: str) -> None:
 def test_on_a_gpu(support: str, half: torch.dtype) -> None:
     from jdrl_lightning.reblur import triton_kernel
 
-    padded, seeds, weights = (t.cuda() for t in padded_maps(8, 61, 83, 2))
-    tensors = padded, seeds.to(half), weights.to(half)
+    inputs = random_inputs(8, 61, 83, 2, support=support).map(Tensor.cuda)
+    inputs = inputs._replace(seeds=inputs.seeds.to(half), weights=inputs.weights.to(half))
     grad = torch.randn(2, 3, 61, 83, device="cuda")
-    found = [
-        triton_kernel.forward(*tensors, support, True),
-        *triton_kernel.backward(grad, *tensors, support, True, True, True),
-    ]
-    expected = [
-        reference.forward(*tensors, support, True),
-        *reference.backward(grad, *tensors, support, True, True, True),
-    ]
-    again = triton_kernel.backward(grad, *tensors, support, True, True, True)
+    found, expected = (
+        [kernel.forward(inputs), *kernel.backward(grad, inputs, True, True)] for kernel in (triton_kernel, reference)
+    )
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs)
-    assert all(map(torch.equal, found[1:], again))
+    assert all(map(torch.equal, found[1:], triton_kernel.backward(grad, inputs, True, True)))

@@ -1,3 +1,5 @@
+"""Weights of the reblurring network: published and own layouts, and files that do not match."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,7 +17,7 @@ SMALL = {"levels": 3, "width": 4}
 
 
 def foreign(network: ReblurNet, order: tuple[str, ...] = ("kpn", "wpn"), prefix: str = "module.") -> dict[str, Tensor]:
-    """The same tensors under names that are not ours, branch after branch."""
+    """The same tensors under other names, branch after branch."""
     state = network.state_dict()
     return {
         f"{prefix}branch_{len(name)}{i}_{order.index(name)}.{j}": value
@@ -30,7 +32,7 @@ def same(one: ReblurNet, other: ReblurNet) -> bool:
 
 @pytest.mark.parametrize("order", [("kpn", "wpn"), ("wpn", "kpn")])
 @pytest.mark.parametrize("prefix", ["module.", ""])
-def test_the_published_layout_is_read_by_its_shapes(order: tuple[str, ...], prefix: str, tmp_path: Path) -> None:
+def test_the_published_layout_is_matched_by_shapes(order: tuple[str, ...], prefix: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     source, target = ReblurNet(**SMALL), ReblurNet(**SMALL)
     checkpoint = {"G_state_dict": {}, "Reblur_state_dict": foreign(source, order, prefix), "epoch": 3}
@@ -40,7 +42,7 @@ def test_the_published_layout_is_read_by_its_shapes(order: tuple[str, ...], pref
     assert same(source, target)
 
 
-def test_the_published_size_is_told_apart_too(tmp_path: Path) -> None:
+def test_branches_of_the_published_size_are_identified(tmp_path: Path) -> None:
     source, target = ReblurNet(), ReblurNet()
     assert sum(p.numel() for p in source.parameters()) == 474_987
     torch.save({"Reblur_state_dict": foreign(source, ("wpn", "kpn"))}, tmp_path / "jdrl.pth")
@@ -51,14 +53,14 @@ def test_the_published_size_is_told_apart_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrap", [lambda s: s, lambda s: {"state_dict": {f"objective.reblur.{k}": v for k, v in s.items()}}]
 )
-def test_our_own_layouts(wrap, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_own_layouts(wrap, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     source, target = ReblurNet(**SMALL), ReblurNet(**SMALL)
     torch.save(wrap(source.state_dict()), tmp_path / "ours.ckpt")
     load_reblur_weights(target, tmp_path / "ours.ckpt")
     assert same(source, target)
 
 
-def test_the_objective_starts_from_them(tmp_path: Path) -> None:
+def test_an_objective_loads_them(tmp_path: Path) -> None:
     source = ReblurNet(**SMALL)
     torch.save({"Reblur_state_dict": foreign(source)}, tmp_path / "jdrl.pth")
     settings = SMALL | {"weights": str(tmp_path / "jdrl.pth")}

@@ -1,4 +1,4 @@
-"""Fixed numbers are copied to a device once."""
+"""Constants are copied to a device once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from jdrl_lightning.runtime.device_constants import constant
 
 
-def test_each_type_has_its_own_and_no_copy_is_made_twice() -> None:
+def test_one_copy_for_each_dtype() -> None:
     like = torch.zeros(1, dtype=torch.float64)
     with torch.inference_mode():
         first = constant((1.0, 2.5), like)

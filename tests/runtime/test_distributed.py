@@ -1,4 +1,4 @@
-"""How many processes are asked for, and who has started them."""
+"""The number of requested devices, the launcher and the rank."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from jdrl_lightning.runtime import distributed
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in (*distributed.NUMBERS, "SLURM_NTASKS", "SLURM_STEP_ID", "SLURM_JOB_ID", "TORCHELASTIC_USE_AGENT_STORE"):
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = ("SLURM_NTASKS", "SLURM_STEP_ID", "SLURM_JOB_ID", "TORCHELASTIC_USE_AGENT_STORE")
+    for key in (*distributed.RANK_VARIABLES, *others):
         monkeypatch.delenv(key, raising=False)
 
 
@@ -35,7 +36,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"devices": None}, 1),
     ],
 )
-def test_devices_are_counted_as_lightning_reads_them(
+def test_devices_are_counted_like_lightning(
     settings: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
@@ -43,25 +44,25 @@ def test_devices_are_counted_as_lightning_reads_them(
 
 
 @pytest.mark.parametrize(
-    ("variables", "starter", "number"),
+    ("variables", "launcher", "number"),
     [
         ({}, None, 0),
         ({"RANK": "5", "LOCAL_RANK": "1"}, "torchrun", 5),
         ({"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_PROCID": "3"}, "srun", 3),
-        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, None, 0),  # a batch script that calls us without srun
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, None, 0),  # a batch script without srun
         ({"SLURM_NTASKS": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0"}, None, 0),
     ],
 )
-def test_who_has_started_this_process(
-    variables: dict[str, str], starter: str | None, number: int, monkeypatch: pytest.MonkeyPatch
+def test_launcher_and_rank_of_this_process(
+    variables: dict[str, str], launcher: str | None, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for key, value in variables.items():
         monkeypatch.setenv(key, value)
-    assert distributed.launched_by() == starter
+    assert distributed.launched_by() == launcher
     assert distributed.rank() == number
 
 
-def test_a_run_is_named_by_the_time_or_by_sruns_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_id_is_the_time_or_sruns_job(monkeypatch: pytest.MonkeyPatch) -> None:
     config.register()
     named = OmegaConf.create({"id": "${run_id:}"})
     assert abs((datetime.strptime(named.id, "%Y%m%d-%H%M%S") - datetime.now()).total_seconds()) < 5

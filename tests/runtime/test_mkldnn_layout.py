@@ -1,4 +1,4 @@
-"""oneDNN's layout within networks: the same numbers, and plain tensors wherever it would not do."""
+"""oneDNN's layout inside networks: the same values, and the default layout wherever it does not apply."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ NETWORKS: dict[str, tuple[Callable[[], MkldnnNetwork], int]] = {
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each tensor that asked became a blocked one."""
-    answers: list[bool] = []
+def converted(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each call of ``to_mkldnn`` whether its result is in oneDNN's layout."""
+    calls: list[bool] = []
 
-    def watched(features: Tensor, network: MkldnnNetwork) -> Tensor:
+    def recorded(features: Tensor, network: MkldnnNetwork) -> Tensor:
         found = to_mkldnn(features, network)
-        answers.append(found.is_mkldnn)
+        calls.append(found.is_mkldnn)
         return found
 
-    monkeypatch.setattr(unet, "to_mkldnn", watched)
-    monkeypatch.setattr(reblurring, "to_mkldnn", watched)
-    return answers
+    monkeypatch.setattr(unet, "to_mkldnn", recorded)
+    monkeypatch.setattr(reblurring, "to_mkldnn", recorded)
+    return calls
 
 
 def results(network: MkldnnNetwork, image: Tensor, again: bool = False) -> list[Tensor]:
-    """Output and gradients, of the input too; ``again``: features are computed again in the backward pass."""
+    """Output and gradients, of the input too; ``again``: features are recomputed in the backward pass."""
     torch.manual_seed(1)
     given = image.clone().requires_grad_()
     network.zero_grad()
@@ -55,71 +55,71 @@ def results(network: MkldnnNetwork, image: Tensor, again: bool = False) -> list[
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_values_and_gradients_are_the_plain_ones(name: str, asked: list[bool]) -> None:
+def test_values_and_gradients_are_those_of_the_default_layout(name: str, converted: list[bool]) -> None:
     torch.manual_seed(0)
     make, channels = NETWORKS[name]
     network, image = make(), torch.rand(2, channels, 80, 64)
     plain = results(network, image)
     with torch.inference_mode():
         restored = network.eval()(image)
-    assert not any(asked)
-    asked.clear()
+    assert not any(converted)
+    converted.clear()
     use_mkldnn_layout(network.train())
     ours, recomputed = results(network, image), results(network, image, again=True)
     with torch.inference_mode():
         torch.testing.assert_close(network.eval()(image), restored)
-    assert asked
-    assert all(asked)
+    assert converted
+    assert all(converted)
     assert len(ours) == len(plain) == len(recomputed) > 10
-    for mine, anew, wanted in zip(ours, recomputed, plain, strict=True):
+    for mine, again, wanted in zip(ours, recomputed, plain, strict=True):
         torch.testing.assert_close(mine, wanted)
-        assert torch.equal(mine, anew)
+        assert torch.equal(mine, again)
         assert mine.layout == torch.strided
     use_mkldnn_layout(network, False)
     network(image)
-    assert not asked[-1]
+    assert not converted[-1]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_plain_where_the_layout_would_not_do(name: str, asked: list[bool]) -> None:
+def test_default_layout_where_the_other_does_not_apply(name: str, converted: list[bool]) -> None:
     make, channels = NETWORKS[name]
     network, image = make(), torch.rand(1, channels, 96, 96)
     use_mkldnn_layout(network)
     network(image)
-    assert asked.pop()
+    assert converted.pop()
     with torch.autocast("cpu", torch.bfloat16):
         network(image)
-    assert not asked.pop()
+    assert not converted.pop()
     with torch.autograd.set_detect_anomaly(True, check_nan=True):
         network(image).sum().backward()
-    assert not asked.pop()
+    assert not converted.pop()
     with torch.backends.mkldnn.flags(enabled=False):
         network(image[..., :96, :96])
-    assert not asked.pop()
+    assert not converted.pop()
     network(image[..., :32, :32])
-    assert not asked.pop()
+    assert not converted.pop()
     for strict in (False, True):
         torch.export.export(network.eval(), (image,), strict=strict)
-    asked.clear()
+    converted.clear()
     network.double()(image.double())
-    assert not asked.pop()
+    assert not converted.pop()
     network.float()(image)
-    assert asked.pop()
+    assert converted.pop()
 
 
-def test_nan_in_weights_is_not_lost(asked: list[bool]) -> None:
+def test_nan_in_weights_is_not_lost(converted: list[bool]) -> None:
     network, image = UNet(8), torch.rand(1, 3, 96, 96)
     with torch.no_grad():
         network.encoder["block1"][0].weight[0] = torch.nan
     use_mkldnn_layout(network)
     assert network(image).isnan().all()
-    assert asked == [False]
+    assert converted == [False]
 
 
 @pytest.mark.parametrize(
     "listen", ["register_forward_hook", "register_full_backward_hook", "register_full_backward_pre_hook"]
 )
-def test_hooks_are_given_plain_features(listen: str, asked: list[bool]) -> None:
+def test_hooks_receive_features_in_the_default_layout(listen: str, converted: list[bool]) -> None:
     network, image = UNet(8), torch.rand(1, 3, 96, 96)
     use_mkldnn_layout(network)
     seen: list[Any] = []
@@ -130,15 +130,15 @@ def test_hooks_are_given_plain_features(listen: str, asked: list[bool]) -> None:
     handle = getattr(network.encoder["block2"], listen)(hook)
     network(image).mean().backward()
     assert len(seen) == 1
-    assert asked == [False]
+    assert converted == [False]
     handle.remove()
-    getattr(network, listen)(hook)  # what goes in and comes out of the whole is plain anyway
+    getattr(network, listen)(hook)  # input and output of the whole are in the default layout anyway
     network(image).mean().backward()
     assert len(seen) == 2
-    assert asked == [False, True]
+    assert converted == [False, True]
 
 
-def test_a_network_in_nobodys_training_can_be_transformed() -> None:
+def test_a_network_outside_training_can_be_transformed() -> None:
     network, image = UNet(4, 0.0).eval(), torch.rand(1, 3, 96, 96)
     _, change = torch.func.jvp(network, (image,), (torch.ones_like(image),))
     moved = (network(image + 1e-3) - network(image - 1e-3)) / 2e-3

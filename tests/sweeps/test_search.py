@@ -1,4 +1,4 @@
-"""Sweeps whose jobs somebody chooses, Optuna or a W&B server, and jobs side by side."""
+"""Hyperparameter search by Optuna, and parallel jobs."""
 
 from __future__ import annotations
 
@@ -8,35 +8,31 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import pytest
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.trial import TrialState
-from wandb import wandb_agent
 
 from conftest import TINY
 from jdrl_lightning import UserError
 from jdrl_lightning.sweeps.optuna_study import Study
 from jdrl_lightning.sweeps.search_space import Choice, Interval, Space, corners, latest, split
-from jdrl_lightning.sweeps.wandb_sweep import definition
 
 METRIC = "val/deformed_gt/psnr"
 SPACE: Space = {"lam": Interval(0.2, 0.6), "alpha": Interval(0.1, 2.0, log=True), "optim": Choice(("paper", "cosine"))}
-WRONG = "+trainer.num_nodes=1,2"  # two nodes are refused before the training's process is started
+WRONG = "+trainer.num_nodes=1,2"  # two nodes are refused before a rank is launched
 FAST = (*TINY, "debug=fast", "trainer.max_epochs=1")
 
-# Put on the path of every process: it says which heavy packages another application of Hydra would import for nothing.
+# Which sweepers and launchers Hydra finds, and which heavy packages finding them imports.
 SCAN = """
 import sys
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 found = {plugin.__name__ for kind in (Sweeper, Launcher) for plugin in Plugins.instance().discover(kind)}
-print(sorted(found & {"OptunaSweeper", "WandbSweeper", "JoblibLauncher", "LocalLauncher"}))
+print(sorted(found & {"OptunaSweeper", "JoblibLauncher", "LocalLauncher"}))
 print(sorted({"torch", "lightning", "optuna", "wandb", "jdrl_lightning"} & set(sys.modules)))
 """
 
@@ -61,13 +57,13 @@ def parsed(*overrides: str) -> tuple[list[str], Space]:
     return split(latest(OverridesParser.create().parse_overrides(list(overrides))))
 
 
-def test_the_sweepers_stand_beside_others_and_cost_an_application_of_hydra_nothing() -> None:
+def test_discovering_the_sweepers_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", SCAN], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.splitlines() == ["['JoblibLauncher', 'LocalLauncher', 'OptunaSweeper', 'WandbSweeper']", "[]"]
+    assert done.stdout.splitlines() == ["['JoblibLauncher', 'LocalLauncher', 'OptunaSweeper']", "[]"]
 
 
 @pytest.mark.parametrize(
-    ("written", "found"),
+    ("written", "domain"),
     [
         ("lam=interval(0.2,0.6)", Interval(0.2, 0.6)),
         ("lam=interval(0,3)", Interval(0, 3)),
@@ -80,8 +76,8 @@ def test_the_sweepers_stand_beside_others_and_cost_an_application_of_hydra_nothi
         ("lam='a b',null", Choice(("'a b'", "null"))),
     ],
 )
-def test_what_may_be_chosen_is_written_as_hydra_has_it(written: str, found: Choice | Interval) -> None:
-    assert parsed(written, "seed=0") == (["seed=0"], {"lam": found})
+def test_search_spaces_use_hydras_syntax(written: str, domain: Choice | Interval) -> None:
+    assert parsed(written, "seed=0") == (["seed=0"], {"lam": domain})
 
 
 @pytest.mark.parametrize(
@@ -91,7 +87,7 @@ def test_what_may_be_chosen_is_written_as_hydra_has_it(written: str, found: Choi
         "lam=tag(log,range(1,9))",
     ],
 )  # fmt: skip
-def test_what_holds_nothing_to_choose_is_refused(written: str) -> None:
+def test_invalid_spaces_are_refused(written: str) -> None:
     with pytest.raises(UserError, match=r"lam=.*: write (interval|range)\("):
         parsed(written)
 
@@ -102,7 +98,7 @@ def test_the_last_override_of_a_key_counts_and_keeps_its_prefix() -> None:
     assert space == {"seed": Choice(("3", "4")), "+name": Choice(("a", "b"))}
 
 
-def test_each_value_of_a_choice_comes_in_a_corner() -> None:
+def test_corners_cover_each_value_of_a_choice() -> None:
     space: Space = {"lam": Interval(0.5, 1.0), "optim": Choice(("a", "b", "c")), "seed": Choice(("0", "1"))}
     assert [" ".join(job) for job in corners(space)] == [
         "lam=0.5 optim=a seed=0", "lam=0.5 optim=b seed=0", "lam=0.5 optim=c seed=0", "lam=0.5 optim=a seed=1",
@@ -119,7 +115,7 @@ def value(settings: list[str]) -> float | None:
     return None if lam > 0.55 else -((lam - 0.3) ** 2)
 
 
-def go_on(study: Study, total: int) -> list[tuple[int, list[str]]]:
+def run_trials(study: Study, total: int) -> list[tuple[int, list[str]]]:
     tried = []
     while trials := study.next(1, total):
         tried += trials
@@ -127,16 +123,16 @@ def go_on(study: Study, total: int) -> list[tuple[int, list[str]]]:
     return tried
 
 
-def test_a_study_in_two_parts_proposes_what_one_in_one_does(tmp_path: Path) -> None:
-    """Beyond the ten that TPE draws without looking at results; some of them fail, one is interrupted."""
-    whole = go_on(study(tmp_path / "whole"), 14)
+def test_a_resumed_study_proposes_the_same_trials(tmp_path: Path) -> None:
+    """More than TPE's ten random startup trials; some fail, one is interrupted."""
+    whole = run_trials(study(tmp_path / "whole"), 14)
     assert [number for number, _ in whole] == list(range(14))
     assert len({tuple(settings) for _, settings in whole}) == 14
     failed = [number for number, settings in whole if value(settings) is None]
-    assert 0 < len(failed) <= 3  # so that the last are chosen by what at least ten have reached
-    first = go_on(study(tmp_path / "part?s"), 12)
+    assert 0 < len(failed) <= 3  # so that at least ten results inform the last proposals
+    first = run_trials(study(tmp_path / "part?s"), 12)
     interrupted = study(tmp_path / "part?s").next(1, 14)
-    assert first + interrupted + go_on(study(tmp_path / "part?s"), 14)[1:] == whole
+    assert first + interrupted + run_trials(study(tmp_path / "part?s"), 14)[1:] == whole
     assert study(tmp_path / "whole").next(1, 14) == []
     stored = optuna.load_study(study_name="sweep", storage=f"sqlite:///{tmp_path}/whole/study.db")
     assert [trial.number for trial in stored.get_trials(states=[TrialState.FAIL])] == failed
@@ -144,7 +140,7 @@ def test_a_study_in_two_parts_proposes_what_one_in_one_does(tmp_path: Path) -> N
     assert study(tmp_path / "whole").best() == (best, value(whole[best][1]), whole[best][1])
 
 
-def test_trials_together_differ_and_are_taken_up_again_together(tmp_path: Path) -> None:
+def test_a_batch_of_trials_differs_and_is_resumed_whole(tmp_path: Path) -> None:
     batch = study(tmp_path).next(3, 5)
     assert len({tuple(settings) for _, settings in batch}) == 3
     again = study(tmp_path)
@@ -155,9 +151,9 @@ def test_trials_together_differ_and_are_taken_up_again_together(tmp_path: Path) 
     assert again.best() is None
 
 
-def test_what_is_smallest_or_whole_or_stepped(tmp_path: Path) -> None:
+def test_minimization_with_integers_and_steps(tmp_path: Path) -> None:
     space: Space = {"a": Interval(1, 9), "b": Interval(1, 5, 2), "c": Interval(0.5, 1.5, 0.5)}
-    jobs = go_on_all(study(tmp_path, mode="min", space=space), 12)
+    jobs = run_batch(study(tmp_path, mode="min", space=space), 12)
     values = [dict(setting.split("=") for setting in settings) for _, settings in jobs]
     assert {job["b"] for job in values} == {"1", "3", "5"}
     assert {job["c"] for job in values} == {"0.5", "1.0", "1.5"}
@@ -167,29 +163,27 @@ def test_what_is_smallest_or_whole_or_stepped(tmp_path: Path) -> None:
     assert found[1] == 0.0
 
 
-def go_on_all(study: Study, total: int) -> list[tuple[int, list[str]]]:
+def run_batch(study: Study, total: int) -> list[tuple[int, list[str]]]:
     tried = study.next(total, total)
     for number, _ in tried:
         study.tell(number, float(number))
     return tried
 
 
-def test_a_study_of_another_command_and_what_is_no_study_are_refused(tmp_path: Path) -> None:
+def test_other_studies_and_other_files_are_refused(tmp_path: Path) -> None:
     study(tmp_path, "seed=0", "data=leaves")
     study(tmp_path, "data=leaves", "seed=0")
-    with pytest.raises(
-        UserError, match=r"study\.db is a study of other settings \(seed=0, seed=1\); give hydra\.sweep"
-    ):
+    with pytest.raises(UserError, match=r"study\.db is a study of other settings \(seed=0, seed=1\); set hydra\.sweep"):
         study(tmp_path, "seed=1", "data=leaves")
     with pytest.raises(UserError, match=r"other settings \(maximum, minimum\)"):
         study(tmp_path, "seed=0", "data=leaves", mode="min")
-    (tmp_path / "study.db").write_text("something else, and long enough to be taken for one " * 20)
+    (tmp_path / "study.db").write_text("not a database, but as long as one " * 20)
     with pytest.raises(UserError, match=r"study\.db: cannot be used as a study \(.*not a database"):
         study(tmp_path)
 
 
-def test_optuna_and_joblib_beside_a_job_that_fails(pairs_folder: Path, tmp_path: Path) -> None:
-    """First two jobs with equal settings side by side, which are runs of their own, then one that fails."""
+def test_optuna_with_joblib_and_a_failing_job(pairs_folder: Path, tmp_path: Path) -> None:
+    """Two parallel jobs with equal settings, in separate runs, then one that fails."""
     arguments = (
         "sweep=optuna", "hydra.sweeper.params=null", WRONG, "hydra/launcher=joblib", "hydra.sweeper.n_jobs=2",
         "hydra.sweeper.n_trials=3", "hydra.sweeper.seed=4",
@@ -197,7 +191,7 @@ def test_optuna_and_joblib_beside_a_job_that_fails(pairs_folder: Path, tmp_path:
     done = train(tmp_path, pairs_folder, *arguments)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: trainer.num_nodes=2: start")
+    assert done.stderr.splitlines()[-1].startswith("error: trainer.num_nodes=2: launch")
     folder = tmp_path / "multirun" / "default" / "optuna"
     files = {"sweep.csv", "multirun.yaml", "study.db", "study.lock"}
     assert {path.name for path in folder.iterdir()} == {"0", "1", "2"} | files
@@ -205,7 +199,7 @@ def test_optuna_and_joblib_beside_a_job_that_fails(pairs_folder: Path, tmp_path:
     assert [row["job"] for row in rows] == ["0", "1", "2"]
     assert [row["trainer.num_nodes"] for row in rows] == ["1", "1", "2"]
     assert [row["status"] for row in rows] == ["done", "done", "failed"]
-    assert rows[2]["error"].startswith("trainer.num_nodes=2: start")
+    assert rows[2]["error"].startswith("trainer.num_nodes=2: launch")
     assert [trial.params["+trainer.num_nodes"] for trial in trials] == ["1", "1", "2"]
     assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL]
     for row, trial in zip(rows[:2], trials, strict=False):
@@ -214,27 +208,26 @@ def test_optuna_and_joblib_beside_a_job_that_fails(pairs_folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("sweep=optuna", "hydra.sweeper.params=null"), "nothing to choose from: give objective.lam=interval(0.2,0.5)"),
         (("sweep=optuna", "optim=paper,nope"), "optim=nope: no such option; known: "),
-        (("sweep=wandb", "logger=csv"), "sweep=wandb needs the logger that tells W&B what came of a job"),
     ],
 )
-def test_what_cannot_be_swept_is_said_before_any_job(
-    arguments: tuple[str, ...], said: str, pairs_folder: Path, tmp_path: Path
+def test_invalid_sweeps_are_refused_before_any_job(
+    arguments: tuple[str, ...], message: str, pairs_folder: Path, tmp_path: Path
 ) -> None:
     done = train(tmp_path, pairs_folder, *arguments)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
-    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.startswith(f"error: {message}")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_submitit_beside_a_job_that_fails(pairs_folder: Path, tmp_path: Path) -> None:
+def test_submitit_with_a_failing_job(pairs_folder: Path, tmp_path: Path) -> None:
     done = train(tmp_path, pairs_folder, "-m", "hydra/launcher=submitit_local", WRONG, "hydra.sweep.dir=here")
     assert done.returncode == 1, done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: trainer.num_nodes=2: start")
+    assert done.stderr.splitlines()[-1].startswith("error: trainer.num_nodes=2: launch")
     files = {".submitit", "sweep.csv", "multirun.yaml"}
     assert {path.name for path in (tmp_path / "here").iterdir()} == {"0", "1"} | files
     good, wrong = table(tmp_path / "here")
@@ -242,74 +235,3 @@ def test_submitit_beside_a_job_that_fails(pairs_folder: Path, tmp_path: Path) ->
     assert (wrong["job"], wrong["trainer.num_nodes"], wrong["status"]) == ("1", "2", "failed")
     assert float(good[METRIC]) == measured(tmp_path / "here" / "0")
     assert {path.name for path in tmp_path.iterdir()} == {"here"}
-
-
-def test_a_sweep_file_has_numbers_as_numbers() -> None:
-    space: Space = {
-        **SPACE, "seed": Choice(("0", "1")), "lr": Choice(("0.001", "1e-3", "null", "nan")), "levels": Interval(4, 8),
-        "width": Interval(1, 64, log=True), "eps": Interval(0.1, 0.3, 0.1), "batch": Interval(2, 6, 2),
-    }  # fmt: skip
-    found = definition(
-        space, ["seed=0"], name="n", project="p", monitor=METRIC, mode="min", method="random", runs=3
-    )  # fmt: skip
-    assert found["metric"] == {"name": METRIC, "goal": "minimize"}
-    assert (found["method"], found["run_cap"], found["name"], found["project"]) == ("random", 3, "n", "p")
-    assert found["parameters"] == {
-        "lam": {"distribution": "uniform", "min": 0.2, "max": 0.6},
-        "alpha": {"distribution": "log_uniform_values", "min": 0.1, "max": 2.0},
-        "optim": {"values": ["paper", "cosine"]},
-        "seed": {"values": [0, 1]},
-        "lr": {"values": [0.001, "1e-3", "null", "nan"]},
-        "levels": {"distribution": "int_uniform", "min": 4, "max": 8},
-        "width": {"distribution": "q_log_uniform_values", "q": 1, "min": 1, "max": 64},
-        "eps": {"values": [0.1, 0.2, 0.3]},
-        "batch": {"values": [2, 4, 6]},
-    }
-
-
-def test_what_an_agent_of_wandb_runs_is_a_training(
-    pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """W&B's own agent fills the command in. Settings have to be quoted; the configuration folder is the user's."""
-    (tmp_path / "my conf" / "experiment").mkdir(parents=True)
-    (tmp_path / "my conf" / "experiment" / "mine.yaml").write_text("# @package _global_\nname: it's (mine)\n")
-    arguments = (
-        "--config-dir", "my conf", "sweep=wandb", "experiment=mine", "objective.output_weights=[1.0, 0.5],[1.0]",
-        "logger.wandb.offline=true", "hydra.sweeper.method=random",
-    )  # fmt: skip
-    done = train(tmp_path, pairs_folder, *arguments)
-    assert done.returncode == 0, done.stderr
-    (file,) = tmp_path.glob("multirun/it's (mine)/*/wandb_sweep.yaml")
-    assert f"wandb sweep {file.relative_to(tmp_path)}" in done.stdout
-    assert [path.name for path in file.parent.iterdir()] == ["wandb_sweep.yaml"]
-    sweep = yaml.safe_load(file.read_text())
-    assert sweep["name"] == f"it's (mine)/{file.parent.name}"
-    assert sweep["metric"] == {"name": METRIC, "goal": "maximize"}
-    assert list(sweep["parameters"]) == ["objective.lam", "objective.alpha", "objective.output_weights"]
-
-    for name, content in {"WANDB_RUN_ID": "", "WANDB_SWEEP_PARAM_PATH": "", "WANDB_SWEEP_ID": "of_the_server"}.items():
-        monkeypatch.setenv(name, content)
-    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-    chosen = {"objective.lam": 0.25, "objective.alpha": 1e-05, "objective.output_weights": "[1.0,0.5]"}
-    told: dict[str, Any] = {}
-    monkeypatch.setattr(wandb_agent, "AgentProcess", lambda **given: told.update(given) or SimpleNamespace())
-    agent = SimpleNamespace(
-        _in_jupyter=False, _function=None, _forward_signals=False, _run_processes={}, _sweep_command=sweep["command"]
-    )
-    args = {key: {"value": value} for key, value in chosen.items()}
-    wandb_agent.Agent._command_run(agent, {"args": args, "run_id": "run7", "program": sweep["program"]})
-
-    done = subprocess.run(
-        told["command"], env=told["env"] | {"OMP_NUM_THREADS": "1"}, cwd=tmp_path, capture_output=True, text=True,
-        timeout=200,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    run = file.parent / "run7"
-    assert measured(run) > 0
-    config = yaml.safe_load((run / ".hydra" / "config.yaml").read_text())
-    found = {key: config["objective"][key] for key in ("lam", "alpha", "output_weights")}
-    assert found == {"lam": 0.25, "alpha": 1e-05, "output_weights": [1.0, 0.5]}
-    (offline,) = (run / "wandb").glob("offline-run-*")
-    assert offline.name.endswith("-run7")
-    assert {path.name for path in tmp_path.iterdir()} == {"my conf", "multirun", "wandb"}  # the last: the agent's own

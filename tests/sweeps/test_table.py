@@ -1,4 +1,4 @@
-"""A sweep outlives its jobs, and sweep.csv says what became of each."""
+"""A failed job does not end the sweep, and sweep.csv records the outcome of each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from jdrl_lightning.sweeps.table import recorded
 from jdrl_lightning.training import launcher
 from jdrl_lightning.training.fit import fit
 
-# Put on the path of the ranks: the second one dies in the middle of the job whose seed is 3.
+# Put on the ranks' path: rank 1 dies in the middle of the job with seed 3.
 DYING = """
 import os, signal
 if os.environ.get("LOCAL_RANK") == "1":
@@ -45,8 +45,8 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_mistake_and_a_killed_rank_end_their_jobs_only(pairs_folder: Path, tmp_path: Path) -> None:
-    """By the console script, with settings that have to be quoted and a configuration folder of the user's."""
+def test_a_user_error_and_a_killed_rank_end_only_their_jobs(pairs_folder: Path, tmp_path: Path) -> None:
+    """With the console script, settings that need quoting, and the user's own configuration folder."""
     (tmp_path / "a folder").symlink_to(pairs_folder)
     (tmp_path / "my conf" / "experiment").mkdir(parents=True)
     (tmp_path / "my conf" / "experiment" / "mine.yaml").write_text("# @package _global_\nname: mine\n")
@@ -81,7 +81,7 @@ def test_a_mistake_and_a_killed_rank_end_their_jobs_only(pairs_folder: Path, tmp
 
 @pytest.fixture
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """``job(number, *overrides)``: within it, this is that job of a sweep in ``tmp_path``."""
+    """``with job(number, *overrides)``: act as that job of a sweep in ``tmp_path``."""
 
     def enter(number: int, *overrides: str, mode: str = "MULTIRUN") -> Any:
         if mode == "MULTIRUN":
@@ -97,7 +97,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return enter
 
 
-def test_the_table_has_what_was_swept_and_what_was_measured(job: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_table_has_settings_and_metrics(job: Callable[..., Any], tmp_path: Path) -> None:
     with job(0, "data.root=here, there", "seed=0", "+objective.lam=0.1") as metrics:
         (running,) = table(tmp_path / "sweep")
         metrics |= {"train/loss": 0.5, "val/psnr": 20.25}
@@ -111,17 +111,17 @@ def test_the_table_has_what_was_swept_and_what_was_measured(job: Callable[..., A
     assert (second["val/psnr"], second["val/ssim"], second["status"]) == ("", "0.75", "done")
 
 
-def test_what_goes_wrong_is_told_and_raised(job: Callable[..., Any], tmp_path: Path) -> None:
-    for number, error in enumerate([UserError("a, b: mend it"), ValueError("first\nsecond"), KeyboardInterrupt()]):
+def test_errors_are_recorded_and_raised(job: Callable[..., Any], tmp_path: Path) -> None:
+    for number, error in enumerate([UserError("a, b: fix it"), ValueError("first\nsecond"), KeyboardInterrupt()]):
         with pytest.raises(type(error)), job(number, f"seed={number}"):
             raise error
     rows = table(tmp_path / "sweep")
     assert [row["status"] for row in rows] == ["failed", "failed", "interrupted"]
-    assert [row["error"] for row in rows] == ["a, b: mend it", "ValueError: first", ""]
+    assert [row["error"] for row in rows] == ["a, b: fix it", "ValueError: first", ""]
 
 
-def test_jobs_side_by_side_lose_no_row(job: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
-    """A job that ends while another writes the table is in it nevertheless."""
+def test_parallel_jobs_lose_no_row(job: Callable[..., Any], tmp_path: Path, monkeypatch: Any) -> None:
+    """A job that ends while another writes the table is still in it."""
     read, others = sweep_table._records, iter([1, 2])
 
     def meanwhile(folder: Path) -> list[dict[str, Any]]:
@@ -138,16 +138,16 @@ def test_jobs_side_by_side_lose_no_row(job: Callable[..., Any], tmp_path: Path, 
     assert [row["job"] for row in table(tmp_path / "sweep")] == ["0", "1", "2"]
 
 
-def test_ranks_are_told_to_end_when_the_pool_that_their_job_is_in_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_are_terminated_when_the_pool_of_their_job_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    rank: Any = SimpleNamespace(process=process, report=None, code=None, look=lambda: None)
+    rank: Any = SimpleNamespace(process=process, report=None, exit_code=None, poll=lambda: None)
     monkeypatch.setattr(launcher.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getppid() + 1))
     with pytest.raises(SystemExit, match="75"):
-        launcher._watched([rank])
+        launcher._monitor([rank])
     assert process.poll() == -signal.SIGTERM
 
 
-def test_a_job_waits_while_an_earlier_start_is_at_work_in_its_folder(job: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_job_waits_while_its_folder_is_in_use(job: Callable[..., Any], tmp_path: Path) -> None:
     folder = tmp_path / "sweep" / "0"
     folder.mkdir(parents=True)
     code = (
@@ -171,10 +171,10 @@ def test_a_job_waits_while_an_earlier_start_is_at_work_in_its_folder(job: Callab
     assert [row["status"] for row in table(tmp_path / "sweep")] == ["done"]
 
 
-def test_a_complete_run_that_is_gone_on_with_keeps_its_metrics(
+def test_resuming_a_complete_run_keeps_its_metrics(
     composed: Callable[..., dict[str, Any]], pairs_folder: Path, tmp_path: Path
 ) -> None:
-    """So does its row, when a sweep is started again in its folder."""
+    """Then its row in sweep.csv stays too when the sweep is resumed."""
     settings = (*TINY, f"data.root={pairs_folder}", "debug=fast", "trainer.max_epochs=1", "ckpt_path=auto")
     first, again = (fit(composed(tmp_path / "run", *settings), tmp_path / "run") for _ in range(2))
     assert first["val/gt/psnr"] > 10

@@ -42,8 +42,8 @@ class MidwayCheckpoint(Checkpoint):
         self._since = time.monotonic()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        notice.held = True
-        notice.listen()  # instead of Lightning, which talks to the other processes inside the signal's handler
+        notice.deferred = True
+        notice.install()  # instead of Lightning, which talks to the other processes inside the signal's handler
         self._since = time.monotonic()
 
     def on_train_batch_end(
@@ -54,13 +54,13 @@ class MidwayCheckpoint(Checkpoint):
         if done % trainer.accumulate_grad_batches or trainer.is_last_batch or done == trainer.num_training_batches:
             return
         due = self.every_s > 0 and time.monotonic() - self._since >= self.every_s
-        told, due = _agreed(trainer, notice.given, due and trainer.is_global_zero)
+        told, due = _agreed(trainer, notice.received, due and trainer.is_global_zero)
         if told or due:
             self._save(trainer, told)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._since = time.monotonic()
-        (told,) = _agreed(trainer, notice.given)
+        (told,) = _agreed(trainer, notice.received)
         if told:
             self._save(trainer, told)
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.filters import filter2d
 from skimage.feature import canny
 from torch import Tensor
 
@@ -118,6 +119,6 @@ def _canny(grey: Tensor, scale: float) -> Tensor:
 
 def _noise(grey: Tensor) -> Tensor:
     """Standard deviation of white noise, ``(B, 1, 1, 1)``, from the median of what no smooth picture has."""
-    difference = grey.new_tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]).view(1, 1, 3, 3)
-    deviation = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), difference).abs() / 6
+    difference = grey.new_tensor([[[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]])
+    deviation = filter2d(grey, difference, border_type="replicate").abs() / 6
     return 1.4826 * deviation.flatten(1).median(1).values.view(-1, 1, 1, 1)

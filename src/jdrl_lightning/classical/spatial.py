@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+from kornia.filters import get_gaussian_kernel2d
 from torch import Tensor
 
 from jdrl_lightning.classical.deconvolution import blur, deconvolve
@@ -106,10 +107,7 @@ def _blurred_more(image: Tensor, radius: Tensor) -> Tensor:
 
 
 def _kernel(shape: str, radius_px: float) -> Tensor:
-    return disc(radius_px, 2 * math.ceil(radius_px) + 1) if shape == "disc" else _gaussian(radius_px / 2)
-
-
-def _gaussian(sigma: float) -> Tensor:
-    offset = torch.arange(-math.ceil(3 * sigma), math.ceil(3 * sigma) + 1, dtype=torch.float64)
-    taps = torch.exp(-0.5 * (offset / sigma).square())
-    return torch.outer(taps, taps) / taps.sum().square()
+    if shape == "disc":
+        return disc(radius_px, 2 * math.ceil(radius_px) + 1)
+    sigma = torch.full((1, 2), radius_px / 2, dtype=torch.float64)
+    return get_gaussian_kernel2d(2 * math.ceil(1.5 * radius_px) + 1, sigma)[0]

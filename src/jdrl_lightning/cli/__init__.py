@@ -1,1 +1,1 @@
-"""Hydra on the command line: a command is composed, run, and ends in one line when the user made a mistake."""
+"""The commands: composing the configuration with Hydra, and one-line messages for user errors."""

@@ -1,4 +1,4 @@
-"""One Hydra job: what the user did wrong ends in one line, everything else in a traceback."""
+"""Runs a command with Hydra: user errors are printed in one line, any other error keeps its traceback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["command"]
 def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Turn ``task(cfg)`` into a command composed from ``conf/<name>.yaml``."""
 
-    def refuse(error: Exception) -> NoReturn:
+    def exit_with(error: Exception) -> NoReturn:
         print(f"error: {error_message(error, name, sys.argv[1:])}", file=sys.stderr)
         sys.exit(1)
 
@@ -33,25 +33,25 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], N
                 return task(cfg)
             except USER_ERRORS as error:
                 if HydraConfig.get().mode == RunMode.MULTIRUN:
-                    raise  # the other jobs go on; a SystemExit would end them all
-                refuse(error)
+                    raise  # a SystemExit would end the whole sweep, not only this job
+                exit_with(error)
 
         job.__module__ = "__main__" if task.__module__ == "__main__" else task.__module__
         main = hydra.main(version_base="1.3", config_path=config.CONF, config_name=name)(job)
 
         def run() -> None:
             config.register()
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print in several lines itself
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing several lines
             try:
                 main()
             except USER_ERRORS as error:
-                refuse(error)
+                exit_with(error)
             except KeyboardInterrupt:
                 sys.exit(INTERRUPTED)
-            except OSError as error:  # Hydra's, which makes the run's folder
-                if (told := disk_problem(error)) is None:
+            except OSError as error:  # from Hydra, which creates the run folder
+                if (message := disk_problem(error)) is None:
                     raise
-                refuse(UserError(told))
+                exit_with(UserError(message))
 
         return run
 

@@ -1,4 +1,4 @@
-"""Where the configuration lies, and what it may refer to. Imports neither torch nor lightning: --help is instant."""
+"""The configuration's search path, resolvers and hash. Imports neither torch nor lightning, so --help is fast."""
 
 from __future__ import annotations
 
@@ -28,52 +28,50 @@ log = logging.getLogger(__name__)
 
 _PACKAGE = Path(__file__).parents[1]
 _PACKAGED = _PACKAGE / "conf"
-# Installed from a wheel, conf/ lies inside the package; in a checkout, at the top level.
+# In a wheel, conf/ is inside the package; in a checkout, at the top level.
 CONF = str(_PACKAGED if _PACKAGED.is_dir() else _PACKAGE.parents[1] / "conf")
 
-# What decides how a run trains; two runs with the same values are the same run, on whatever devices and loggers.
+# The settings that determine the training; devices, loggers and callbacks do not make it a different run.
 IDENTITY = ("backbone", "objective", "flow", "data", "optim", "seed")
-_HOW_LOADED = ("num_workers", "on_error")  # of data: a run goes on with other values
+_NOT_IDENTITY = ("num_workers", "on_error")  # of data: a run may be resumed with other values
 
 
 class _PluginConfigs(SearchPathPlugin):
-    """Installed packages add their yaml through the entry-point group ``jdrl_lightning.conf``: ``pkg://their.conf``.
+    """Adds the configuration packages of plug-ins, from the entry-point group ``jdrl_lightning.conf`` (``pkg://…``).
 
-    Ours comes first, so that a plug-in cannot replace an option of ours. A package that cannot be used is left out with
-    a warning: Hydra would end every command of ours with its error.
+    Our options come first and cannot be replaced. A package that cannot be used is skipped with a warning; otherwise
+    Hydra would fail every command.
     """
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         for entry in entry_points(group="jdrl_lightning.conf"):
-            wrong = _problem(entry)
-            if wrong is None:
+            problem = _problem(entry)
+            if problem is None:
                 search_path.append(provider=distribution(entry), path=f"pkg://{entry.value}")
             else:
-                log.warning(
-                    "plug-in %s: its configuration %s is left out (%s)", distribution(entry), entry.value, wrong
-                )
+                log.warning("plug-in %s: configuration %s skipped (%s)", distribution(entry), entry.value, problem)
 
 
 def _problem(entry: EntryPoint) -> str | None:
-    """Why Hydra cannot read the configuration package of ``entry``; None: it can."""
+    """Why Hydra cannot read the configuration package of ``entry``, or None."""
     try:
         if (resources.files(entry.value) / "__init__.py").is_file():
             return None
     except Exception as error:
         return first_line(error, kind=True)
-    return "it has no __init__.py"
+    return "no __init__.py"
 
 
 def register() -> None:
-    """Make the plug-ins' configs and ``${run_id:}`` known to Hydra; harmless when called again."""
+    """Register the plug-ins' configs and the resolver ``${run_id:}`` with Hydra; may be called repeatedly."""
     Plugins.instance().register(_PluginConfigs)
-    # There is one for the process; Hydra copies it for each group that --help lists, which takes most of its time.
+    # A singleton, which Hydra deep-copies for each group listed by --help: most of the time that --help takes.
     ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
     OmegaConf.register_new_resolver("run_id", _run_id, use_cache=True, replace=True)
 
 
 def _run_id() -> str:
-    """Name of a run's folder: the time, which all processes that torchrun has started agree on, or srun's job."""
+    """Name of the run folder: the start time (torchrun's processes agree on one), or with srun the job and step."""
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         from torch.distributed import TCPStore
@@ -87,15 +85,15 @@ def _run_id() -> str:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The resolved config as dicts, lists, strings and numbers; a value still ``???`` raises."""
+    """The resolved config as plain dicts, lists, strings and numbers; a missing value (``???``) raises."""
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
 
 def config_hash(config: dict[str, Any]) -> str:
-    """A short name of how ``config`` trains: the same for a run and its continuation."""
+    """A short hash of the settings in ``IDENTITY``: the same for a run and its resumption."""
     identity = {key: config.get(key) for key in IDENTITY}
     if isinstance(identity["data"], dict):
-        identity["data"] = {key: value for key, value in identity["data"].items() if key not in _HOW_LOADED}
+        identity["data"] = {key: value for key, value in identity["data"].items() if key not in _NOT_IDENTITY}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Image pairs: rendered from photographs, from textures, published, or the user's own."""
+"""Image pairs: rendered from photographs or textures, published data sets, or the user's own."""
 
 from __future__ import annotations
 

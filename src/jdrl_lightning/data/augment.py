@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from kornia.geometry.transform import hflip
 from torch import Tensor
 
 from jdrl_lightning.data.color_jitter import recolor
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
-__all__ = ["augment", "center_crop", "collate", "crop", "flip", "quarter_turn"]
+__all__ = ["augment", "collate", "crop", "flip", "quarter_turn"]
 
 FLOWS = {"flow", "there", "back"}  # among the extras; the others have no direction
 
@@ -47,15 +48,9 @@ def _enlarged(image: Tensor, full: int, start: int, count: int, dim: int) -> Ten
     return torch.lerp(image.index_select(dim, below), image.index_select(dim, above), share)
 
 
-def center_crop(pair: Pair, height: int, width: int) -> Pair:
-    """Cut the middle ``height`` × ``width`` px, so that pictures of several sizes fit one batch."""
-    full = pair.blurry.shape[-2:]
-    return crop(pair, (full[0] - height) // 2, (full[1] - width) // 2, height, width)
-
-
 def flip(pair: Pair) -> Pair:
     """Mirror left and right. A flow's dx changes its sign, and the dual-pixel views change places."""
-    return _swapped(_each(pair, lambda image: image.flip(-1), lambda dx, dy: (-dx, dy)))
+    return _swapped(_each(pair, hflip, lambda dx, dy: (-dx, dy)))
 
 
 def quarter_turn(pair: Pair, k: int) -> Pair:

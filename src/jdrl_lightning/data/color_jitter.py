@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import linear, srgb
 from jdrl_lightning.types import Pair
 
 __all__ = ["recolor"]
@@ -36,9 +36,11 @@ def recolor(pair: Pair, rng: np.random.Generator) -> Pair:
 
 
 def _exposed(image: Tensor, factor: float) -> Tensor:
-    """``image`` as it were with ``factor`` times the light; integers by a table, to the nearest."""
+    """``image`` under ``factor`` times the light, clamped to full scale; integers by a lookup table, rounded."""
     if image.is_floating_point():
-        return srgb(linear(image) * factor)
+        return linear_rgb_to_rgb((rgb_to_linear_rgb(image) * factor).clamp(0, 1))
     full = torch.iinfo(image.dtype).max
-    table = srgb(linear(torch.arange(full + 1, dtype=torch.float32) / full) * factor)
-    return (table * full).round().to(image.dtype)[image.to(torch.int32)]
+    # kornia takes three channels: 0 … full, split in three, and two values more to make that come out even.
+    levels = torch.arange(full + 3, dtype=torch.float32).view(3, -1, 1)
+    table = (_exposed(levels / full, factor).flatten() * full).round().to(image.dtype)
+    return table[image.to(torch.int32)]

@@ -1,4 +1,4 @@
-"""Pairs to batches: training crops, whole validation images, exact continuation."""
+"""Data module: training crops, whole validation images, exact resumption."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class PairDataModule(L.LightningDataModule):
     """Batches for training, validation and test.
 
     Args:
-        pairs: ``pairs(split)`` gives the map-style data set of ``train``, ``val`` or ``test``.
+        pairs: ``pairs(split)`` returns the map-style data set of ``train``, ``val`` or ``test``.
         crop: side of the square training crops, px.
-        crop_rule: ``uniform``, or ``official`` for the published code's; see :func:`augment`.
-        batch_size: crops a step and device.
-        repeat: crops of each training pair an epoch.
-        augment: flips, quarter turns and fresh crops each epoch; off, every epoch sees the same crops.
-        recolor: a random exposure and order of the colours, the same for a pair's images: for few photographs.
-        shuffle: whether the order of training differs from epoch to epoch.
-        num_workers: loading processes; 0 loads in the main one.
-        on_error: ``stop``, or ``skip``: a training pair that cannot be read any more is replaced by another; images for
-            validation and test never are, since their means would be of other images.
-        seed: of order and crops.
+        crop_rule: ``uniform``, or ``official`` as in the published code; see :func:`augment`.
+        batch_size: crops per step and device.
+        repeat: crops per training pair and epoch.
+        augment: flips, 90° rotations and new crops in each epoch; if off, every epoch has the same crops.
+        recolor: a random exposure and channel order, the same for both images of a pair: for few photographs.
+        shuffle: use another random order in each epoch.
+        num_workers: loader workers; 0 loads in the main process.
+        on_error: ``stop``, or ``skip``: replace a training pair that has become unreadable by another. Validation and
+            test images are never replaced, since the metrics would then be means over other images.
+        seed: seed of order and crops.
 
     Raises:
         UserError: a number that is not whole or too small, or an unknown rule.
@@ -62,15 +62,16 @@ class PairDataModule(L.LightningDataModule):
         super().__init__()
         self._pairs = pairs
         self._sets: dict[str, Dataset[Pair]] = {}
-        for key, value, least in (
+        for key, value, minimum in (
             ("crop", crop, 1),
             ("batch_size", batch_size, 1),
             ("repeat", repeat, 1),
             ("num_workers", num_workers, 0),
         ):
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
                 raise UserError(
-                    f"data.{key}={value!r} is not a whole number of at least {least}; set data.{key}={least} or more"
+                    f"data.{key}={value!r} is not a whole number of at least {minimum}; "
+                    f"set data.{key}={minimum} or more"
                 )
         if crop_rule not in ("uniform", "official"):
             raise UserError(f"data.crop_rule={crop_rule!r} is neither uniform nor official")
@@ -82,34 +83,34 @@ class PairDataModule(L.LightningDataModule):
         self._crops: TrainingCrops | None = None
 
     def pairs(self, split: str) -> Dataset[Pair]:
-        """The data set of a split, made once."""
+        """The data set of a split, created once."""
         if split not in self._sets:
             self._sets[split] = self._pairs(split)
         return self._sets[split]
 
     def measure(self, estimator: FlowEstimator, device: torch.device) -> None:
-        """Have the training pairs carry the flow between their whole pictures, see :class:`WithFlow`.
+        """Add the flow between the whole images to the training pairs, see :class:`WithFlow`.
 
         Raises:
-            UserError: a pair cannot be read, or the device's memory is too small for whole pictures.
+            UserError: a pair cannot be read, or whole images do not fit the device's memory.
         """
         try:
             with progress("measuring the flow of the train pairs") as show:
                 self._sets["train"] = WithFlow(self.pairs("train"), estimator, device, self.on_error == "skip", show)
         except torch.OutOfMemoryError as error:
             raise UserError(
-                "the GPU's memory is too small for the flow of whole pictures: set objective.flow_of=crop"
+                "out of GPU memory while estimating the flow of whole images: set objective.flow_of=crop"
             ) from error
 
     def setup(self, stage: str) -> None:
-        """Open the splits that ``stage`` (``fit``, ``validate``, ``test``) needs; wrong data is found here."""
+        """Open and check the splits that ``stage`` (``fit``, ``validate``, ``test``) needs."""
         for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
             self.pairs(split)
 
     def train_dataloader(self) -> DataLoader[Any]:
         pairs = self.pairs("train")
         size = len(pairs)  # type: ignore[arg-type]
-        rank, world = self._place()
+        rank, world = self._rank()
         plan = BatchPlan(
             size,
             self.batch_size,
@@ -122,20 +123,20 @@ class PairDataModule(L.LightningDataModule):
         )
         if not len(plan):
             raise UserError(
-                f"{size} training pairs × data.repeat={self.repeat} do not fill one batch of data.batch_size="
+                f"{size} training pairs × data.repeat={self.repeat} are fewer than one batch of data.batch_size="
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
         self._crops = self.crops()
-        return DataLoader(self._crops, batch_sampler=plan, **self._loading())
+        return DataLoader(self._crops, batch_sampler=plan, **self._loader_settings())
 
     def crops(self) -> TrainingCrops:
-        """What training draws from, before it is put into batches."""
+        """The training crops, before batching."""
         skip = self.on_error == "skip"
         pairs = self.pairs("train")
         return TrainingCrops(pairs, self.crop, self.seed, self.augment, self.crop_rule, self.recolor, skip)
 
     def skipped(self) -> int:
-        """How many crops this process has replaced so far because their pairs could not be read."""
+        """The number of crops this process has replaced so far because their pairs could not be read."""
         return 0 if self._crops is None else self._crops.skipped
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -145,51 +146,48 @@ class PairDataModule(L.LightningDataModule):
         return self._whole("test")
 
     def _whole(self, split: str) -> DataLoader[Any]:
-        """Whole images one by one, since their sizes may differ."""
-        rank, world = self._place()
+        """Whole images in batches of one, since their sizes may differ."""
+        rank, world = self._rank()
         pairs = Evened(self.pairs(split), world)
-        return DataLoader(pairs, batch_size=1, sampler=RankShare(len(pairs), rank, world), **self._loading())
+        return DataLoader(pairs, batch_size=1, sampler=RankShare(len(pairs), rank, world), **self._loader_settings())
 
-    def _loading(self) -> dict[str, Any]:
+    def _loader_settings(self) -> dict[str, Any]:
         pinned = self.trainer is not None and str(self.trainer.strategy.root_device).startswith("cuda")
         return {
             "num_workers": self.num_workers,
             "collate_fn": collate,
             "pin_memory": pinned,
             "persistent_workers": self.num_workers > 0,
-            "worker_init_fn": _steadfast,
+            "worker_init_fn": _worker_init,
         }
 
-    def _place(self) -> tuple[int, int]:
+    def _rank(self) -> tuple[int, int]:
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def _position(self, plan: BatchPlan) -> tuple[int, int]:
-        """(epoch, batches done in it) from the trainer's count of all processed batches.
+        """(epoch, batches done in it), from the trainer's progress.
 
-        The total is used because it is right at every moment at which a checkpoint can be written; the current
-        epoch's count is not yet reset when the loader's first iterator is made.
+        Epochs are counted by those completed, which is right whenever a checkpoint can be written. The batch count of
+        the current epoch is not reset yet when the loader creates its first iterator.
         """
         if self.trainer is None:
             return 0, 0
         loop: Any = self.trainer.fit_loop
         limit, epochs = self.trainer.limit_train_batches, loop.epoch_progress.current
         epoch_length = min(len(plan), limit) if isinstance(limit, int) else int(len(plan) * limit)
-        # Begun and not ended: only then are the batches counted those of this epoch.
+        # The batch count belongs to this epoch only if it has started and not ended.
         done = loop.epoch_loop.batch_progress.current.processed if epochs.ready > epochs.processed else 0
         return (epochs.processed, done) if done < epoch_length else (epochs.processed + 1, 0)
 
 
-def _steadfast(worker: int) -> None:
-    """Go on loading when a cluster tells every process to end: the one that trains has a step to end and to save.
-
-    And say nothing when the one that trains is gone: whoever ended it says so.
-    """
+def _worker_init(worker: int) -> None:
+    """Ignore SIGTERM/SIGUSR1 in workers so the trainer can finish and save; suppress errors once it has exited."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    told = sys.excepthook
+    previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not issubclass(kind, ConnectionError | EOFError):  # of the thread that hands batches over
-            told(kind, error, trace)
+        if not issubclass(kind, ConnectionError | EOFError):  # raised by the thread that sends batches
+            previous(kind, error, trace)
 
     sys.excepthook = hook

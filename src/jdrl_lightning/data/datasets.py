@@ -1,4 +1,4 @@
-"""The data sets by name, as a config asks for them: one function each, ``split`` and ``seed`` first."""
+"""Factories of the data sets ``folder``, ``photos`` and ``leaves``, called with ``split`` and ``seed`` first."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def folder(
     register: str = "none",
     store: str = "files",
 ) -> Dataset[Pair]:
-    """The user's own pairs; see :class:`FolderPairs`. They do not depend on ``seed``; only training is cropped.
+    """The user's own pairs; see :class:`FolderPairs`. ``seed`` is unused; only training pairs are cropped.
 
-    With the training pairs a test split that is there is checked too: better now than when training is over.
+    Opening the training split also checks the test split if there is one, rather than after the training.
     """
     if split == "train" and store == "files" and (Path(root) / "test").is_dir():
         folder("test", seed, crop, root, pair_by, val_fraction)
@@ -46,14 +46,14 @@ def folder(
 
 
 class Source(NamedTuple):
-    """Where photographs come from, as a call still to be made: equal sources are rendered once."""
+    """A deferred call that loads photographs; hashable, so that equal sources are rendered once."""
 
     photographs: Callable[..., list[Photograph]]
     arguments: tuple[str | int, ...]
 
 
 def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
-    """A data set of pairs rendered on what ``source`` names; its own settings come on top of those here."""
+    """Make a data set factory that renders pairs on the photographs of ``source``, whose settings it takes too."""
 
     def create(
         split: str,
@@ -72,23 +72,22 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         register: str = "none",
         **own: Any,
     ) -> Dataset[Pair]:
-        place = source(split, seed, crop, **own)  # under its own name it refuses what neither of us knows
+        photographs = source(split, seed, crop, **own)  # also rejects unknown settings, under its own name
         if frames_per_photo is not None and not isinstance(frames_per_photo, Mapping):
             raise UserError(
-                f"data.frames_per_photo={frames_per_photo!r} is not a number for each split; give "
+                f"data.frames_per_photo={frames_per_photo!r} must be set for each split; give "
                 f"data.frames_per_photo.{split}={frames_per_photo!r}"
             )
         if split == "train" and crop is not None and crop > frame:
             raise UserError(f"data.crop={crop} is larger than data.frame={frame}; lower data.crop or raise data.frame")
         count = (frames_per_photo or {}).get(split, 1)
         optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
-        displaced = preset(misalignment, amplitude)
-        pairs = _rendered_once(place, split, seed, count, frame, optics, displaced)
+        pairs = _rendered_once(photographs, split, seed, count, frame, optics, preset(misalignment, amplitude))
         if register == "none":
             return pairs
-        moved = registered(pairs, register)
-        kept: Any = [moved[index] for index in range(len(pairs))]  # in memory, as the frames are: crops would warp anew
-        return kept
+        warped = registered(pairs, register)
+        in_memory: Any = [warped[index] for index in range(len(pairs))]  # otherwise every crop would warp again
+        return in_memory
 
     create.__name__, create.__qualname__, create.__doc__ = source.__name__, source.__qualname__, source.__doc__
     return create
@@ -96,7 +95,7 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
 
 @_rendered
 def photos(split: str, seed: int, crop: int | None, root: str | Path | None = None) -> Source:
-    """Pairs rendered on real photographs: scikit-image's, or those in ``root``; settings as in conf/data/photos."""
+    """Pairs rendered from photographs: scikit-image's, or those in ``root``; settings in conf/data/photos."""
     if root is None:
         return Source(from_scikit_image, (split,))
     return Source(from_folder, (str(root), split, MASTER * (crop or 1)))
@@ -104,11 +103,11 @@ def photos(split: str, seed: int, crop: int | None, root: str | Path | None = No
 
 @_rendered
 def leaves(split: str, seed: int, crop: int | None) -> Source:
-    """The same on dead-leaves textures, which need no file."""
+    """Pairs rendered from dead-leaves textures, which need no files."""
     return Source(dead_leaves, (split, seed))
 
 
-@lru_cache(maxsize=8)  # a process that trains several times on the same pairs renders them once
+@lru_cache(maxsize=8)  # a process with several trainings on the same pairs renders them once
 def _rendered_once(
     source: Source,
     split: str,

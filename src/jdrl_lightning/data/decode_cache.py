@@ -1,4 +1,4 @@
-"""Which files were decoded without error: known by path, size and time of change."""
+"""A cache of files that decode without error, keyed by path, size and modification time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = ["Decoded"]
 
-_KNOWN: dict[str, list[int]] = {}  # of this process, whichever data sets asked
+_KNOWN: dict[str, list[int]] = {}  # shared by all data sets of this process
 
 
 class Decoded:
-    """A set of files that outlives this object in memory and, given a folder, the process in ``decoded.json`` there."""
+    """A set of decoded files, kept for the process and, given a folder, across processes in its ``decoded.json``."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self._file = None if folder is None else Path(folder) / "decoded.json"
@@ -24,11 +24,11 @@ class Decoded:
         return self._known.get(str(path.resolve())) == _state(path)
 
     def add(self, path: Path) -> None:
-        """Remember the file as it is now."""
+        """Add the file in its current state."""
         self._known[str(path.resolve())] = _state(path)
 
     def save(self) -> None:
-        """Write the folder's file, if there is a folder."""
+        """Write ``decoded.json``, if there is a folder."""
         if self._file is not None:
             with atomic_write(self._file, "w") as file:
                 json.dump(self._known, file)
@@ -40,7 +40,7 @@ def _state(path: Path) -> list[int]:
 
 
 def _stored(file: Path | None) -> dict[str, list[int]]:
-    """What an earlier process wrote; a damaged file only costs decoding anew."""
+    """What an earlier process wrote; empty if the file is damaged, so that files are decoded again."""
     if file is None or not file.is_file():
         return {}
     try:

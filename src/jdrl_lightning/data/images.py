@@ -1,4 +1,4 @@
-"""The former place of :func:`jdrl_lightning.types.to_float`, which earlier documentation imports from here."""
+"""Alias of :func:`jdrl_lightning.types.to_float` under its former import path."""
 
 from jdrl_lightning.types import to_float
 

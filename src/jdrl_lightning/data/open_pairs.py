@@ -1,4 +1,4 @@
-"""How a config opens pairs that lie on disk: which store, and whether they are registered."""
+"""Opening pairs on disk as the config asks: from which storage format, registered or not."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Show = Callable[[int, int], None]
 def opened(
     files: Callable[[Show], Dataset[Pair]], split: str, root: str | Path, register: str, store: str
 ) -> Dataset[Pair]:
-    """The pairs of ``split`` that lie at ``root``.
+    """The pairs of ``split`` at ``root``.
 
     Args:
-        files: makes the data set of the pictures as they were published; is given a function of (done, total).
+        files: creates the data set from image files; its argument is a progress callback of (done, total).
         register: ``none`` or ``affine``, see :func:`registered`.
-        store: ``files``; ``packed`` or ``litdata``: ``root`` is a folder into which the pairs were packed before.
+        store: ``files``; ``packed`` or ``litdata`` if ``root`` is the output of ``prepare pack``.
 
     Raises:
-        UserError: an unknown store or registration, or what the data set says.
+        UserError: an unknown store or registration, or an error of the data set.
     """
     if store == "files":
         with progress(f"checking the {split} pairs of {root}") as show:
@@ -42,26 +42,26 @@ def opened(
 
         pairs = StreamedPairs(root, split)
     else:
-        raise UserError(f"data.store={store!r} is none of files, packed, litdata")
+        raise UserError(f"data.store={store!r} is not one of files, packed, litdata")
     return registered(pairs, register)
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Show]:
-    """A bar that goes when it is done, as a function of (done, total)."""
+    """A transient progress bar, as a callback of (done, total)."""
     with Progress(transient=True) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def registered(pairs: Dataset[Pair], register: str) -> Dataset[Pair]:
-    """With ``register=affine``, each sharp image moved onto its blurry one by one affine map: the simple remedy."""
+    """With ``register=affine``, warp each sharp image onto its blurry one by one affine map: the simple baseline."""
     if register == "none":
         return pairs
     if register != "affine":
         raise UserError(f"data.register={register!r} is neither none nor affine")
     if not getattr(pairs, "has_sharp", True):
-        raise UserError("data.register=affine: these pictures have no sharp ones to register; set data.register=none")
+        raise UserError("data.register=affine: these images have no sharp partners to register; set data.register=none")
     from jdrl_lightning.data.registration import Registered
     from jdrl_lightning.flow.gauss_newton import GaussNewton
 

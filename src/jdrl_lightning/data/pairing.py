@@ -1,4 +1,4 @@
-"""Where the pictures of a pair lie, and which files of two folders are partners by their names."""
+"""The files of a pair, and matching the files of two folders by name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["PairPaths", "match_by_name", "pictures"]
 
 
 class PairPaths(NamedTuple):
-    """Where one pair lies.
+    """The files of one pair.
 
     Attributes:
-        name: the blurry file's, without suffix.
-        blurry: the blurry picture.
-        sharp: its partner; None where the data set has no sharp pictures.
-        views: the left and the right dual-pixel view of the blurry picture, where they are asked for.
+        name: the blurry file's name without suffix.
+        blurry: the blurry image.
+        sharp: the sharp image; None if the data set has none.
+        views: left and right dual-pixel view of the blurry image, if requested.
     """
 
     name: str
@@ -27,42 +27,43 @@ class PairPaths(NamedTuple):
     views: tuple[Path, Path] | None = None
 
     def partners(self) -> list[Path]:
-        """Every file but the blurry one."""
+        """All files except the blurry image."""
         return [path for path in (self.sharp, *(self.views or ())) if path is not None]
 
 
 def pictures(folder: Path, remedy: str) -> list[Path]:
-    """The pictures directly in ``folder``, sorted by name.
+    """The image files directly in ``folder``, sorted by name.
 
     Raises:
-        UserError: no such folder, which ends with ``remedy``, or no pictures in it.
+        UserError: no such folder (the message ends with ``remedy``), or no images in it.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; {remedy}")
     found = image_files(folder)
     if not found:
-        raise UserError(f"{folder}: no pictures in it; put in files that end with {', '.join(SUFFIXES)}")
+        raise UserError(f"{folder}: no images in it; supported are {', '.join(SUFFIXES)}")
     return found
 
 
 def match_by_name(blurry: list[Path], sharp: list[Path], otherwise: str = "") -> list[PairPaths]:
-    """Partners have the same name, suffixes aside; both lists hold a file at least.
+    """Match partners by name, ignoring suffixes; both lists are non-empty.
 
     Raises:
-        UserError: a file has no partner, a remedy that ends with ``otherwise``; or two files have the same name.
+        UserError: a file has no partner (the message ends with ``otherwise``), or two files have the same name.
     """
-    blurry_by_name, sharp_by_name = _named(blurry), _named(sharp)
-    for here, there, other in ((blurry_by_name, sharp_by_name, sharp), (sharp_by_name, blurry_by_name, blurry)):
-        lonely = [path for name, path in here.items() if name not in there]
-        if lonely:
-            more = f" (nor have {len(lonely) - 1} more)" if len(lonely) > 1 else ""
+    blurry_by_name, sharp_by_name = _index_by_name(blurry), _index_by_name(sharp)
+    for these, those, others in ((blurry_by_name, sharp_by_name, sharp), (sharp_by_name, blurry_by_name, blurry)):
+        unmatched = [path for name, path in these.items() if name not in those]
+        if unmatched:
+            more = f" (nor for {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
             raise UserError(
-                f"{lonely[0]}: no partner of that name in {other[0].parent}{more}; add it or remove the file{otherwise}"
+                f"{unmatched[0]}: no partner with this name in {others[0].parent}{more}; add it or remove the file"
+                f"{otherwise}"
             )
     return [PairPaths(name, path, sharp_by_name[name]) for name, path in blurry_by_name.items()]
 
 
-def _named(paths: list[Path]) -> dict[str, Path]:
+def _index_by_name(paths: list[Path]) -> dict[str, Path]:
     names: dict[str, Path] = {}
     for path in paths:
         if path.stem in names:

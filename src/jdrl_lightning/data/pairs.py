@@ -1,4 +1,4 @@
-"""Pairs of pictures on disk, checked before they are used; and the user's own, in ``blur/`` and ``gt/``."""
+"""Pairs of image files, checked up front; and the user's own pairs in ``blur/`` and ``gt/``."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from jdrl_lightning.types import Pair
 __all__ = ["FilePairs", "FolderPairs", "find_pairs"]
 
 Split = Literal["train", "val", "test"]
-SMALLEST_PX = 7  # of a picture that is measured
-TREE = "expected {train,val,test}/{blur,gt} in it, or blur/ and gt/"
+SMALLEST_PX = 7  # side of an image that can be measured: SSIM's window
+TREE = "expected subfolders {train,val,test}/{blur,gt}, or blur/ and gt/"
 
 
 class FilePairs(Dataset[Pair]):
-    """The photographs at ``places``, whole and with the bits that the files have.
+    """Whole images from the files in ``places``, at the files' bit depth.
 
     Args:
-        places: where each pair lies; either all have a sharp picture or none, either all have views or none.
-        crop: side of the training crops, px; no picture may be smaller. None: any size.
-        verify: decode every file once now; what was decoded before is known by path, size and time.
-        cache_dir: folder in which that knowledge outlives the process; None: it does not.
+        places: the files of each pair; all pairs have a sharp image or none has, likewise for views.
+        crop: side of the training crops, px; no image may be smaller. None: any size.
+        verify: decode every file once now, except those in the decode cache.
+        cache_dir: folder that stores the decode cache; None: it lasts as long as the process.
         progress: called with (files decoded, files to decode).
 
     Attributes:
-        has_sharp: whether there are sharp pictures. If not, ``sharp`` is the blurry picture again.
+        has_sharp: whether there are sharp images; if not, ``sharp`` is a copy of the blurry image.
 
     Raises:
-        UserError: sizes differ, a file cannot be read, a picture is too small.
+        UserError: sizes differ, a file cannot be read, an image is too small.
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class FilePairs(Dataset[Pair]):
 
 
 class FolderPairs(FilePairs):
-    """Blurry and sharp photographs in two folders: ``{train,val,test}/{blur,gt}``, or flat ``blur/`` and ``gt/``.
+    """Blurry and sharp images in two folders: ``{train,val,test}/{blur,gt}``, or flat ``blur/`` and ``gt/``.
 
-    A flat ``root/{blur,gt}`` is split by ``val_fraction``; there ``test`` is the same share as ``val``.
+    A flat ``root/{blur,gt}`` is split by ``val_fraction``; ``test`` is then the same as ``val``.
 
     Args:
         root: folder of the pairs.
         split: ``train``, ``val`` or ``test``.
-        pair_by: ``name``: partners have the same name, suffixes aside; ``order``: both folders sorted by name.
-        val_fraction: share of a flat folder that is kept from training, at least one pair each side, in (0, 1).
+        pair_by: ``name``: partners have the same name, ignoring suffixes; ``order``: both folders sorted by name.
+        val_fraction: fraction of a flat folder held out from training, in (0, 1); each split gets at least one pair.
         crop, verify, cache_dir, progress: see :class:`FilePairs`.
 
     Raises:
@@ -97,7 +97,7 @@ class FolderPairs(FilePairs):
         if flat:
             places = hash_split(places, split, val_fraction, folder)
         super().__init__(places, crop, verify, cache_dir, progress)
-        if split == "val":  # a training measures these, after its first epoch; evaluate has its own rules
+        if split == "val":  # training measures these after its first epoch; evaluate does its own checks
             check_measurable(places)
 
 
@@ -107,7 +107,7 @@ def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list
     Raises:
         UserError: a folder is missing or empty, or a file has no partner.
     """
-    where = "the blurry pictures belong into blur/, the sharp ones into gt/"
+    where = "put the blurry images into blur/ and the sharp ones into gt/"
     blurry, sharp = (pictures(folder / kind, where) for kind in ("blur", "gt"))
     if pair_by == "name":
         return match_by_name(blurry, sharp, ", or set data.pair_by=order if the files correspond in sorted order")
@@ -115,16 +115,16 @@ def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list
         raise UserError(f"data.pair_by={pair_by}: must be name or order")
     if len(blurry) != len(sharp):
         raise UserError(
-            f"{folder}: {len(blurry)} files in blur/ but {len(sharp)} in gt/; data.pair_by=order needs as many"
+            f"{folder}: {len(blurry)} files in blur/ but {len(sharp)} in gt/; data.pair_by=order needs equal numbers"
         )
-    return [PairPaths(one.stem, one, other) for one, other in zip(blurry, sharp, strict=True)]
+    return [PairPaths(path.stem, path, partner) for path, partner in zip(blurry, sharp, strict=True)]
 
 
 def check_sizes(places: list[PairPaths], crop: int | None = None) -> None:
-    """Read every header.
+    """Check the sizes in all headers.
 
     Raises:
-        UserError: partners of different sizes, or a picture smaller than ``crop``.
+        UserError: partners of different sizes, or an image smaller than ``crop``.
     """
     for place in places:
         blurry = header(place.blurry)
@@ -132,7 +132,7 @@ def check_sizes(places: list[PairPaths], crop: int | None = None) -> None:
             if blurry[:2] != other[:2]:
                 raise UserError(
                     f"{place.blurry} has {blurry.width}x{blurry.height} pixels, its partner {partner} "
-                    f"{other.width}x{other.height}; crop or scale them to one size"
+                    f"{other.width}x{other.height}; crop or resize them to the same size"
                 )
         if crop is not None and min(blurry[:2]) < crop:
             raise UserError(
@@ -142,7 +142,7 @@ def check_sizes(places: list[PairPaths], crop: int | None = None) -> None:
 
 
 def check_measurable(places: list[PairPaths]) -> None:
-    """Refuse pictures too small for the measures of a validation.
+    """Check that images are large enough for the metrics of a validation.
 
     Raises:
         UserError: a side is shorter than SSIM's window.
@@ -151,22 +151,22 @@ def check_measurable(places: list[PairPaths]) -> None:
         height, width, _ = header(place.blurry)
         if min(height, width) < SMALLEST_PX:
             raise UserError(
-                f"{place.blurry}: {width}x{height} pixels are too few to be measured, {SMALLEST_PX} a side are needed "
-                "(SSIM); remove the pair"
+                f"{place.blurry}: {width}x{height} pixels are too small for SSIM, which needs {SMALLEST_PX} per side; "
+                "remove the pair"
             )
 
 
 def check_readable(
     places: list[PairPaths], decoded: Decoded, progress: Callable[[int, int], None] | None = None
 ) -> None:
-    """Decode every file that ``decoded`` does not know.
+    """Decode every file that is not in ``decoded``.
 
     Raises:
         UserError: a file cannot be decoded.
     """
     every = (path for place in places for path in (place.blurry, *place.partners()))
-    files = [path for path in dict.fromkeys(every) if path not in decoded]  # several pairs may share a sharp picture
-    with ThreadPoolExecutor(max_workers=4) as pool:  # the decoders let go of Python's lock
+    files = [path for path in dict.fromkeys(every) if path not in decoded]  # several pairs may share a sharp image
+    with ThreadPoolExecutor(max_workers=4) as pool:  # the decoders release the GIL
         try:
             for done, path in enumerate(pool.map(_decode, files), start=1):
                 decoded.add(path)
@@ -183,7 +183,7 @@ def _decode(path: Path) -> Path:
 
 
 def _split_folder(root: Path, split: Split) -> tuple[Path, bool]:
-    """The folder that holds ``split``, and whether it holds all splits together."""
+    """The folder of ``split``, and whether it is flat, with all splits in it."""
     if split not in ("train", "val", "test"):
         raise UserError(f"split={split}: must be train, val or test")
     if not root.is_dir():
@@ -193,5 +193,5 @@ def _split_folder(root: Path, split: Split) -> tuple[Path, bool]:
             raise UserError(f"{root / split}: no such folder; {TREE}")
         return root / split, False
     if not (root / "blur").is_dir() and not (root / "gt").is_dir():
-        raise UserError(f"{root}: holds no pairs; {TREE}")
+        raise UserError(f"{root}: no pairs; {TREE}")
     return root, True

@@ -1,4 +1,4 @@
-"""Random crops of training pairs, and what takes the place of one that cannot be read any more."""
+"""Random crops of training pairs, with replacements for pairs that have become unreadable."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MAX_WORKERS = 1024
 
 
 class TrainingCrops(Dataset[Pair]):
-    """Random crops, flips, quarter turns and exposures; ``crops[(epoch, item)]`` is a pure function of its key, of the
-    seed and, with ``skip``, of which pairs can be read.
+    """Random crops, flips, 90° rotations and exposures; ``crops[(epoch, item)]`` is a pure function of its key, the
+    seed and, with ``skip``, the set of readable pairs.
 
     Args:
         pairs: map-style data set of single samples.
-        crop, augmented, rule, recolor: see :func:`augment`; not augmented, every epoch has the same crops.
-        seed: of the crops.
-        skip: whether another pair, drawn from (seed, epoch, item), takes the place of one that cannot be read.
+        crop, augmented, rule, recolor: see :func:`augment`; without augmentation every epoch has the same crops.
+        seed: seed of the crops.
+        skip: replace an unreadable pair by another one, drawn from (seed, epoch, item).
 
     Raises:
-        UserError: a pair cannot be read; with ``skip``, none can.
+        UserError: a pair cannot be read; with ``skip``, no pair can be read.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class TrainingCrops(Dataset[Pair]):
     ) -> None:
         self.pairs, self.crop, self.seed, self.augmented, self.rule = pairs, crop, seed, augmented, rule
         self.recolor, self.skip = recolor, skip
-        # Loading processes count each in its own place, where the main process sees it.
+        # In shared memory, one counter for each loader worker.
         self._skipped = torch.zeros(MAX_WORKERS if skip else 1, dtype=torch.int64).share_memory_()
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def skipped(self) -> int:
-        """How many crops were replaced so far, by all loading processes."""
+        """The number of crops replaced so far, over all loader workers."""
         return int(self._skipped.sum())
 
     def __getitem__(self, key: tuple[int, int]) -> Pair:
@@ -63,21 +63,21 @@ class TrainingCrops(Dataset[Pair]):
         except UserError as error:
             if not self.skip:
                 raise UserError(f"{error}; data.on_error=skip trains without it") from error
-            self._tell(error)
+            self._log_skipped(error)
         for other in np.random.default_rng((self.seed, epoch, item, 1)).permutation(count):
             try:
                 return self._crop(int(other), epoch, item)
             except UserError as error:
-                self._tell(error, count=False)
+                self._log_skipped(error, count=False)
         raise UserError(f"none of the {count} training pairs can be read; see the log for each")
 
     def _crop(self, index: int, epoch: int, item: int) -> Pair:
         pair = self.pairs[index]
         return augment(pair, self.crop, self.seed, epoch, item, self.augmented, self.rule, self.recolor)
 
-    def _tell(self, error: UserError, count: bool = True) -> None:
+    def _log_skipped(self, error: UserError, count: bool = True) -> None:
         worker = get_worker_info()
         self._skipped[worker.id if worker else 0] += int(count)
-        if str(error) not in self._told:
-            self._told.add(str(error))
+        if str(error) not in self._logged:
+            self._logged.add(str(error))
             log.warning("skipped: %s", error)

@@ -1,4 +1,4 @@
-"""Which pairs a batch holds: a pure function of (seed, epoch, rank), so that a run can go on in mid-epoch."""
+"""Batch composition as a pure function of (seed, epoch, rank), so that a run can be resumed in mid-epoch."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ __all__ = ["STAND_IN", "BatchPlan", "Evened", "RankShare"]
 
 Key = tuple[int, int]
 
-STAND_IN = ""  # the name of a pair that counts for nothing
+STAND_IN = ""  # the name of padding pairs, which no metric counts
 
 
 class BatchPlan(Sampler[list[Key]]):
-    """Batches of ``(epoch, item)`` keys; ``item`` counts the crops of an epoch, ``repeat`` of each pair.
+    """Batches of ``(epoch, item)`` keys; ``item`` numbers the crops of an epoch, ``repeat`` for each pair.
 
-    The global batch of all ranks is one run of the epoch's order, of which each rank takes its part: two processes
-    with half the batch see what one process sees. The last, incomplete batch is dropped.
+    The global batch is a contiguous run of the epoch's order, divided among the ranks: two ranks with half the batch
+    size see the same as one. The last, incomplete batch is dropped.
 
     Args:
         size: number of pairs.
-        batch_size: pairs a rank and batch.
-        seed: of the order.
-        repeat: crops of each pair an epoch.
-        shuffle: whether the order changes from epoch to epoch.
-        rank, world_size: this process among all.
-        position: says, whenever an epoch is begun, ``(epoch, batches already done in it)``.
+        batch_size: crops per rank and batch.
+        seed: seed of the order.
+        repeat: crops per pair and epoch.
+        shuffle: use another random order in each epoch.
+        rank, world_size: of this process.
+        position: returns ``(epoch, batches already done in it)`` at the start of each epoch.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class BatchPlan(Sampler[list[Key]]):
 
 
 class RankShare(Sampler[int]):
-    """Every ``world_size``-th index from ``rank`` on: all of them once over all ranks, none repeated."""
+    """Every ``world_size``-th index starting at ``rank``: over all ranks, each index exactly once."""
 
     def __init__(self, size: int, rank: int = 0, world_size: int = 1) -> None:
         self.indices = range(rank, size, world_size)
@@ -72,8 +72,10 @@ class RankShare(Sampler[int]):
 
 
 class Evened(Dataset[Pair]):
-    """``pairs`` and as many stand-ins as let all processes take equally many; a process that ran out of images would
-    be missed by the others, since some networks and strategies talk to each other in every forward pass."""
+    """``pairs``, padded with stand-ins so that each rank gets equally many.
+
+    A rank that ran out of images would block the others: some strategies communicate in every forward pass.
+    """
 
     def __init__(self, pairs: Dataset[Pair], world_size: int) -> None:
         self.pairs, self.size = pairs, len(pairs)  # type: ignore[arg-type]

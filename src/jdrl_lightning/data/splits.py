@@ -1,4 +1,4 @@
-"""Which pairs of a set without a validation split are held out for one."""
+"""Held-out pairs for data sets without a validation split."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def hash_split(
     folder: Path,
     group: Callable[[PairPaths], str] = lambda place: place.blurry.name,
 ) -> list[PairPaths]:
-    """The part of the pairs in ``folder`` that belongs to ``split``; ``test`` is ``val``.
+    """The pairs in ``folder`` that belong to ``split``; ``test`` equals ``val``.
 
-    Groups are ordered by the hash of their name and the first ``val_fraction`` of them taken, so a pair added later
-    hardly moves others.
+    Groups are ordered by the hash of their name and the first ``val_fraction`` of them held out, so that adding pairs
+    later moves few of the others.
 
     Args:
-        group: the name of what must not be divided between the splits; each pair is one of its own by default.
+        group: name of the group of a pair; groups are not divided between splits. Default: every pair is a group.
 
     Raises:
         UserError: fewer than two groups, or a fraction outside (0, 1).
@@ -36,7 +36,7 @@ def hash_split(
 
 
 def tail_split(places: list[PairPaths], split: str, val_fraction: float, folder: Path) -> list[PairPaths]:
-    """The same where nothing says what belongs together but that neighbours do: the last pairs are held out.
+    """Like ``hash_split``, but hold out the last pairs: for sequences whose neighbours show the same scene.
 
     Raises:
         UserError: fewer than two pairs, or a fraction outside (0, 1).
@@ -47,7 +47,7 @@ def tail_split(places: list[PairPaths], split: str, val_fraction: float, folder:
 
 def _held_out(count: int, val_fraction: float, folder: Path) -> int:
     if not 0 < val_fraction < 1:
-        raise UserError(f"data.val_fraction={val_fraction}: must lie between 0 and 1")
+        raise UserError(f"data.val_fraction={val_fraction}: must be between 0 and 1")
     if count < 2:
-        raise UserError(f"{folder}: one pair cannot be split into training and validation; add at least one more")
+        raise UserError(f"{folder}: cannot split one pair into training and validation; add at least one more")
     return min(max(round(count * val_fraction), 1), count - 1)

@@ -1,118 +1,136 @@
-"""The two charts, as SVG: PSNR of each row with its interval, and validation PSNR during training."""
+"""The report's two charts: PSNR of each row with its interval, and validation PSNR during training."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, TypeAlias
 
-from jdrl_lightning.demo.axes import scale, spread, tick_label, ticks
-from jdrl_lightning.demo.methods import css_class, label, short
-from jdrl_lightning.demo.words import level, number, psnr_interval
+from matplotlib import style
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
-__all__ = ["Curves", "curve_chart", "dot_chart"]
+from jdrl_lightning.demo.formatting import level, number, psnr_interval
+from jdrl_lightning.demo.inline_svg import inline_svg
+from jdrl_lightning.demo.methods import METHODS, label, short
+
+__all__ = ["Curves", "curve_chart", "curve_figure", "dot_chart", "dot_figure"]
 
 Curves: TypeAlias = Mapping[str, Sequence[tuple[int, float]]]
 
-WIDTH_PX = 480  # in the chart's own units; at that width on a page its letters have their nominal size
-PITCH_PX, EDGE_PX = 52, 12  # of the dots' rows; around them
+WIDTH_PX, PITCH_PX, CURVES_PX = 360, 48, 280  # of a chart; of a dot's row; height of the curves
+INK, SOFT, GRID, PANEL = "#000000", "#808080", "#d3d3d3", "#ffffff"
+COLOURS = {method: to_hex(f"C{number}") for number, method in enumerate(METHODS)}
+THEME = {INK: "var(--ink)", SOFT: "var(--soft)", GRID: "var(--grid)", PANEL: "var(--panel)"} | {
+    colour: f"var(--{method})" for method, colour in COLOURS.items()
+}
+DASHES = {"aligned_ceiling": "--", "prealign": ":"}
+STYLE: tuple[str | dict[str, Any], ...] = (
+    "jdrl_lightning.figures",
+    {
+        "font.size": 12,
+        "axes.labelsize": 11,
+        "xtick.labelsize": 11,
+        "ytick.labelsize": 11,
+        "axes.edgecolor": GRID,
+        "axes.labelcolor": SOFT,
+        "axes.formatter.useoffset": False,
+        "xtick.labelcolor": SOFT,
+        "ytick.labelcolor": SOFT,
+        "xtick.major.size": 0,
+        "ytick.major.size": 0,
+        "grid.color": GRID,
+        "grid.alpha": 1,
+        "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    },
+)
 
 
 def dot_chart(results: Mapping[str, Any]) -> str:
-    """A dot and its interval for each row, name and numbers above; the axis need not begin at zero."""
-    shown = [row for row in results["rows"] if math.isfinite(row["psnr"])]
-    intervals = {name: ends for name, ends in results["intervals"]["psnr"].items() if all(map(math.isfinite, ends))}
-    values = [row["psnr"] for row in shown] + [end for row in shown for end in intervals.get(row["method"], ())]
-    if not values:
-        return _figure("PSNR of each row", "There is no finite figure to draw.")
-    left, right, bottom = EDGE_PX, WIDTH_PX - EDGE_PX, EDGE_PX + PITCH_PX * len(shown)
-    levels = ticks(min(values), max(values))
-    x = scale(levels[0], levels[-1], left, right)
-    marks = [
-        f'<line class="gridline" x1="{x(t):.1f}" x2="{x(t):.1f}" y1="8" y2="{bottom}"/>' + _below(t, levels, x, bottom)
-        for t in levels
-    ]
-    marks += [
-        f'<line class="base" x1="{x(row["psnr"]):.1f}" x2="{x(row["psnr"]):.1f}" y1="8" y2="{bottom}"/>'
-        for row in shown
-        if row["method"] == "input"
-    ]
-    for i, row in enumerate(shown):
-        name, y = row["method"], EDGE_PX + PITCH_PX * i + 34
-        whisker = ""
-        if name in intervals:
-            low, high = (x(end) for end in intervals[name])
-            whisker = f'<path class="whisker" d="M{low:.1f} {y - 5}v10m0 -5H{high:.1f}m0 -5v10"/>'
-        words = f"{number(row['psnr'], 2)} [{psnr_interval(results, name)}]"
-        marks.append(
-            f'<g class="{css_class(name)}"><title>{escape(label(name))}: {words} dB</title>'
-            f'<text class="name" x="{left}" y="{y - 15}">{escape(label(name))}</text>'
-            f'<text class="words" x="{right}" y="{y - 15}" text-anchor="end">{words}</text>'
-            f'{whisker}<circle class="dot" cx="{x(row["psnr"]):.1f}" cy="{y}" r="6"/></g>'
-        )
-    marks.append(
-        f'<text class="axis" x="{right}" y="{bottom + 38}" text-anchor="end">PSNR against the truth, dB</text>'
-    )
+    """The page's element with :func:`dot_figure`."""
+    heading, figure = "PSNR of each row", dot_figure(results)
+    if figure is None:
+        return _element(heading, "There is no finite PSNR to draw.")
     caption = (
         f"The dots are means over the test {results['intervals']['over']}, the bars their {level(results)}s, the "
-        "dashed line the blurry images. Bars that overlap do not say that two rows are alike; see Intervals below."
+        "dashed line the blurry images. Overlapping bars do not mean that two rows are equal; see Intervals below."
     )
-    spoken = "; ".join(f"{label(row['method'])} {number(row['psnr'], 2)} dB" for row in shown)
-    return _figure("PSNR of each row", caption, "".join(marks), spoken, bottom + 46)
+    values = [f"{label(row['method'])} {number(row['psnr'], 2)} dB" for row in _finite(results)]
+    return _element(heading, caption, inline_svg(figure, "dots", f"{heading}. {'; '.join(values)}.", THEME))
+
+
+@style.context(STYLE)
+def dot_figure(results: Mapping[str, Any]) -> Figure | None:
+    """A dot and its interval for each row, name and numbers above; None if no PSNR is finite."""
+    shown = _finite(results)
+    if not shown:
+        return None
+    intervals = {name: ends for name, ends in results["intervals"]["psnr"].items() if all(map(math.isfinite, ends))}
+    figure = Figure(figsize=(WIDTH_PX / 72, (PITCH_PX * len(shown) + 46) / 72), layout="constrained")
+    axis = figure.add_subplot()
+    beside = axis.get_yaxis_transform()  # from the left edge to the right one, beside a row
+    for place, row in enumerate(shown):
+        name, psnr = row["method"], row["psnr"]
+        colour, above = COLOURS.get(name, SOFT), place - 0.22
+        if name == "input":
+            axis.axvline(psnr, color=SOFT, linewidth=1, linestyle="--", zorder=1)
+        if name in intervals:
+            axis.plot(intervals[name], [place] * 2, color=colour, linewidth=2, marker="|", markersize=10)
+        axis.plot([psnr], [place], color=colour, marker="o", markersize=10, markeredgecolor=PANEL, zorder=3)
+        axis.text(0, above, label(name), transform=beside, color=colour, weight="bold")
+        numbers = f"{number(psnr, 2)} [{psnr_interval(results, name)}]"
+        axis.text(1, above, numbers, transform=beside, horizontalalignment="right")
+    axis.set(ylim=(len(shown) - 0.6, -0.75), yticks=[], xlabel="PSNR against the truth, dB")
+    axis.spines["left"].set_visible(False)
+    axis.grid(axis="x")
+    return figure
 
 
 def curve_chart(curves: Curves) -> str:
-    """Validation PSNR over the steps, each curve named at its end."""
-    heading = "Validation PSNR during training"
-    finite = {name: [(s, v) for s, v in curve if math.isfinite(v)] for name, curve in curves.items()}
-    kept = {name: curve for name, curve in finite.items() if curve}
-    if not kept:
-        return _figure(heading, "No validation figures were recorded.")
-    left, right, top, bottom = 46, WIDTH_PX - 104, 12, 290
-    steps, values = zip(*(point for curve in kept.values() for point in curve), strict=True)
-    last, levels = max(1, *steps), ticks(min(values), max(values))
-    x, y = scale(0, last, left, right), scale(levels[0], levels[-1], bottom, top)
-    marks = [
-        f'<line class="gridline" x1="{left}" x2="{right}" y1="{y(t):.1f}" y2="{y(t):.1f}"/>'
-        f'<text class="axis" x="{left - 8}" y="{y(t) + 4:.1f}" text-anchor="end">{tick_label(t, levels)}</text>'
-        for t in levels
-    ]
-    columns = [tick for tick in ticks(0, last, 4) if tick <= last]
-    marks += [_below(t, columns, x, bottom) for t in columns]
-    marks.append(
-        f'<text class="axis" x="{(left + right) / 2}" y="{bottom + 38}" text-anchor="middle">training step</text>'
-        f'<text class="axis" transform="translate(11 {(top + bottom) / 2}) rotate(-90)" text-anchor="middle">'
-        "PSNR, dB</text>"
-    )
-    named = spread({name: y(curve[-1][1]) for name, curve in kept.items()}, 17, top)
-    for name, curve in kept.items():
-        places = [(f"{x(step):.1f}", f"{y(value):.1f}") for step, value in curve]
-        dots = "".join(
-            f'<circle class="dot" cx="{cx}" cy="{cy}" r="3.5">'
-            f"<title>{escape(label(name))}, step {step}: {value:.2f} dB</title></circle>"
-            for (cx, cy), (step, value) in zip(places, curve, strict=True)
-        )
-        marks.append(
-            f'<g class="{css_class(name)}"><polyline class="curve" points="{" ".join(map(",".join, places))}"/>{dots}'
-            f'<line class="leader" x1="{x(curve[-1][0]) + 4:.1f}" y1="{places[-1][1]}" '
-            f'x2="{right + 10}" y2="{named[name]:.1f}"/>'
-            f'<text class="name" x="{right + 13}" y="{named[name] + 4:.1f}">{escape(short(name))}</text></g>'
-        )
+    """The page's element with :func:`curve_figure`."""
+    heading, figure = "Validation PSNR during training", curve_figure(curves)
+    if figure is None:
+        return _element(heading, "No validation PSNR was recorded.")
     caption = "On the validation photographs, against the truth. The table has the weights of the last step."
-    spoken = "; ".join(f"{label(name)} ends at {curve[-1][1]:.2f} dB" for name, curve in kept.items())
-    return _figure(heading, caption, "".join(marks), spoken, bottom + 46)
+    ends = [f"{label(name)} ends at {curve[-1][1]:.2f} dB" for name, curve in _drawable(curves).items()]
+    return _element(heading, caption, inline_svg(figure, "curves", f"{heading}. {'; '.join(ends)}.", THEME))
 
 
-def _below(tick: float, all_ticks: Sequence[float], x: Callable[[float], float], bottom: int) -> str:
-    words = tick_label(tick, all_ticks)
-    return f'<text class="axis" x="{x(tick):.1f}" y="{bottom + 18}" text-anchor="middle">{words}</text>'
+@style.context(STYLE)
+def curve_figure(curves: Curves) -> Figure | None:
+    """Validation PSNR over the steps, the legend ordered by final value; None if no value is finite."""
+    drawn = _drawable(curves)
+    if not drawn:
+        return None
+    figure = Figure(figsize=(WIDTH_PX / 72, CURVES_PX / 72), layout="constrained")
+    axis = figure.add_subplot()
+    for name in sorted(drawn, key=lambda name: drawn[name][-1][1], reverse=True):
+        steps, values = zip(*drawn[name], strict=True)
+        axis.plot(
+            steps,
+            values,
+            label=short(name),
+            color=COLOURS.get(name, SOFT),
+            linestyle=DASHES.get(name, "-"),
+            linewidth=3 if name == "jdrl" else 2,
+            marker="o",
+            markersize=5,
+        )
+    axis.set(xlabel="training step", ylabel="PSNR, dB")
+    axis.grid(axis="y")
+    figure.legend(loc="outside upper left", ncols=2, labelcolor="linecolor", handlelength=3)
+    return figure
 
 
-def _figure(heading: str, caption: str, marks: str = "", spoken: str = "", height: int = 0) -> str:
-    """A drawing under its heading, if there are ``marks``; ``spoken`` is what those hear who do not see it."""
-    drawing = ""
-    if marks:
-        words = escape(f"{heading}. {spoken}.")
-        drawing = f'<svg viewBox="0 0 {WIDTH_PX} {height}" role="img" aria-label="{words}">{marks}</svg>'
+def _finite(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [row for row in results["rows"] if math.isfinite(row["psnr"])]
+
+
+def _drawable(curves: Curves) -> dict[str, list[tuple[int, float]]]:
+    finite = {name: [(step, value) for step, value in curve if math.isfinite(value)] for name, curve in curves.items()}
+    return {name: curve for name, curve in finite.items() if curve}
+
+
+def _element(heading: str, caption: str, drawing: str = "") -> str:
     return f'<figure class="chart"><h3>{heading}</h3>{drawing}<figcaption>{escape(caption)}</figcaption></figure>'

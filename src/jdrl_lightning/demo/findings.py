@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jdrl_lightning.demo.formatting import interval, listed, number, percent, signed, verdict
 from jdrl_lightning.demo.methods import BASES, CEILING, METHODS, label, short
-from jdrl_lightning.demo.words import interval, listed, number, percent, signed, verdict
 
 __all__ = ["findings"]
 

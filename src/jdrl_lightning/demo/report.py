@@ -11,10 +11,10 @@ from typing import Any
 
 from jdrl_lightning.demo.charts import Curves, curve_chart, dot_chart
 from jdrl_lightning.demo.findings import findings
+from jdrl_lightning.demo.formatting import level, spelled
 from jdrl_lightning.demo.methods import METHODS, label
 from jdrl_lightning.demo.pictures import Examples, example, one_line_rule
 from jdrl_lightning.demo.tables import cards, table
-from jdrl_lightning.demo.words import level, spelled
 from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = ["write_report"]

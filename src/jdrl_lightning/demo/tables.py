@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
+from jdrl_lightning.demo.formatting import interval, level, number, percent, psnr_interval, signed, verdict
 from jdrl_lightning.demo.methods import BASES, CEILING, css_class, label
-from jdrl_lightning.demo.words import interval, level, number, percent, psnr_interval, signed, verdict
 
 __all__ = ["cards", "markdown_table", "table"]
 

@@ -7,17 +7,19 @@ from importlib.metadata import EntryPoint, entry_points
 from jdrl_lightning.errors import first_line
 from jdrl_lightning.registry import distribution
 
-__all__ = ["GROUPS", "found"]
+__all__ = ["found"]
 
-GROUPS = ("backbones", "flows", "objectives", "datasets", "conf")
+PREFIX = "jdrl_lightning."  # of every entry-point group of ours: a new registry needs no line here
 
 
 def found() -> list[tuple[str, str, str | None]]:
     """For each entry point of ours: the package, what it registers, and why that cannot be loaded, or None."""
+    entries = entry_points()
     return [
-        (distribution(entry), f"{group}: {entry.name}", _problem(entry))
-        for group in GROUPS
-        for entry in entry_points(group=f"jdrl_lightning.{group}")
+        (distribution(entry), f"{group.removeprefix(PREFIX)}: {entry.name}", _problem(entry))
+        for group in sorted(entries.groups)
+        if group.startswith(PREFIX)
+        for entry in entries.select(group=group)
     ]
 
 

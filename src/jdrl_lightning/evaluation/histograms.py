@@ -1,4 +1,4 @@
-"""How the measures spread over the images: one small histogram each, input and restored images over each other."""
+"""The distribution of each measure over the images: one small histogram each, input and restored overlaid."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import style
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -20,8 +21,9 @@ STYLES: dict[str, dict[str, Any]] = {
 MAX_BINS = 20
 
 
+@style.context("jdrl_lightning.figures")
 def histograms(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """A line for each reference, a column for each measure; figures that are not finite are only counted."""
+    """One row of axes per reference, one column per measure; values that are not finite are only counted."""
     columns = [key for key in rows[0] if "/" in key and key.split("/")[1] in MEASURES and rows[0][key] is not None]
     groups = {group: [key for key in columns if key.split("/")[0] == group] for group in GROUPS}
     groups = {group: keys for group, keys in groups.items() if keys}
@@ -37,8 +39,8 @@ def histograms(rows: Sequence[Mapping[str, Any]]) -> Figure:
             else:
                 _draw(axis, rows, key)
                 axis.set_title(f"{GROUPS[group]}: {MEASURES[key.split('/')[1]]}", fontsize=9)
-    handles = [Patch(label=method, **style) for method, style in STYLES.items()]
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False)
+    handles = [Patch(label=method, **look) for method, look in STYLES.items()]
+    figure.legend(handles=handles, loc="lower center", ncols=len(handles))
     return figure
 
 

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning import classical
+from jdrl_lightning.classical.methods import LICENCE
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.methods import Method, of_blurry
 from jdrl_lightning.types import Pair
 
-__all__ = ["ebdb", "jnb", "oracle_map"]
+__all__ = ["dmenet", "ebdb", "jnb", "oracle_map"]
 
 
 def ebdb(config: Mapping[str, Any], device: torch.device) -> Method:
@@ -28,8 +29,15 @@ def jnb(config: Mapping[str, Any], device: torch.device) -> Method:
     return Method("JNB", of_blurry(classical.create("jnb")), (note,))
 
 
+def dmenet(config: Mapping[str, Any], device: torch.device) -> Method:
+    """Lee, Lee, Cho and Lee's map, by the network of published size with the weights ``config["dmenet_weights"]``."""
+    file = config["dmenet_weights"]
+    note = f"Defocus map of Lee, Lee, Cho and Lee (2019), weights {file}, hyper-Laplacian deconvolution; {LICENCE}."
+    return Method("DMENet", of_blurry(classical.create("dmenet", weights=file)), (note,))
+
+
 def oracle_map(config: Mapping[str, Any], device: torch.device) -> Method:
-    """The true circle of confusion of rendered pairs: what deconvolution comes to with a perfect map."""
+    """The true circle of confusion of rendered pairs: the upper bound of deconvolution with an estimated map."""
     deconvolve = classical.create("oracle_map")
 
     def restore(pair: Pair) -> Tensor:

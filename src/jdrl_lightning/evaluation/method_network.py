@@ -9,10 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jdrl_lightning import backbones, build
+from jdrl_lightning import build
+from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.methods import Method, of_blurry
+from jdrl_lightning.inference import final_output
 from jdrl_lightning.inference.tiles import check_tiles, restore
+from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.types import Pair
 
 __all__ = ["checkpoint", "weights"]
 
@@ -22,43 +26,38 @@ AVERAGED = "current_model_state"  # where Lightning's weight averaging keeps the
 def checkpoint(config: Mapping[str, Any], device: torch.device) -> Method:
     """The final output of the network in ``config["ckpt_path"]``."""
     path = config["ckpt_path"]
-    module = build.from_checkpoint(path).to(device)
-    stored, divisor = module.config, int(module.backbone.divisor)  # type: ignore[arg-type]
+    backbone = build.backbone_from_checkpoint(path)
+    content = build.read_checkpoint(path)
+    stored = content[CHECKPOINT_KEY]["config"]
     note = f"Checkpoint {path}: backbone={stored['backbone']['name']}, " + (
         "averaged weights (EMA); the raw ones that it holds too were not used."
-        if AVERAGED in build.read_checkpoint(path)
+        if AVERAGED in content
         else "weights as trained, the file holds no average of them."
     )
-    network = _in_tiles(module, divisor, config)
-    return Method(_run_name(Path(path)), network, (note, _padding(divisor, config)), stored)
+    network = _in_tiles(backbone.to(device), config)
+    return Method(_run_name(Path(path)), network, (note, _padding(backbone.divisor, config)), stored)
 
 
 def weights(config: Mapping[str, Any], device: torch.device) -> Method:
     """The network ``config["backbone"]`` with the weights of a file."""
-    settings = dict(config["backbone"])
-    file, path = settings.pop("weights", None), settings.get("path")
-    if not (file or path):
+    settings = config["backbone"]
+    file = settings.get("weights") or settings.get("path")
+    if not file:
         raise UserError(f"method=weights needs backbone.weights=<file>: without it {settings['name']} is untrained")
-    backbone = backbones.create(**settings)
-    if file:
-        backbones.load_weights(backbone, file)
-    backbone.eval().to(device)
-
-    def final(blurry: Tensor) -> Tensor:
-        return backbone(blurry).images[0]
-
-    note = f"Weights {file or path}: backbone={settings['name']}; licence: {backbone.licence}."
-    network = _in_tiles(final, backbone.divisor, config)
+    backbone = build.backbone(settings)
+    note = f"Weights {file}: backbone={settings['name']}; licence: {backbone.licence}."
+    network = _in_tiles(backbone.to(device), config)
     return Method(settings["name"], network, (note, _padding(backbone.divisor, config)))
 
 
-def _in_tiles(network: Callable[[Tensor], Tensor], divisor: int, config: Mapping[str, Any]) -> Callable[[Any], Tensor]:
+def _in_tiles(backbone: Backbone, config: Mapping[str, Any]) -> Callable[[Pair], Tensor]:
     tile, overlap = config["tile"], config["overlap"]
-    check_tiles(tile, overlap, divisor)
+    check_tiles(tile, overlap, backbone.divisor)
+    network = final_output(backbone.eval())
 
     def restored(blurry: Tensor) -> Tensor:
         with torch.inference_mode():
-            return restore(network, blurry, tile=tile, overlap=overlap, divisor=divisor)
+            return restore(network, blurry, tile=tile, overlap=overlap, divisor=backbone.divisor)
 
     return of_blurry(restored)
 

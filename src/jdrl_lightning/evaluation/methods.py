@@ -55,6 +55,7 @@ _registry = Registry(
         "identity": "jdrl_lightning.evaluation.method_images:identity",
         "ebdb": "jdrl_lightning.evaluation.method_classical:ebdb",
         "jnb": "jdrl_lightning.evaluation.method_classical:jnb",
+        "dmenet": "jdrl_lightning.evaluation.method_classical:dmenet",
         "oracle_map": "jdrl_lightning.evaluation.method_classical:oracle_map",
     },
     group="jdrl_lightning.methods",
@@ -66,6 +67,7 @@ ABOUT = {
     "checkpoint": ("ckpt_path", "ckpt_path=<run folder>/checkpoints/best.ckpt"),
     "weights": ("backbone", "backbone=<name> backbone.weights=<file>"),
     "folder": ("restored", "restored=<folder of restored images>"),
+    "dmenet": ("dmenet_weights", "dmenet_weights=<file>"),
 }
 
 

@@ -1,4 +1,4 @@
-"""A sweep's jobs ranked, and drawn over two settings with numbers: as a heat map, or as points if they lie anywhere."""
+"""A sweep's jobs ranked, and drawn over two numeric settings: as a heat map, or as points if they fill no grid."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import style
 from matplotlib.figure import Figure
 
 from jdrl_lightning.errors import UserError
@@ -27,7 +28,7 @@ def rank(folder: Any, output: Path, overwrite: bool) -> str:
     Jobs are ranked by the first metric of the table, the sweep's ``monitor``, the best first.
 
     Raises:
-        UserError: the folder holds no sweep, or none of its jobs has ended well.
+        UserError: the folder holds no sweep, or none of its jobs succeeded.
     """
     table = Path(str(folder)) / "sweep.csv"
     if not table.is_file():
@@ -40,7 +41,7 @@ def rank(folder: Any, output: Path, overwrite: bool) -> str:
     settings, metric = columns[1 : columns.index("status")], columns[columns.index("seconds") + 1]
     done = [row for row in rows if row["status"] == "done" and row[metric]]
     if not done:
-        raise UserError(f"{table}: none of its {len(rows)} jobs is done and has {metric}; its errors stand in it")
+        raise UserError(f"{table}: none of its {len(rows)} jobs is done and has {metric}; see the errors in that table")
     claim(output, overwrite, WRITTEN)
     largest = metric.rpartition("/")[2] in LARGEST_FIRST
     done.sort(key=lambda row: float(row[metric]), reverse=largest)
@@ -61,8 +62,9 @@ def rank(folder: Any, output: Path, overwrite: bool) -> str:
     return "\n".join(text)
 
 
+@style.context("jdrl_lightning.figures")
 def heat_map(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: str) -> Figure:
-    """``metric``'s mean for each pair of values, ``down`` from top to bottom; pairs without a job stay white."""
+    """``metric``'s mean for each pair of values, ``down`` from top to bottom; pairs without a job stay blank."""
     values = {key: sorted({float(row[key]) for row in rows}) for key in (down, across)}
     means = np.full((len(values[down]), len(values[across])), np.nan)
     for place in np.ndindex(means.shape):
@@ -84,8 +86,9 @@ def heat_map(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: 
     return figure
 
 
+@style.context("jdrl_lightning.figures")
 def points(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: str) -> Figure:
-    """A point for each job, coloured by ``metric``: of values that were chosen, not laid out."""
+    """A point for each job, coloured by ``metric``: for values sampled rather than taken from a grid."""
     figure = Figure(figsize=(5, 4))
     axis = figure.add_subplot()
     x, y, value = ([float(row[key]) for row in rows] for key in (across, down, metric))

@@ -1,1 +1,10 @@
 """Restoring images of any size."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs={"network": ["final_output", "ready"], "tiles": ["restore"]}
+)
+__all__ = ["final_output", "ready", "restore"]

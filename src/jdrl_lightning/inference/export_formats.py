@@ -10,10 +10,11 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError, check_choice
+from jdrl_lightning.inference.network import final_output
 
 __all__ = ["FORMATS", "TOLERANCE", "Shape", "check_formats", "difference", "program", "serialized"]
 
@@ -32,15 +33,6 @@ class Shape(NamedTuple):
     width: int
     any_size: bool = False
     any_batch: bool = False
-
-
-class _Final(nn.Module):
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, blurry: Tensor) -> Tensor:
-        return self.backbone(blurry).images[0]
 
 
 def check_formats(formats: Collection[str]) -> None:
@@ -72,7 +64,7 @@ def program(backbone: Backbone, shape: Shape) -> torch.export.ExportedProgram:
     batch = max(shape.batch, 2) if shape.any_batch else shape.batch  # torch takes an example of 1 for "always 1"
     example = torch.rand(batch, 3, shape.height, shape.width)
     with _refused(backbone, "torch.export", shape):
-        made = torch.export.export(_Final(backbone), (example,), dynamic_shapes=(free,) if free else None)
+        made = torch.export.export(final_output(backbone), (example,), dynamic_shapes=(free,) if free else None)
     for node in made.graph_module.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine, which would go into the files
     return made
@@ -111,11 +103,11 @@ def difference(content: bytes, format: str, backbone: Backbone, shape: Shape) ->
         more = backbone.divisor if shape.any_size else 0
         batch = shape.batch + 2 if shape.any_batch else shape.batch
         inputs.append(torch.rand(batch, 3, shape.height + 3 * more, shape.width + more))
-    worst = 0.0
+    worst, expected = 0.0, final_output(backbone)
     with _refused(backbone, format, shape), torch.no_grad():
         run = _loaded(content, format)
         for blurry in inputs:
-            worst = max(worst, float((run(blurry) - backbone(blurry).images[0]).abs().max()))
+            worst = max(worst, float((run(blurry) - expected(blurry)).abs().max()))
     if not worst <= TOLERANCE:
         raise UserError(f"{backbone.name} as {format} differs from torch by {worst:.1e}, more than {TOLERANCE:.0e}")
     return worst

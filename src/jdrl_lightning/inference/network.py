@@ -1,19 +1,37 @@
-"""A deblurring network made ready to restore: memory layout, precision, compilation."""
+"""A deblurring network made ready to restore: its final output, memory layout, precision, compilation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.runtime.compile import compiled
+from jdrl_lightning.types import Restored
 
-__all__ = ["PRECISIONS", "ready"]
+__all__ = ["PRECISIONS", "final_output", "ready"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Lightning's names
+
+
+class _FinalOutput(nn.Module):
+    def __init__(self, backbone: Callable[[Tensor], Restored]) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, blurry: Tensor) -> Tensor:
+        return self.backbone(blurry).images[0]
+
+
+def final_output(backbone: Callable[[Tensor], Restored]) -> nn.Module:
+    """``backbone`` without its side outputs: ``(B, 3, H, W)`` RGB in [0, 1] to the restored image, same shape.
+
+    The module holds ``backbone`` itself, so mode, device and weights are shared.
+    """
+    return _FinalOutput(backbone)
 
 
 def ready(backbone: Backbone, precision: str = "32-true", compile: bool = False) -> Callable[[Tensor], Tensor]:
@@ -37,10 +55,11 @@ def ready(backbone: Backbone, precision: str = "32-true", compile: bool = False)
     if precision not in PRECISIONS:
         raise UserError(f"precision={precision!r} is neither {' nor '.join(PRECISIONS)}")
     backbone.eval().to(memory_format=torch.channels_last)
-    run = compiled(backbone) if compile else backbone
+    network = final_output(compiled(backbone) if compile else backbone)
 
-    def final(blurry: Tensor) -> Tensor:
+    def restore(blurry: Tensor) -> Tensor:
         with torch.autocast(blurry.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            return run(blurry).images[0]
+            restored: Tensor = network(blurry)
+            return restored
 
-    return final
+    return restore

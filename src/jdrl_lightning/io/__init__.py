@@ -1,1 +1,1 @@
-"""Files: pictures, weights, writes that are whole or absent, locks between processes."""
+"""Files: images, weights, atomic writes, inter-process locks."""

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: a temporary file in the same folder, flushed to the disk, then renamed."""
+"""Atomic writes: a temporary file in the same folder, flushed to disk, then renamed."""
 
 from __future__ import annotations
 
@@ -14,30 +14,29 @@ from jdrl_lightning.errors import UserError
 
 __all__ = ["atomic_write", "clear_temporaries", "disk_problem", "writing"]
 
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _REASONS = {
-    errno.ENOSPC: "the disk is full; make room there",
-    errno.EDQUOT: "your share of the disk is used up; make room there",
-    errno.EFBIG: "files may not become as large as this here; raise the limit (ulimit -f)",
-    **dict.fromkeys(_REFUSED, "may not be written here; get the permission or give another folder"),
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "your disk quota is used up; free some space",
+    errno.EFBIG: "the file exceeds the size limit; raise it (ulimit -f)",
+    **dict.fromkeys(_DENIED, "no permission to write; get it, or choose another folder"),
 }
 
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a temporary file that takes ``path``'s place when the block ends, and vanishes if it fails.
+    """Open a temporary file that replaces ``path`` when the block ends, and is deleted if the block fails.
 
-    Killed at any moment, the process leaves the old file or the new one under ``path``, never a part.
+    If the process is killed, ``path`` is either the old file or the complete new one.
 
     Raises:
-        UserError: ``path`` is there and no file: a folder, or a device that must not be replaced. Or the disk is full,
-            or does not let us write.
+        UserError: ``path`` exists and is not a regular file; the disk is full, or writing is not permitted.
     """
     target = Path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     with writing(target):
         if target.exists() and not target.is_file():
-            raise UserError(f"{target}: is no file that could be replaced; give another path")
+            raise UserError(f"{target} exists and is not a regular file; choose another path")
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         try:
@@ -47,7 +46,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
                 os.fsync(file.fileno())
             umask = os.umask(0)
             os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
+            os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are readable by their owner only
             os.replace(temporary, target)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
@@ -56,36 +55,35 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Whatever the disk refuses while ``path`` is written is said in one line.
+    """Turn disk errors inside the block, which writes ``path``, into one-line user errors.
 
     Raises:
-        UserError: the disk is full, or does not let us write.
+        UserError: the disk is full, or writing is not permitted.
     """
     try:
         yield
     except UserError:
         raise
     except Exception as error:
-        told = disk_problem(error, path)
-        if told is None:
+        message = disk_problem(error, path)
+        if message is None:
             raise
-        raise UserError(told) from error
+        raise UserError(message) from error
 
 
 def disk_problem(error: BaseException | None, path: str | os.PathLike[str] | None = None) -> str | None:
-    """The line for an ``error`` that the disk caused, named after ``path`` or else the file in question.
+    """The message for an ``error`` caused by the disk, naming ``path`` or else the file concerned; None for any other.
 
-    torch.save hides the disk's error behind one of its own, so what led to ``error`` is looked at too. None: the disk
-    did not cause it.
+    The causes of ``error`` are checked too: torch.save raises an error of its own in place of the disk's.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in _REASONS:
-            return f"{path or error.filename or 'the run folder'}: {_REASONS[error.errno]}"
+            return f"{path or error.filename or 'run folder'}: {_REASONS[error.errno]}"
         error = error.__cause__ or error.__context__
     return None
 
 
 def clear_temporaries(folder: str | os.PathLike[str]) -> None:
-    """Remove what a killed process left of unfinished writes, in ``folder`` and below; nobody may be writing there."""
+    """Remove temporary files of killed processes in ``folder`` and below; no other process may be writing there."""
     for leftover in Path(folder).rglob(".*.tmp"):
         leftover.unlink(missing_ok=True)

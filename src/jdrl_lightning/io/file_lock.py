@@ -1,4 +1,4 @@
-"""One process at a time, by a lock that the system lifts when its holder ends, however that happens."""
+"""Inter-process file lock, released by the OS when its owner exits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def exclusive(lock: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block of the file ``lock``, which stays behind."""
+    """Hold the lock file ``lock`` inside the block, waiting until no other process holds it; the file remains."""
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.warning("%s: an earlier start is still at work here; this one waits for its end", lock.parent)
+            log.warning("%s is in use by another process; waiting for it to exit", lock.parent)
             fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            log.warning("%s: cannot be locked; see to it that no earlier start is at work here", lock.parent)
+        except OSError:  # the file system does not support locks
+            log.warning("%s cannot be locked; make sure that no other process uses it", lock.parent)
         yield

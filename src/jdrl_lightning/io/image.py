@@ -1,38 +1,30 @@
-"""Exact reading and writing of pictures: what was stored with 16 bits stays 16 bits."""
+"""Lossless image reading and writing: 16 bits stay 16 bits."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io import png, tiff
+from jdrl_lightning.io import eight_bit, png, tiff
 from jdrl_lightning.io.atomic import atomic_write
+from jdrl_lightning.io.orientation import DAMAGED, SWAPS_AXES, apply_orientation, exif_orientation
 
 __all__ = [
     "SUFFIXES", "Header", "Picture", "header", "image_files", "read_image", "read_picture", "write_image",
 ]  # fmt: skip
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-_EIGHT_BIT = ("JPEG", "BMP", "WEBP")  # formats that never hold more than 8 bits, so Pillow reads them exactly
-_ORIENTATION = 0x0112
-_TURNED = (5, 6, 7, 8)  # orientations that swap height and width
-# What the libraries raise for damaged files; png.decode turns kornia_rs's bare exceptions into ValueError.
-_DAMAGED = (ValueError, KeyError, IndexError, TypeError, OSError, SyntaxError, EOFError, struct.error, zlib.error,
-            Image.DecompressionBombError)  # fmt: skip
 
 
 class Header(NamedTuple):
-    """Size in pixels as the picture is meant to be seen (EXIF orientation applied), and bits a channel."""
+    """Size in pixels with the EXIF orientation applied, and bits per channel."""
 
     height: int
     width: int
@@ -40,14 +32,14 @@ class Header(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture and what is needed to write its like.
+    """An image, and what it takes to write another file of the same kind.
 
     Attributes:
-        image: ``(3, H, W)``, ``uint8`` or ``uint16``; the channels of a grey picture are equal.
+        image: ``(3, H, W)``, ``uint8`` or ``uint16``; a grey image has three equal channels.
         alpha: ``(1, H, W)``, same type, or None.
-        grey: whether the file held one colour channel.
+        grey: whether the file has a single colour channel.
         icc: colour profile, or None.
-        depth: 8 or 16.
+        depth: bits per channel, 8 or 16.
     """
 
     image: Tensor
@@ -58,20 +50,20 @@ class Picture(NamedTuple):
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The pictures directly in ``folder``, sorted by name; hidden files and other kinds are passed over."""
+    """The image files directly in ``folder``, sorted by name; hidden files are skipped."""
     found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     return sorted(p for p in found if p.is_file())
 
 
 def read_image(path: str | Path) -> Tensor:
-    """The colours of a picture, ``(3, H, W)``, ``uint8`` or ``uint16`` as stored; see ``read_picture``."""
+    """The colours of an image, ``(3, H, W)``, ``uint8`` or ``uint16`` as stored; see ``read_picture``."""
     return read_picture(path).image
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Read PNG, TIFF (8, 16 bits, or float in [0, 1], which becomes 16 bits), JPEG, BMP or WebP, by content.
+    """Read PNG, TIFF (8, 16 bits, or float in [0, 1], which becomes 16 bits), JPEG, BMP or WebP, detected by content.
 
-    The orientation that the camera noted is applied to the pixels.
+    The EXIF orientation is applied to the pixels.
 
     Raises:
         UserError: missing, empty, damaged or unsupported file; NaN, infinity or values outside [0, 1] in a float TIFF.
@@ -81,14 +73,14 @@ def read_picture(path: str | Path) -> Picture:
         data = path.read_bytes()
         if data.startswith(png.SIGNATURE):
             head = png.read_head(BytesIO(data))
-            pixels, icc, orientation = png.decode(data), head.icc, _orientation(head.exif)
+            pixels, icc, orientation = png.decode(data), head.icc, exif_orientation(head.exif)
         elif data.startswith(tiff.SIGNATURES):
             pixels, icc, orientation = tiff.decode(path)
         else:
-            pixels, icc, orientation = _read_eight_bit(data)
-    except _DAMAGED as error:
+            pixels, icc, orientation = eight_bit.decode(data)
+    except DAMAGED as error:
         raise _unreadable(path, error) from error
-    channels = torch.from_numpy(np.ascontiguousarray(_upright(pixels, orientation).transpose(2, 0, 1)))
+    channels = torch.from_numpy(np.ascontiguousarray(apply_orientation(pixels, orientation).transpose(2, 0, 1)))
     n_colours = 1 if len(channels) < 3 else 3
     return Picture(
         image=channels[:3] if n_colours == 3 else channels[:1].repeat(3, 1, 1),
@@ -100,10 +92,10 @@ def read_picture(path: str | Path) -> Picture:
 
 
 def header(path: str | Path) -> Header:
-    """Size and depth of a picture without decoding it.
+    """Size and depth of an image without decoding it.
 
     Raises:
-        UserError: the file is missing, empty or no picture.
+        UserError: the file is missing, empty or not an image.
     """
     path = Path(path)
     try:
@@ -112,31 +104,32 @@ def header(path: str | Path) -> Header:
             stream.seek(0)
             if start == png.SIGNATURE:
                 head = png.read_head(stream)
-                height, width, depth, orientation = head.height, head.width, max(head.depth, 8), _orientation(head.exif)
+                height, width, depth = head.height, head.width, max(head.depth, 8)
+                orientation = exif_orientation(head.exif)
             elif start.startswith(tiff.SIGNATURES):
                 height, width, depth, orientation = tiff.read_head(stream)
             else:
-                with Image.open(stream, formats=_EIGHT_BIT) as image:
-                    (width, height), depth, orientation = image.size, 8, _pillow_orientation(image)
-    except _DAMAGED as error:
+                depth = 8
+                height, width, orientation = eight_bit.read_head(stream)
+    except DAMAGED as error:
         raise _unreadable(path, error) from error
-    return Header(width, height, depth) if orientation in _TURNED else Header(height, width, depth)
+    return Header(width, height, depth) if orientation in SWAPS_AXES else Header(height, width, depth)
 
 
 def write_image(
     path: str | Path, image: Tensor, alpha: Tensor | None = None, grey: bool = False, icc: bytes | None = None
 ) -> None:
-    """Write a PNG, a TIFF or (8 bits) a JPEG, by the suffix; the file appears whole or not at all.
+    """Write a PNG, a TIFF or (8 bits) a JPEG, by the suffix; atomic.
 
     Args:
-        path: its folder is made if it is missing.
+        path: missing folders are created.
         image: ``(3, H, W)``, ``uint8`` or ``uint16``.
         alpha: ``(1, H, W)``, same type.
         grey: write one channel, the rounded mean of the three.
-        icc: colour profile to put into the file.
+        icc: colour profile to embed.
 
     Raises:
-        UserError: the suffix is of no format that can hold the picture.
+        UserError: the format of the suffix cannot hold the image.
     """
     path = Path(path)
     if image.dtype not in (torch.uint8, torch.uint16):
@@ -152,50 +145,12 @@ def write_image(
     elif suffix in (".tif", ".tiff"):
         data = tiff.encode(pixels, icc)
     elif suffix in (".jpg", ".jpeg") and image.dtype == torch.uint8 and alpha is None:
-        data = _encode_jpeg(pixels, icc)
+        data = eight_bit.encode_jpeg(pixels, icc)
     else:
-        kind = f"{8 * image.element_size()}-bit picture{'' if alpha is None else ' with alpha'}"
+        kind = f"{8 * image.element_size()}-bit image{'' if alpha is None else ' with alpha'}"
         raise UserError(f"{path}: cannot write a {kind} as {suffix or 'a file without suffix'!r}; use .png or .tif")
     with atomic_write(path) as file:
         file.write(data)
-
-
-def _read_eight_bit(data: bytes) -> tuple[NDArray[Any], bytes | None, int]:
-    with Image.open(BytesIO(data), formats=_EIGHT_BIT) as image:
-        orientation = _pillow_orientation(image)
-        icc = image.info.get("icc_profile") if image.mode in ("L", "LA", "RGB", "RGBA") else None
-        mode = image.mode if image.mode in ("L", "RGB", "RGBA") else "L" if image.mode == "1" else "RGB"
-        pixels = np.array(image.convert(mode))
-    return pixels.reshape(*pixels.shape[:2], -1), icc, orientation
-
-
-def _orientation(exif: bytes | None) -> int:
-    if exif is None:
-        return 1
-    tags = Image.Exif()
-    try:
-        tags.load(exif)
-        return tags.get(_ORIENTATION, 1)
-    except _DAMAGED:  # damaged metadata does not make the pixels unreadable
-        return 1
-
-
-def _pillow_orientation(image: Image.Image) -> int:
-    try:
-        return image.getexif().get(_ORIENTATION, 1)
-    except _DAMAGED:
-        return 1
-
-
-def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo EXIF orientation 1 to 8 on ``(H, W, C)``."""
-    if orientation in _TURNED:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
@@ -204,16 +159,8 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     if isinstance(error, PermissionError | IsADirectoryError):
         return UserError(f"{path}: {error.strerror}")
     if path.stat().st_size == 0:
-        return UserError(f"{path}: the file is empty; copy it anew")
+        return UserError(f"{path}: the file is empty; copy it again")
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Image.UnidentifiedImageError):
-        reason = "no PNG, TIFF, JPEG, BMP or WebP"
+        reason = "not a PNG, TIFF, JPEG, BMP or WebP file"
     return UserError(f"{path}: cannot be read ({reason}); replace or remove it")
-
-
-def _encode_jpeg(pixels: NDArray[Any], icc: bytes | None) -> bytes:
-    stream = BytesIO()
-    Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(
-        stream, "JPEG", quality=95, subsampling=0, icc_profile=icc
-    )
-    return stream.getvalue()

@@ -1,4 +1,4 @@
-"""PNG at its full depth: reading by kornia_rs, writing by zlib (Pillow drops 16-bit colour to 8 bits)."""
+"""PNG at full bit depth: read by kornia_rs, written by zlib (Pillow reduces 16-bit colour to 8 bits)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from PIL import Image
 __all__ = ["SIGNATURE", "Head", "decode", "encode", "read_head"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_PIXELS = 2**28  # a damaged or hostile header must not make the decoder ask for terabytes
+MAX_PIXELS = 2**28  # a damaged or malicious header must not make the decoder allocate terabytes
 MAX_METADATA = 2**24  # bytes; no colour profile is larger
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 
 
 class Head(NamedTuple):
-    """What stands before the pixels: sizes as stored, bits a channel, PNG colour type, colour profile, raw EXIF."""
+    """The metadata before the pixels: size as stored, bits per channel, PNG colour type, colour profile, raw EXIF."""
 
     height: int
     width: int
@@ -44,7 +44,7 @@ def read_head(stream: BinaryIO) -> Head:
     while True:
         start = stream.read(8)
         if len(start) < 8:
-            raise ValueError("the file ends before its pixels")
+            raise ValueError("truncated before the pixel data")
         length, kind = struct.unpack(">I4s", start)
         if kind == b"IDAT":
             break
@@ -52,7 +52,7 @@ def read_head(stream: BinaryIO) -> Head:
             raise ValueError("damaged metadata")
         content = stream.read(length)
         if len(stream.read(4)) < 4:
-            raise ValueError("the file ends before its pixels")
+            raise ValueError("truncated before the pixel data")
         if kind == b"IHDR" and length == 13:
             width, height, depth, colour = struct.unpack(">IIBB", content[:10])
             size = height, width, depth, colour
@@ -61,16 +61,16 @@ def read_head(stream: BinaryIO) -> Head:
         elif kind == b"eXIf":
             exif = content
     if size is None or size[0] * size[1] == 0:
-        raise ValueError("no picture size")
+        raise ValueError("no image size")
     if size[0] * size[1] > MAX_PIXELS:
-        raise ValueError(f"{size[1]}x{size[0]} pixels are more than {MAX_PIXELS}")
+        raise ValueError(f"{size[1]}x{size[0]} pixels exceed the limit of {MAX_PIXELS}")
     return Head(*size, icc, exif)
 
 
 def decode(data: bytes) -> NDArray[Any]:
-    """Decode a whole file without loss.
+    """Decode a whole file losslessly.
 
-    torchvision's decoder would read every kind, but it ends the process on a damaged file instead of raising.
+    torchvision's decoder reads every kind, but a damaged file makes it kill the process instead of raising.
 
     Returns:
         ``(H, W, C)``, ``C`` from 1 to 4, ``uint8`` or ``uint16``; palettes become RGB or RGBA, 1 to 4 bits become 8.
@@ -82,39 +82,39 @@ def decode(data: bytes) -> NDArray[Any]:
     if head.colour == PALETTE or head.depth < 8:
         return _decode_palette(data)
     if head.colour == GREY_ALPHA:
-        # kornia_rs has no grey with alpha. PNG's filters work on bytes at the distance of one pixel, so the same bytes
-        # are also a picture of another kind with as many bytes a pixel: 8-bit RGBA for 16 bits, 16-bit grey for 8 bits.
+        # kornia_rs cannot decode grey with alpha. PNG's filters work on bytes one pixel apart, so the same bytes are
+        # also a valid image of another kind with as many bytes per pixel: 8-bit RGBA for 16 bits, 16-bit grey for 8.
         if head.depth == 16:
-            return _kornia(_relabelled(data, 8, RGBA), head, 8, RGBA).view(">u2").astype(np.uint16)
-        return _kornia(_relabelled(data, 16, GREY), head, 16, GREY).astype(">u2").view(np.uint8)
+            return _kornia(_relabel(data, 8, RGBA), head, 8, RGBA).view(">u2").astype(np.uint16)
+        return _kornia(_relabel(data, 16, GREY), head, 16, GREY).astype(">u2").view(np.uint8)
     return _kornia(data, head, head.depth, head.colour)
 
 
 def _kornia(data: bytes, head: Head, depth: int, colour: int) -> NDArray[Any]:
     mode = {GREY: "mono", RGB: "rgb", RGBA: "rgba"}.get(colour)
     if mode is None or depth not in (8, 16):
-        raise ValueError(f"unknown PNG kind: colour type {colour}, {depth} bits")
+        raise ValueError(f"unsupported PNG: colour type {colour}, {depth} bits")
     read = kornia_rs.io.decode_image_png_u8 if depth == 8 else kornia_rs.io.decode_image_png_u16
     try:
         return np.asarray(read(data, (head.height, head.width), mode))
-    except Exception as error:  # kornia_rs raises the bare class for whatever is wrong with the data
+    except Exception as error:  # kornia_rs raises a bare Exception for any damaged data
         raise ValueError(str(error)) from error
 
 
-def _relabelled(data: bytes, depth: int, colour: int) -> bytes:
-    """The same pixels under another name (see ``decode``), without the metadata, whose form depends on the name."""
+def _relabel(data: bytes, depth: int, colour: int) -> bytes:
+    """The pixel data under another kind (see ``decode``), without the metadata, whose layout depends on the kind."""
     kept = [data[:8], _chunk(b"IHDR", data[16:24] + bytes((depth, colour)) + data[26:29])]
-    place = 33
-    while place < len(data):
-        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
-        if data[place + 4 : place + 8] in (b"IDAT", b"IEND"):
-            kept.append(data[place:end])
-        place = end
+    start = 33  # after the signature and IHDR
+    while start < len(data):
+        end = start + 12 + int.from_bytes(data[start : start + 4], "big")
+        if data[start + 4 : start + 8] in (b"IDAT", b"IEND"):
+            kept.append(data[start:end])
+        start = end
     return b"".join(kept)
 
 
 def _decode_palette(data: bytes) -> NDArray[Any]:
-    """Palettes and pictures of fewer than 8 bits, where Pillow is exact."""
+    """Decode palettes and images of fewer than 8 bits by Pillow, which is exact for these."""
     try:
         with Image.open(BytesIO(data), formats=("PNG",)) as image:
             grey = image.mode in ("1", "L")
@@ -126,7 +126,7 @@ def _decode_palette(data: bytes) -> NDArray[Any]:
 
 
 def encode(pixels: NDArray[Any], icc: bytes | None = None) -> bytes:
-    """A whole PNG file: every row filtered by the row above it, deflate level 3 (within 2 % of level 6, twice as fast).
+    """A whole PNG file: filter "Up", deflate level 3 (within 2 % of level 6's size, twice as fast).
 
     Args:
         pixels: ``(H, W, C)``, ``C`` 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), ``uint8`` or ``uint16``.

@@ -1,8 +1,8 @@
-"""Weights that TensorFlow programs publish: Keras HDF5 and TensorLayer npz. Files are not trusted.
+"""Published TensorFlow weights: Keras HDF5 and TensorLayer npz. Files are not trusted.
 
-Neither format knows our names, so arrays are matched by order and each one's shape is checked. Kernels are stored as
-height, width, in, out (transposed convolutions: height, width, out, in); both become PyTorch's layout by the same
-permutation.
+Neither format has our tensor names, so arrays are matched by order and their shapes are checked. Kernels are stored as
+height, width, in, out (transposed convolutions: height, width, out, in); the same permutation gives PyTorch's layout
+for both.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["read_keras", "read_tensorlayer"]
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 UNREADABLE = (*DAMAGED, MemoryError, BadZipFile, ZlibError)
-ARRAYS_ONLY = {  # what an object array's pickle needs to be put together again, and where NumPy 1 and 2 keep it
+ARRAYS_ONLY = {  # all that unpickling an object array needs, under the module names of NumPy 1 and 2
     (module, name)
     for module, name in (
         ("numpy.core.multiarray", "_reconstruct"),
@@ -38,19 +38,19 @@ ARRAYS_ONLY = {  # what an object array's pickle needs to be put together again,
 
 
 def read_keras(file: Path, network: nn.Module) -> dict[str, Tensor] | None:
-    """A network's state dict from Keras' HDF5, a weights file or a whole model.
+    """A network's state dict from a Keras HDF5 file, of weights or of a whole model.
 
     Args:
         file: any existing path.
-        network: its layers must have been registered in the order in which the file's were made.
+        network: registers its layers in the order in which the file's were created.
 
     Returns:
         ``{key of network: tensor}``, or None if ``file`` is not HDF5.
 
     Raises:
-        UserError: h5py is not installed; the file is damaged, is not Keras', or does not fit.
+        UserError: h5py is not installed; the file is damaged, not written by Keras, or does not fit.
     """
-    if not file.is_file() or not _begins_with(file, HDF5_SIGNATURE):
+    if not file.is_file() or not _starts_with(file, HDF5_SIGNATURE):
         return None
     try:
         import h5py
@@ -60,33 +60,33 @@ def read_keras(file: Path, network: nn.Module) -> dict[str, Tensor] | None:
         with h5py.File(file) as content:
             root = content.get("model_weights", content)
             if "layer_names" not in root.attrs:
-                raise UserError(f"weights {file} are HDF5 but not in Keras' layout: no attribute layer_names")
+                raise UserError(f"weights {file} are HDF5 but not written by Keras: no attribute layer_names")
             arrays = []
             for group in (root[_text(layer)] for layer in root.attrs["layer_names"]):
                 for name in map(_text, group.attrs["weight_names"]):
                     array = group[name]
                     if array.file.filename != content.filename or array.external or array.is_virtual:
-                        raise UserError(f"weights {file} take {name} from another file, which is not opened")
+                        raise UserError(f"weights {file} keep {name} in another file, which is not opened")
                     arrays.append((name, array))
             return _in_order(arrays, network, file)
     except UNREADABLE as error:
-        raise UserError(f"weights {file} cannot be read as Keras' HDF5: damaged, or not weights at all") from error
+        raise UserError(f"weights {file} cannot be read as Keras HDF5: damaged, or not weights") from error
 
 
 def read_tensorlayer(file: Path, network: nn.Module) -> dict[str, Tensor] | None:
     """A network's state dict from an npz file: TensorLayer's one object array ``params``, or ``arr_0``, ``arr_1``, ….
 
-    An object array is a pickle; it is read by an unpickler that can make arrays and nothing else.
+    An object array is a pickle; it is read by an unpickler restricted to NumPy arrays.
 
     Args:
         file: any existing path.
-        network: its layers must have been registered in the order in which the file's were made.
+        network: registers its layers in the order in which the file's were created.
 
     Returns:
-        ``{key of network: tensor}``, or None if ``file`` is not called ``.npz``.
+        ``{key of network: tensor}``, or None unless the suffix is ``.npz``.
 
     Raises:
-        UserError: the file is damaged, holds other code or arrays of other names, or does not fit.
+        UserError: the file is damaged, has pickled code or other array names, or does not fit.
     """
     if not file.is_file() or file.suffix != ".npz":
         return None
@@ -98,14 +98,16 @@ def read_tensorlayer(file: Path, network: nn.Module) -> dict[str, Tensor] | None
             elif set(content.files) == set(numbered):
                 arrays = [(name, content[name]) for name in numbered]
             else:
-                raise UserError(f"weights {file} hold neither params alone nor arr_0, arr_1, …: not TensorLayer's npz")
+                raise UserError(
+                    f"weights {file} have other arrays than params or arr_0, arr_1, …: not a TensorLayer npz"
+                )
             return _in_order(arrays, network, file)
     except UNREADABLE as error:
-        raise UserError(f"weights {file} cannot be read as npz: damaged, or not weights at all") from error
+        raise UserError(f"weights {file} cannot be read as npz: damaged, or not weights") from error
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Refuses every function and class but those that put NumPy arrays together."""
+    """Refuses every function and class except those that build NumPy arrays."""
 
     def __init__(self, stream: IO[bytes], file: Path) -> None:
         super().__init__(stream, encoding="latin1")  # as NumPy does, for files written under Python 2
@@ -122,22 +124,26 @@ def _object_array(file: Path, member: str) -> list[Any]:
         np.lib.format.read_magic(stream)
         shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
         if not dtype.hasobject:
-            raise UserError(f"weights {file} hold one array of numbers, {_shape(shape)}: not TensorLayer's list")
+            raise UserError(
+                f"weights {file} have one array of numbers, {_shape(shape)}, not TensorLayer's list of arrays"
+            )
         content = _ArrayUnpickler(stream, file).load()
     if not isinstance(content, np.ndarray) or content.ndim != 1 or not all(isinstance(a, np.ndarray) for a in content):
-        raise UserError(f"weights {file} hold something else than a list of arrays")
+        raise UserError(f"weights {file} have no list of arrays")
     return list(content)
 
 
 def _in_order(arrays: Sequence[tuple[str, Any]], network: nn.Module, file: Path) -> dict[str, Tensor]:
-    """Match named arrays (NumPy's or HDF5's, read only once their shape fits) with the network's tensors."""
+    """Match named arrays with the network's tensors in order; HDF5 arrays are read only after their shapes match."""
     wanted = [(key, _as_stored(value.shape)) for key, value in network.state_dict().items()]
     given = [(name, tuple(array.shape)) for name, array in arrays]
-    for (name, there), (key, here) in zip_longest(given, wanted, fillvalue=("nothing", None)):
-        if there != here:
-            pair = f"{name} ({_shape(there)}) in the file, {key} ({_shape(here)}) here"
-            counts = f"{len(given)} arrays there, {len(wanted)} here"
-            raise UserError(f"weights {file} do not fit the backbone with these settings, first at {pair}; {counts}")
+    for (name, found), (key, expected) in zip_longest(given, wanted, fillvalue=("nothing", None)):
+        if found != expected:
+            pair = f"{name} ({_shape(found)}) in the file, {key} ({_shape(expected)}) in the network"
+            counts = f"the file has {len(given)} arrays, the network {len(wanted)}"
+            raise UserError(
+                f"weights {file} do not fit the backbone with these settings; first mismatch: {pair}; {counts}"
+            )
     return {key: _tensor(array) for (key, _), (_, array) in zip(wanted, arrays, strict=True)}
 
 
@@ -150,7 +156,7 @@ def _tensor(array: Any) -> Tensor:
     return torch.from_numpy(np.array(values.transpose(3, 2, 0, 1) if values.ndim == 4 else values, order="C"))
 
 
-def _begins_with(file: Path, signature: bytes) -> bool:
+def _starts_with(file: Path, signature: bytes) -> bool:
     with file.open("rb") as stream:
         return stream.read(len(signature)) == signature
 

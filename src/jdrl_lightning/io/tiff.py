@@ -1,4 +1,4 @@
-"""TIFF of 8 or 16 bits a channel, or float in [0, 1], by tifffile."""
+"""TIFF with 8 or 16 bits per channel, or float in [0, 1], by tifffile."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from jdrl_lightning.io.orientation import TAG
+
 __all__ = ["SIGNATURES", "decode", "encode", "read_head"]
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-MAX_VALUES = 2**30  # a damaged or hostile header must not make the decoder ask for terabytes
-_ORIENTATION = 0x0112
+MAX_VALUES = 2**30  # a damaged or malicious header must not make the decoder allocate terabytes
 
 
 def read_head(stream: BinaryIO) -> tuple[int, int, int, int]:
-    """Height and width as stored, bits a channel once read (8 or 16), orientation (1 to 8) of the first page."""
+    """Height and width as stored, bits per decoded channel (8 or 16) and orientation (1 to 8) of the first page."""
     with tifffile.TiffFile(stream) as file:
         page = file.pages.first
         return page.imagelength, page.imagewidth, 8 if page.dtype == np.uint8 else 16, _orientation(page)
 
 
 def decode(path: Path) -> tuple[NDArray[Any], bytes | None, int]:
-    """Decode the first page without loss.
+    """Decode the first page losslessly.
 
     Returns:
         ``(H, W, C)``, ``uint8`` or ``uint16`` (float in [0, 1] is rounded to 16 bits), colour profile, orientation.
 
     Raises:
-        ValueError: a kind that has no place here, or values outside [0, 1] in a float file; other errors of
-            tifffile's for damaged files.
+        ValueError: an unsupported kind, or a float file with NaN, infinity or values outside [0, 1]; damaged files
+            raise tifffile's own errors too.
     """
     with tifffile.TiffFile(path) as file:
         page = file.pages.first
@@ -43,12 +44,12 @@ def decode(path: Path) -> tuple[NDArray[Any], bytes | None, int]:
         if page.dtype not in (np.uint8, np.uint16) and (page.dtype is None or page.dtype.kind != "f"):
             raise ValueError(f"TIFF of type {page.dtype}: save it with 8 or 16 bits, or as float in [0, 1]")
         if page.size > MAX_VALUES:
-            raise ValueError(f"{page.size} values are more than {MAX_VALUES}")
+            raise ValueError(f"{page.size} values exceed the limit of {MAX_VALUES}")
         pixels = _pixels(path, page)
         if not 1 <= pixels.shape[2] <= 4:
             raise ValueError(f"TIFF of {pixels.shape[2]} channels: save it as RGB or grey")
         if pixels.dtype.kind == "f":
-            pixels = _quantised(pixels)
+            pixels = _quantise(pixels)
         if photometric == "MINISWHITE":
             pixels[..., 0] = np.iinfo(pixels.dtype).max - pixels[..., 0]
         return pixels.astype(pixels.dtype.newbyteorder("=")), page.iccprofile, _orientation(page)
@@ -60,35 +61,37 @@ def _pixels(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
     except (ValueError, KeyError) as error:
         if "imagecodecs" not in str(error):
             raise
-        return _by_kornia(path, page)  # LZW, PackBits: tifffile alone cannot decode them
+        return _decode_kornia(path, page)  # LZW, PackBits: tifffile needs imagecodecs for these
     if page.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, -1)
     return pixels.reshape(page.imagelength, page.imagewidth, -1)
 
 
-def _by_kornia(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
+def _decode_kornia(path: Path, page: tifffile.TiffPage) -> NDArray[Any]:
     kind = {"uint8": "u8", "uint16": "u16", "float32": "f32"}.get(str(page.dtype))
     mode = {1: "mono", 3: "rgb"}.get(page.samplesperpixel)
     if kind is None or mode is None:
         compression = tifffile.COMPRESSION(page.compression).name
-        raise ValueError(f"{compression}-compressed TIFF of this kind: save it uncompressed or with ZIP")
+        raise ValueError(
+            f"{compression}-compressed TIFF of this type is not supported: save it uncompressed or with ZIP"
+        )
     try:
         pixels = np.asarray(getattr(kornia_rs.io, f"read_image_tiff_{kind}")(str(path), mode))
-    except Exception as error:  # kornia_rs raises the bare class for whatever is wrong with the data
+    except Exception as error:  # kornia_rs raises a bare Exception for any damaged data
         raise ValueError(str(error)) from error
     return pixels.reshape(page.imagelength, page.imagewidth, -1)
 
 
-def _quantised(pixels: NDArray[Any]) -> NDArray[Any]:
+def _quantise(pixels: NDArray[Any]) -> NDArray[Any]:
     if not np.isfinite(pixels).all():
-        raise ValueError("NaN or infinite values: mend the picture or leave the pair out")
+        raise ValueError("NaN or infinite values: fix the image or remove the pair")
     if pixels.min() < 0 or pixels.max() > 1:
-        raise ValueError(f"float values from {pixels.min():g} to {pixels.max():g}: bring them into [0, 1]")
+        raise ValueError(f"float values from {pixels.min():g} to {pixels.max():g}: scale them to [0, 1]")
     return (pixels.astype(np.float64) * 65535).round().astype(np.uint16)
 
 
 def _orientation(page: tifffile.TiffPage) -> int:
-    tag = page.tags.get(_ORIENTATION)
+    tag = page.tags.get(TAG)
     return 1 if tag is None else int(tag.value)
 
 

@@ -1,10 +1,10 @@
-"""Weights as they lie in files: read without running what is in them, unwrapped, and filled into a network."""
+"""Weight files: read without running pickled code, unwrapped, loaded into a network."""
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,10 +17,10 @@ from jdrl_lightning.errors import UserError, and_more
 
 __all__ = ["described", "fill", "read_weights", "unwrap"]
 
-WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params")  # in this order
+WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params")  # keys of the state dict; the first found counts
 OURS = "backbone.network."
-NAMED = 8  # keys that a message lists before it only counts
-DAMAGED = (  # what torch.load was seen to raise on refused, cut and altered files
+NAMED = 8  # keys listed in a message; the others are counted
+DAMAGED = (  # errors of torch.load observed on refused, truncated and corrupted files
     UnpicklingError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError,
     OverflowError, OSError, struct.error,
 )  # fmt: skip
@@ -28,10 +28,10 @@ BLOCK = 2**20
 
 
 def read_weights(file: Path) -> Any:
-    """The object in a PyTorch or safetensors file, of plain types and tensors (on the CPU) only.
+    """The content of a PyTorch or safetensors file: plain types and tensors on the CPU.
 
     Raises:
-        UserError: the file is missing, unreadable, or holds pickled code.
+        UserError: the file is missing, unreadable, or has pickled code.
     """
     if not file.is_file():
         raise UserError(f"weights {file} do not exist: check the path")
@@ -40,11 +40,11 @@ def read_weights(file: Path) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except DAMAGED as error:
-        code = re.search(r"GLOBAL (\S+)", str(error))  # torch names the first function that the file would call
+        code = re.search(r"GLOBAL (\S+)", str(error))  # torch names the first function the file would call
         if code:
-            remedy = "load it where you trust it, and save its state dict alone"
+            remedy = "load it in a trusted environment and save only its state dict"
             raise UserError(f"weights {file} hold pickled code ({code[1]}), which is not run: {remedy}") from error
-        raise UserError(f"weights {file} cannot be read as a PyTorch file: damaged, or not weights at all") from error
+        raise UserError(f"weights {file} cannot be read as a PyTorch file: damaged, or not weights") from error
 
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
@@ -56,39 +56,49 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
     except SafetensorError as error:
-        raise UserError(f"weights {file} cannot be read as safetensors: damaged, or not weights at all") from error
+        raise UserError(f"weights {file} cannot be read as safetensors: damaged, or not weights") from error
 
 
-def unwrap(content: Any, file: Path) -> tuple[str, dict[str, Tensor]]:
-    """The layout's name and the network's tensors under their bare names, of what ``file`` holds.
+def unwrap(
+    content: Any, file: Path, wrappers: Sequence[str] = WRAPPERS, ours: str = OURS
+) -> tuple[str, dict[str, Tensor]]:
+    """The layout's name and the network's state dict, without prefixes, from the ``content`` of ``file``.
+
+    Args:
+        content: what :func:`read_weights` returned.
+        file: named in the error.
+        wrappers: keys that may hold the state dict; the first one found counts.
+        ours: prefix of the network's tensors in a checkpoint of ours.
 
     Raises:
-        UserError: there is no state dict in it.
+        UserError: there is no state dict.
     """
     layout = "bare"
     if isinstance(content, Mapping):
-        for wrapper in WRAPPERS:
+        for wrapper in wrappers:
             if isinstance(content.get(wrapper), Mapping):
                 layout, content = wrapper, content[wrapper]
                 break
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"weights {file} hold no state dict, neither bare nor under {', '.join(WRAPPERS)}")
+        raise UserError(f"weights {file} hold no state dict, neither bare nor under {', '.join(wrappers)}")
     state = {str(key).removeprefix("module."): value for key, value in content.items()}
-    if any(key.startswith("Network.") for key in state):  # IFAN's trainer: the network, and heads that only it needs
+    if any(
+        key.startswith("Network.") for key in state
+    ):  # IFAN's checkpoints: the network, and heads used in training only
         state = {key.removeprefix("Network."): value for key, value in state.items() if key.startswith("Network.")}
-    ours = {key.removeprefix(OURS): value for key, value in state.items() if key.startswith(OURS)}
-    return ("lightning", ours) if ours else (layout, state)
+    own = {key.removeprefix(ours): value for key, value in state.items() if key.startswith(ours)}
+    return ("lightning", own) if own else (layout, state)
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
-    """Copy ``state`` into ``network``; every tensor must be there and fit, or nothing is changed.
+    """Load ``state`` into ``network``; if a tensor is missing or does not fit, nothing is changed.
 
     Raises:
-        UserError: ``complaint``, and which keys are missing, unexpected or of another shape.
+        UserError: ``complaint``, and the keys that are missing, unexpected or of another shape.
     """
     wanted = network.state_dict()
     misshapen = [
-        f"{key} ({_shape(state[key])} in the file, {_shape(wanted[key])} here)"
+        f"{key} ({_shape(state[key])} in the file, {_shape(wanted[key])} in the network)"
         for key in wanted
         if key in state and state[key].shape != wanted[key].shape
     ]
@@ -98,13 +108,13 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], complaint: str) -> Non
         "of another shape": misshapen,
     }
     if any(problems.values()):
-        told = "; ".join(f"{len(keys)} {kind}: {and_more(keys, NAMED)}" for kind, keys in problems.items() if keys)
-        raise UserError(f"{complaint}: {told}")
+        details = "; ".join(f"{len(keys)} {kind}: {and_more(keys, NAMED)}" for kind, keys in problems.items() if keys)
+        raise UserError(f"{complaint}: {details}")
     network.load_state_dict(state)
 
 
 def described(value: str | Path | None) -> tuple[str, str, str]:
-    """What lies at ``value``: the path, its size in bytes and its SHA-256."""
+    """The path (or why there is no file), size in bytes and SHA-256 of a weight file."""
     if value is None:
         return "not set", "", ""
     file = Path(value)

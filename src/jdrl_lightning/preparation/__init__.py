@@ -1,1 +1,1 @@
-"""Pairs made ready for training: cut into patches, registered, with a report."""
+"""Preparing pairs for training: cutting them into patches, registering them."""

@@ -1,4 +1,4 @@
-"""The report of a registration: every pair's misalignment before and after, and what could not be registered."""
+"""The report of a registration: each pair's misalignment before and after, and the pairs that failed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from jdrl_lightning.preparation.align import Alignment
 
 __all__ = ["summary", "write_report"]
 
-SHOWN = 5  # names in a sentence
+SHOWN = 5  # failed pairs named in the summary
 
 
 def summary(alignments: Sequence[Alignment]) -> str:
-    """The totals in a sentence or two."""
+    """The totals in one or two sentences."""
     good = [one for one in alignments if not one.problem]
     text = f"{len(good)} of {len(alignments)} pairs registered"
     if good:
@@ -57,9 +57,9 @@ def write_report(output: Path, splits: Mapping[str, Sequence[Alignment]]) -> Non
     lines += [f"- {split}: {summary(alignments)}" for split, alignments in splits.items()]
     lines += [
         "",
-        "before, after: mean length of the flow between the two pictures (gauss_newton). shift, zoom, rotation: of the "
-        "sharp picture against the blurry one, as it was; undone. frame: what was kept of the blurry picture, "
-        "width x height + left + top. problem: why the pair could not be registered; it is not among the results.",
+        "before, after: mean flow magnitude between the two images (gauss_newton). shift, zoom, rotation: of the sharp "
+        "image relative to the blurry one, before registration. frame: the part of the blurry image that was kept, "
+        "width x height + left + top. problem: why the pair was not registered; it is not written.",
         "",
     ]
     with atomic_write(output / "report.md", "w") as file:

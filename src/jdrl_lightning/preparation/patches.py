@@ -1,7 +1,7 @@
-"""Patches of large pairs without the least sharp of each picture, as DPDNet was trained on.
+"""Patches of large pairs without the least sharp of each image, as DPDNet was trained on.
 
-Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020. Its published code adds the last row or
-column of patches twice where the stride divides the picture; here no patch is there twice.
+Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020. Its published code duplicates the last
+row or column of patches when the stride divides the image evenly; here patches are unique.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SMALLEST_PX = 16  # the largest Sobel kernel must fit
 
 
 class Rule(NamedTuple):
-    """How a picture is cut.
+    """How an image is cut into patches.
 
     Attributes:
         patch: side, px.
-        overlap: share of the side that neighbours have in common, in [0, 1); the last of a row or column has more.
-        discard: share of a picture's patches that is left out, rounded down to whole patches, in [0, 1).
+        overlap: fraction of the side shared by neighbours, in [0, 1); the last of a row or column overlaps more.
+        discard: fraction of an image's patches to drop, least sharp first, in [0, 1); rounded down to whole patches.
     """
 
     patch: int = 512
@@ -43,16 +43,16 @@ class Rule(NamedTuple):
     discard: float = 0.3
 
 
-# 20 of 28 patches of DPDD's 1680×1120. The published SDD has 42 of each picture: so many of 60 are what the other two
-# keep, at half size (2048×1080) and at full size (4096×2160).
+# dpdnet keeps 20 of 28 patches at DPDD's 1680×1120. The published SDD has 42 patches per image, which the other two
+# keep out of 60: at half size (2048×1080) and at full size (4096×2160).
 PRESETS = {"dpdnet": Rule(), "sdd_half": Rule(overlap=0.7), "sdd_native": Rule(overlap=0.2)}
 
 
 def preset(name: str, patch: int = 512, overlap: float | None = None, discard: float | None = None) -> Rule:
-    """The rule ``dpdnet``, ``sdd_half`` or ``sdd_native``, with other numbers where they are given.
+    """The rule ``dpdnet``, ``sdd_half`` or ``sdd_native``, with overlap and discard replaced if given.
 
     Raises:
-        UserError: an unknown name, or a number out of its range.
+        UserError: an unknown name, or a value out of range.
     """
     check_choice("preset", name, PRESETS)
     known = PRESETS[name]
@@ -62,10 +62,10 @@ def preset(name: str, patch: int = 512, overlap: float | None = None, discard: f
 
 
 def checked(rule: Rule) -> Rule:
-    """The same rule.
+    """Validate a rule and return it.
 
     Raises:
-        UserError: a number out of its range.
+        UserError: a value out of range.
     """
     if not isinstance(rule.patch, int) or rule.patch < SMALLEST_PX:
         raise UserError(f"patch={rule.patch}: must be a whole number of at least {SMALLEST_PX} px")
@@ -77,15 +77,15 @@ def checked(rule: Rule) -> Rule:
 
 
 def corners(height: int, width: int, rule: Rule) -> list[tuple[int, int]]:
-    """(top, left) of every candidate, px, row by row."""
+    """(top, left) of every candidate patch, px, row by row."""
     return [(top, left) for top in _starts(height, rule) for left in _starts(width, rule)]
 
 
 def sharpness(patches: Tensor) -> Tensor:
-    """DPDNet's sharpness energy of one picture's patches, relative to each other.
+    """DPDNet's sharpness energy of one image's patches, relative to each other.
 
-    The product over Sobel kernels of 3, 7, 11 and 15 px of ``(s - min s) / (max s - min s)``, where ``s`` is a patch's
-    sum of gradient magnitudes, and minimum and maximum are taken over the patches.
+    The product of ``(s - min s) / (max s - min s)`` over Sobel kernels of 3, 7, 11 and 15 px, where ``s`` is a patch's
+    sum of gradient magnitudes; minimum and maximum are over the patches.
 
     Args:
         patches: ``(N, 3, h, w)``, float, both sides longer than 7 px.
@@ -93,36 +93,35 @@ def sharpness(patches: Tensor) -> Tensor:
     Returns:
         ``(N,)``, float64, in [0, 1].
     """
-    totals = torch.stack(
-        [_gradient_sums(grey) for grey in luminance(patches)[:, 0]], dim=1
-    )  # one by one: they are large
+    # One patch at a time, to save memory.
+    totals = torch.stack([_gradient_sums(grey) for grey in luminance(patches)[:, 0]], dim=1)
     totals = totals - totals.amin(dim=1, keepdim=True)
     return (totals / totals.amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)).prod(dim=0)
 
 
 def kept(energy: Tensor, discard: float) -> list[int]:
-    """Which patches stay once the share ``discard`` with the lowest ``energy`` is left out, in order."""
+    """Indices of the patches left after dropping the fraction ``discard`` with the lowest ``energy``, in order."""
     count = len(energy)
-    out = math.floor(discard * count + 1e-9)  # 0.29 × 100 is 29, whatever its binary form
-    return sorted(energy.argsort(stable=True)[out:].tolist())
+    dropped = math.floor(discard * count + 1e-9)  # so that 0.29 × 100 gives 29 despite rounding
+    return sorted(energy.argsort(stable=True)[dropped:].tolist())
 
 
 def cut(pair: Pair, rule: Rule) -> list[tuple[int, Pair]]:
-    """The patches of a single sample with their numbers among all candidates; the sharp picture decides which stay.
+    """The patches of a sample with their numbers among all candidates, ranked by the sharp image.
 
     Raises:
-        UserError: the picture is smaller than a patch.
+        UserError: the image is smaller than a patch.
     """
     height, width = pair.blurry.shape[-2:]
     if min(height, width) < rule.patch:
         raise UserError(f"{pair.name}: {width}x{height} pixels are smaller than patch={rule.patch}; lower patch")
-    places = corners(height, width, rule)
-    numbers = list(range(len(places)))
+    origins = corners(height, width, rule)
+    numbers = list(range(len(origins)))
     if rule.discard:
         side = rule.patch
-        patches = [to_float(pair.sharp[:, top : top + side, left : left + side]) for top, left in places]
+        patches = [to_float(pair.sharp[:, top : top + side, left : left + side]) for top, left in origins]
         numbers = kept(sharpness(torch.stack(patches)), rule.discard)
-    return [(number, crop(pair, *places[number], rule.patch, rule.patch)) for number in numbers]
+    return [(number, crop(pair, *origins[number], rule.patch, rule.patch)) for number in numbers]
 
 
 def write_patches(
@@ -132,31 +131,31 @@ def write_patches(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Write every pair's patches as ``folder/{blur,gt}/<name>_<number>.png``, in the bits that the pictures have.
+    """Write every pair's patches as ``folder/{blur,gt}/<name>_<number>.png``, at the images' bit depth.
 
     Args:
         pairs: map-style data set of single samples, 8 or 16 bit.
         folder: of one split.
         rule: how to cut.
-        overwrite: replace the pictures that are there.
-        progress: called with (pairs done, all pairs).
+        overwrite: replace existing images.
+        progress: called with (pairs done, total).
 
     Returns:
-        How many patches there are.
+        The number of patches written.
 
     Raises:
-        UserError: pictures are there, a picture is smaller than a patch, or see :func:`write_pair`.
+        UserError: the folder has images, an image is smaller than a patch, or see :func:`write_pair`.
     """
     checked(rule)
     claim(folder, overwrite)
     count, written = len(pairs), 0  # type: ignore[arg-type]
-    with ThreadPoolExecutor(max_workers=4) as pool:  # compression lets go of Python's lock
+    with ThreadPoolExecutor(max_workers=4) as pool:  # compression releases the GIL
         for index in range(count):
             pair = pairs[index]
             height, width = pair.blurry.shape[-2:]
             digits = len(str(len(corners(height, width, rule))))
-            named = [one._replace(name=f"{pair.name}_{number:0{digits}}") for number, one in cut(pair, rule)]
-            list(pool.map(lambda one: write_pair(folder, one), named))
+            named = [patch._replace(name=f"{pair.name}_{number:0{digits}}") for number, patch in cut(pair, rule)]
+            list(pool.map(lambda patch: write_pair(folder, patch), named))
             written += len(named)
             if progress is not None:
                 progress(index + 1, count)
@@ -164,20 +163,20 @@ def write_patches(
 
 
 def _starts(length: int, rule: Rule) -> list[int]:
-    """Steps of the stride as far as they go, and one patch at the far edge."""
+    """Patch positions along one side: every stride, plus one patch flush with the far edge."""
     stride = max(1, math.floor(rule.patch * (1 - rule.overlap) + 1e-9))
     return [*range(0, length - rule.patch, stride), length - rule.patch]
 
 
 def _gradient_sums(grey: Tensor) -> Tensor:
-    """Sums of the Sobel gradient's magnitude over ``(h, w)``, mirrored at the edges, a kernel each: ``(4,)``, float64.
+    """Sum of Sobel gradient magnitudes over ``(h, w)`` with reflected borders, for each kernel: ``(4,)``, float64.
 
-    A Sobel kernel that is 4 px larger is the smaller one smoothed by (1, 4, 6, 4, 1) both ways, so each gradient is
-    made from the one before. Their scale, which grows, does not matter here.
+    A Sobel kernel 4 px larger is the smaller one smoothed by (1, 4, 6, 4, 1) in both directions, so each gradient is
+    computed from the previous one. Their growing scale cancels in ``sharpness``.
     """
     margin = SOBEL_SIZES[-1] // 2
     padded = F.pad(grey[None, None], (margin, margin, margin, margin), mode="reflect")[0, 0]
-    smooth_rows, smooth_columns = (_doubled(_doubled(padded, dim), dim) for dim in (0, 1))
+    smooth_rows, smooth_columns = (_add_neighbour(_add_neighbour(padded, dim), dim) for dim in (0, 1))
     gradient = torch.stack([smooth_rows[:, 2:] - smooth_rows[:, :-2], smooth_columns[2:] - smooth_columns[:-2]])
     sums = []
     for size in SOBEL_SIZES:
@@ -186,11 +185,11 @@ def _gradient_sums(grey: Tensor) -> Tensor:
         sums.append(torch.hypot(*inside).sum(dtype=torch.float64))
         for dim in (1, 2) if size < SOBEL_SIZES[-1] else ():
             for _ in range(4):
-                gradient = _doubled(gradient, dim)
+                gradient = _add_neighbour(gradient, dim)
     return torch.stack(sums)
 
 
-def _doubled(image: Tensor, dim: int) -> Tensor:
-    """Each pixel and the next along ``dim``, added; one pixel shorter."""
+def _add_neighbour(image: Tensor, dim: int) -> Tensor:
+    """Each pixel plus the next along ``dim``; one pixel shorter."""
     length = image.shape[dim] - 1
     return image.narrow(dim, 0, length) + image.narrow(dim, 1, length)

@@ -1,4 +1,4 @@
-"""Pairs written as pictures in the folders that ``data=folder`` reads."""
+"""Writing pairs as images into the folders that ``data=folder`` reads."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ FOLDERS = ("blur", "gt")
 
 
 def claim(folder: Path, overwrite: bool) -> None:
-    """Make sure that the folders of one split hold no pictures yet; with ``overwrite`` remove those that are there.
+    """Check that the folders of a split have no images; with ``overwrite``, delete existing ones.
 
     Raises:
-        UserError: there are pictures, and ``overwrite`` is off.
+        UserError: there are images and ``overwrite`` is off.
     """
-    there = [path for name in FOLDERS if (folder / name).is_dir() for path in image_files(folder / name)]
-    if there and not overwrite:
-        raise UserError(f"{there[0]}: exists; give another output=… or overwrite=true")
-    for path in there:
+    existing = [path for name in FOLDERS if (folder / name).is_dir() for path in image_files(folder / name)]
+    if existing and not overwrite:
+        raise UserError(f"{existing[0]}: exists; give another output=… or overwrite=true")
+    for path in existing:
         path.unlink()
 
 
 def write_pair(folder: Path, pair: Pair) -> None:
-    """Write a single sample's blurry and sharp picture as PNG, with the bits that they have, under the pair's name.
+    """Write a sample's blurry and sharp image as PNG under the pair's name, at their bit depth.
 
     Raises:
-        UserError: the name is taken, so two pairs have the same one.
+        UserError: the file exists, so two pairs have the same name.
     """
     for name, image in zip(FOLDERS, (pair.blurry, pair.sharp), strict=True):
         path = folder / name / f"{pair.name}.png"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Orbit", "corner_levels", "orbits", "ring_counts", "squared_radii"]
+__all__ = ["Orbit", "check_support", "corner_levels", "orbits", "ring_counts", "squared_radii"]
 
 
 class Orbit(NamedTuple):
-    """Elements that flips and the transpose carry into one another, ``(±a, ±b)`` and ``(±b, ±a)``, ``0 <= b <= a``."""
+    """Elements that flips and the transpose map onto one another, ``(±a, ±b)`` and ``(±b, ±a)``, ``0 <= b <= a``."""
 
     a: int
     b: int
@@ -28,14 +28,14 @@ class Orbit(NamedTuple):
 
 @lru_cache
 def orbits(levels: int, support: str = "square") -> tuple[Orbit, ...]:
-    """The orbits that have a weight in some level: ``disk`` leaves out those beyond radius ``levels - 1``."""
+    """The orbits that have a weight in some level; with ``disk``, those within radius ``levels - 1``."""
     every = (Orbit(a, b) for a in range(levels) for b in range(a + 1))
     return tuple(orbit for orbit in every if support == "square" or orbit.squared <= (levels - 1) ** 2)
 
 
 @lru_cache
 def squared_radii(level: int) -> tuple[int, ...]:
-    """The distinct ``dx² + dy² <= (level - 1)²`` of a kernel, ascending; one level's are a prefix of the next's."""
+    """The distinct ``dx² + dy² <= (level - 1)²`` of a kernel, ascending; a prefix of those of the next level."""
     return tuple(sorted({orbit.squared for orbit in orbits(level, "disk")}))
 
 
@@ -47,5 +47,11 @@ def ring_counts(level: int) -> tuple[int, ...]:
 
 
 def corner_levels(orbit: Orbit, levels: int) -> tuple[int, ...]:
-    """The levels in whose square the orbit lies, but beyond their radius ``level - 1``."""
+    """The levels whose square contains the orbit but whose radius ``level - 1`` does not."""
     return tuple(n for n in range(max(2, orbit.a + 1), levels + 1) if (n - 1) ** 2 < orbit.squared)
+
+
+def check_support(support: str) -> None:
+    """Raise a ``ValueError`` unless ``support`` is ``square`` or ``disk``."""
+    if support not in ("square", "disk"):
+        raise ValueError(f"support={support!r} is none of square, disk")

@@ -7,19 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from jdrl_lightning.reblur.kernel_geometry import ring_counts, squared_radii
+from jdrl_lightning.reblur.kernel_geometry import check_support, ring_counts, squared_radii
 
-__all__ = [
-    "KernelWeights",
-    "isotropic_kernel",
-    "kernel_weights",
-    "mean_radius",
-    "split_levels",
-]
+__all__ = ["KernelWeights", "ScaleMaps", "isotropic_kernel", "kernel_weights", "mean_radius", "split_scales"]
 
 
 class KernelWeights(NamedTuple):
-    """The softmax of one level, written once for each radius instead of once for each kernel element.
+    """The softmax of one level, one value per radius instead of one per kernel element.
 
     Attributes:
         rings: ``(B, R, H, W)``, weight of *one* element at each of the ``R`` radii ``sqrt(squared_radii(level))``.
@@ -30,15 +24,33 @@ class KernelWeights(NamedTuple):
     corner: Tensor
 
 
+class ScaleMaps(NamedTuple):
+    """The maps of one scale.
+
+    Attributes:
+        seeds: ``(B, Σ_{i=2..levels} i, H, W)``.
+        weights: ``(B, levels, H, W)``; ``(B, levels - 1, H, W)``, without the unblurred image, beyond the finest scale.
+    """
+
+    seeds: Tensor
+    weights: Tensor
+
+
+def split_scales(seeds: Tensor, weights: Tensor, levels: int, scales: int) -> list[ScaleMaps]:
+    """Split the maps of :func:`.operator.reblur` by scale, finest first."""
+    per_scale = weights.split([levels, *[levels - 1] * (scales - 1)], dim=1)
+    return [ScaleMaps(*maps) for maps in zip(seeds.chunk(scales, dim=1), per_scale, strict=True)]
+
+
 def split_levels(seeds: Tensor, levels: int) -> tuple[Tensor, ...]:
     """Split ``(B, Σ i, H, W)`` into the seeds of level 2 (two channels), …, level ``levels`` (that many channels)."""
     return torch.split(seeds, list(range(2, levels + 1)), dim=1)
 
 
 def kernel_weights(seed: Tensor, support: str = "square", absolute: bool = True) -> KernelWeights:
-    """Softmax of Eq. 7 over all ``(2 i - 1)²`` elements, one value a radius.
+    """Softmax of Eq. 7 over all ``(2 i - 1)²`` elements, one value per radius.
 
-    ``logit(ρ) = (⌈ρ⌉ - ρ) a_⌊ρ⌋ + (ρ - ⌊ρ⌋) a_⌈ρ⌉``, with ``a_ρ`` itself at a whole radius.
+    ``logit(ρ) = (⌈ρ⌉ - ρ) a_⌊ρ⌋ + (ρ - ⌊ρ⌋) a_⌈ρ⌉``, with ``a_ρ`` itself at an integer radius.
 
     Args:
         seed: ``a_0 … a_{i-1}``, the logits at radius 0, 1, …, i-1 px, ``(B, i, H, W)``, ``i >= 2``.
@@ -53,11 +65,10 @@ def kernel_weights(seed: Tensor, support: str = "square", absolute: bool = True)
     """
     if seed.ndim != 4 or seed.shape[1] < 2:
         raise ValueError(f"seed must be (B, i, H, W) with i >= 2, got {tuple(seed.shape)}")
-    if support not in ("square", "disk"):
-        raise ValueError(f"support={support!r} is none of square, disk")
+    check_support(support)
     level = seed.shape[1]
     radial = seed.abs() if absolute else seed
-    # Interpolation is affine, so that the largest logit is at a whole radius and can be taken off before interpolating.
+    # Interpolation is affine, so the largest logit is at an integer radius and can be subtracted before interpolating.
     top = radial.detach().amax(dim=1, keepdim=True)
     if support == "square":
         top = top.clamp(min=0)  # the corners' logit
@@ -72,7 +83,7 @@ def kernel_weights(seed: Tensor, support: str = "square", absolute: bool = True)
 
 
 def isotropic_kernel(seed: Tensor, support: str = "square", absolute: bool = True) -> Tensor:
-    """Blur kernels of one level, one for each pixel: non-negative, sum 1, unchanged by flips and quarter turns.
+    """Blur kernels of one level, one per pixel: non-negative, sum 1, invariant to flips and quarter turns.
 
     Args:
         seed: radial logits, ``(B, i, H, W)``, ``i >= 2``.
@@ -80,8 +91,8 @@ def isotropic_kernel(seed: Tensor, support: str = "square", absolute: bool = Tru
         absolute: take ``|seed|`` first.
 
     Returns:
-        ``(B, (2 i - 1)², H, W)``, row-major. Memory grows with the element count: :func:`.operator.reblur` applies
-        the same kernels without building them.
+        ``(B, (2 i - 1)², H, W)``, row-major. :func:`.operator.reblur` applies the same kernels without the memory that
+        building them takes.
 
     Raises:
         ValueError: as :func:`kernel_weights`.
@@ -98,33 +109,44 @@ def isotropic_kernel(seed: Tensor, support: str = "square", absolute: bool = Tru
 
 
 def mean_radius(
-    seeds: Tensor, weights: Tensor, levels: int = 8, support: str = "square", absolute: bool = True
+    seeds: Tensor,
+    weights: Tensor,
+    levels: int = 8,
+    support: str = "square",
+    absolute: bool = True,
+    scales: int = 1,
 ) -> Tensor:
-    """Expected distance, in pixels, between a pixel and where its reblurred light comes from.
+    """Expected distance between a pixel and where its reblurred light comes from, px: ``Σ_s 2^s Σ_i w_si Σ k_si ρ``.
 
-    ``Σ_i W_i Σ_elements k_i ρ``; the unblurred level counts as radius 0.
+    The unblurred image counts as radius 0; the blur of down- and upsampling is ignored.
 
     Args:
-        seeds: all levels, ``(B, Σ_{i=2..levels} i, H, W)``.
-        weights: softmaxed weight maps, ``(B, levels, H, W)``, channel 0 for the unblurred image.
-        levels: ``m`` of the paper.
-        support: ``square`` or ``disk``.
-        absolute: take ``|seeds|`` first.
+        seeds: see :func:`.operator.reblur`.
+        weights: see :func:`.operator.reblur`.
+        levels: see :func:`.operator.reblur`.
+        support: see :func:`.operator.reblur`.
+        absolute: see :func:`.operator.reblur`.
+        scales: see :func:`.operator.reblur`.
 
     Returns:
-        ``(B, 1, H, W)``, pixels, at least 0.
+        ``(B, 1, H, W)``, px, at least 0.
     """
-    radius = torch.zeros_like(weights[:, :1])
-    for level, seed in enumerate(split_levels(seeds, levels), start=2):
-        kernel = isotropic_kernel(seed, support, absolute)
-        axis = torch.arange(1 - level, level, dtype=kernel.dtype, device=kernel.device)
-        distance = torch.hypot(axis[:, None], axis[None, :]).view(1, -1, 1, 1)
-        radius = radius + weights[:, level - 1 : level] * (kernel * distance).sum(dim=1, keepdim=True)
-    return radius
+    total = torch.zeros_like(weights[:, :1])
+    for scale, maps in enumerate(split_scales(seeds, weights, levels, scales)):
+        blurred = maps.weights[:, 1 - levels :]  # without the unblurred image
+        radius = torch.zeros_like(total)
+        for i, seed in enumerate(split_levels(maps.seeds, levels)):
+            level = i + 2
+            kernel = isotropic_kernel(seed, support, absolute)
+            axis = torch.arange(1 - level, level, dtype=kernel.dtype, device=kernel.device)
+            distance = torch.hypot(axis[:, None], axis[None, :]).view(1, -1, 1, 1)
+            radius = radius + blurred[:, i : i + 1] * (kernel * distance).sum(dim=1, keepdim=True)
+        total = total + 2**scale * radius
+    return total
 
 
 def _interpolate(radial: Tensor, level: int) -> Tensor:
-    """``(B, i, H, W)`` at whole radii to ``(B, R, H, W)`` at every radius of the level."""
+    """``(B, i, H, W)`` at integer radii to ``(B, R, H, W)`` at every radius of the level."""
     parts = [
         torch.lerp(radial[:, k : k + 1], radial[:, k + 1 : k + 2], fractions(level, k, radial))
         for k in range(level - 1)
@@ -133,6 +155,6 @@ def _interpolate(radial: Tensor, level: int) -> Tensor:
 
 
 def fractions(level: int, k: int, like: Tensor) -> Tensor:
-    """``ρ - k`` for the radii in ``[k, k + 1)``, ``(1, n, 1, 1)``: a run of neighbours in ``squared_radii``."""
+    """``ρ - k`` for the radii ``ρ`` in ``[k, k + 1)``, ``(1, n, 1, 1)``; they are consecutive in ``squared_radii``."""
     found = [squared**0.5 - k for squared in squared_radii(level) if k * k <= squared < (k + 1) ** 2]
     return torch.tensor(found, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)

@@ -1,4 +1,4 @@
-"""The reblurring network: one small net predicts kernels, another says where each applies (Eq. 6-9)."""
+"""The reblurring network: one small network predicts kernels, another where each applies (Eq. 6-9)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.reblur.free import reblur_free
-from jdrl_lightning.reblur.pyramid import radius_pyramid, reblur_pyramid
+from jdrl_lightning.reblur.kernels import mean_radius
+from jdrl_lightning.reblur.operator import reblur
 from jdrl_lightning.runtime.mkldnn_layout import MkldnnNetwork, to_dense, to_mkldnn
 
 __all__ = ["PredictionNet", "ReblurNet", "ResidualBlock"]
@@ -27,10 +28,10 @@ class ResidualBlock(nn.Module):
 
 
 class PredictionNet(MkldnnNetwork):
-    """Convolution, three residual blocks, convolution; no activation around the blocks. Both networks of Fig. 3.
+    """Convolution, three residual blocks, convolution; no activation around the blocks. KPN and WPN of Fig. 3.
 
     Args:
-        out_channels: kernel seeds (KPN) or weight maps (WPN) a pixel.
+        out_channels: kernel seeds (KPN) or weight maps (WPN) per pixel.
         width: feature channels.
     """
 
@@ -45,22 +46,22 @@ class PredictionNet(MkldnnNetwork):
 
 
 class ReblurNet(nn.Module):
-    """Blur the restored image back to the blurry one, with kernels that cannot displace it.
+    """Blur the restored image back to the blurry one, with kernels that cannot shift it.
 
-    Owns ``kpn`` and, with weight maps, ``wpn``; both are trained, by the reblurring loss alone.
+    Contains ``kpn`` and, with weight maps, ``wpn``, both trained by the reblurring loss alone.
 
     Args:
         levels: ``m`` of the paper: kernels of sizes 3, 5, …, ``2 levels - 1``, and the unblurred image.
         width: feature channels of both networks.
         kernel: ``isotropic`` (Eq. 7), or ``free``: every element predicted (Table 4, #5).
-        weight_maps: False averages the levels, and there is no ``wpn`` (Table 4, #6).
+        weight_maps: False: the levels are averaged, without ``wpn`` (Table 4, #6).
         support: ``square`` or ``disk``, for isotropic kernels; see :func:`.operator.reblur`.
-        padding: ``zeros`` or ``reflect``, what lies beyond the image.
+        padding: what lies beyond the image, ``zeros`` or ``reflect``.
         init: ``he`` (the paper) or ``xavier`` (the published code), normal, with zero bias.
         scales: 1 reaches ``levels − 1`` px; 2 and 3 add the same levels at half and quarter resolution (ours).
 
     Raises:
-        UserError: a setting is not one of those above.
+        UserError: a setting is none of those above.
 
     Source: Li et al., AAAI 2023, Fig. 3, Eq. 6-9.
     """
@@ -93,17 +94,17 @@ class ReblurNet(nn.Module):
         sizes = [level if kernel == "isotropic" else (2 * level - 1) ** 2 for level in range(2, levels + 1)]
         self.kpn = PredictionNet(scales * sum(sizes), width)
         self.wpn = PredictionNet(levels + (scales - 1) * (levels - 1), width) if weight_maps else None
-        self.apply(_he if init == "he" else _xavier)
+        _initialise(self, init)
 
     def forward(self, restored: Tensor, blurry: Tensor) -> Tensor:
-        """Reblur ``restored``; the gradient reaches it as the image that is blurred and as the networks' input.
+        """Reblur ``restored``; it gets gradients both as the image that is blurred and as the networks' input.
 
         Args:
             restored: the deblurring network's output, ``(B, 3, H, W)``.
-            blurry: the photograph to be met, ``(B, 3, H, W)``, [0, 1].
+            blurry: the photograph to reproduce, ``(B, 3, H, W)``, [0, 1].
 
         Returns:
-            ``(B, 3, H, W)``, not clamped; each pixel a weighted mean of ``restored`` around it.
+            ``(B, 3, H, W)``, not clamped; each pixel is a weighted mean of ``restored`` around it.
 
         Raises:
             ValueError: the two shapes differ.
@@ -111,14 +112,14 @@ class ReblurNet(nn.Module):
         kernels, weights = self.seeds_and_weights(restored, blurry)
         if self.kernel == "free":
             return reblur_free(restored, kernels, weights, self.levels, self.padding)
-        return reblur_pyramid(restored, kernels, weights, self.levels, self.scales, self.support, self.padding)
+        return reblur(restored, kernels, weights, self.levels, self.support, self.padding, scales=self.scales)
 
     def seeds_and_weights(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """What the operator is given: KPN's raw output and the softmaxed weight maps.
+        """The maps that the operator takes: KPN's raw output and the softmaxed weight maps.
 
         Returns:
-            Kernel seeds ``(B, Σ_{i=2..levels} i, H, W)`` (free kernels: logits, ``Σ (2 i - 1)²`` channels), and weight
-            maps ``(B, levels, H, W)``, sum 1 over dim 1.
+            Kernel seeds and weight maps as in :func:`.operator.reblur`; for free kernels their logits,
+            ``(B, Σ_{i=2..levels} (2 i - 1)², H, W)``, as in :func:`.free.reblur_free`.
 
         Raises:
             ValueError: the two shapes differ.
@@ -133,27 +134,21 @@ class ReblurNet(nn.Module):
         return kernels, kernels.new_full((1, 1, 1, 1), 1 / self.levels).expand(batch, self.levels, height, width)
 
     def blur_radius(self, restored: Tensor, blurry: Tensor) -> Tensor:
-        """How far the light of each reblurred pixel comes on average, ``(B, 1, H, W)``, px; isotropic kernels only.
+        """Mean blur radius of each pixel, ``(B, 1, H, W)``, px; isotropic kernels only. See :func:`.mean_radius`.
 
         Raises:
             ValueError: the two shapes differ.
         """
         seeds, weights = self.seeds_and_weights(restored, blurry)
-        return radius_pyramid(seeds, weights, self.levels, self.scales, self.support)
+        return mean_radius(seeds, weights, self.levels, self.support, scales=self.scales)
 
 
-def _he(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        _zero_bias(module)
-
-
-def _xavier(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.xavier_normal_(module.weight)
-        _zero_bias(module)
-
-
-def _zero_bias(module: nn.Conv2d) -> None:
-    assert module.bias is not None
-    nn.init.zeros_(module.bias)
+def _initialise(network: nn.Module, init: str) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            assert layer.bias is not None
+            if init == "he":
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)

@@ -1,7 +1,7 @@
-"""The ring form of the reblurring operator: exact, plain PyTorch, any device and precision.
+"""The reblurring operator in plain PyTorch: exact, any device and dtype. The fast kernels are tested against it.
 
-A kernel's weight depends on the radius alone. So every level's weights are added up per radius first, and the shifted
-copies that share a weight are summed before they are weighted. The fused forms are held against this one.
+A kernel weight depends on the radius alone. So the weights of all levels are summed per radius first, and the shifted
+copies of the image that share a weight are summed before they are weighted. The work is done in strips of rows.
 """
 
 from __future__ import annotations
@@ -13,51 +13,41 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.reblur.kernel_geometry import Orbit, corner_levels, orbits, ring_counts, squared_radii
+from jdrl_lightning.reblur.kernel_interface import ReblurInputs
 from jdrl_lightning.reblur.kernels import KernelWeights, fractions, kernel_weights, split_levels
 
 __all__ = ["backward", "forward"]
 
-# Pixels worked on at once: few enough to stay in a processor's cache, enough to keep an accelerator busy.
+# Pixels of a strip: few enough to stay in a CPU's cache, enough to keep an accelerator busy.
 STRIP_PIXELS = {"cpu": 1 << 14}
 STRIP_PIXELS_ELSEWHERE = 1 << 18
 
 
-def forward(padded: Tensor, seeds: Tensor, weights: Tensor, support: str, absolute: bool) -> Tensor:
-    """``(B, C, H, W)`` from the padded image ``(B, C, H + 2 levels - 2, W + 2 levels - 2)``, in its dtype."""
-    batch, levels, height, width = weights.shape
-    out = padded.new_zeros(batch, padded.shape[1], height, width)
-    for strip in _strips(weights):
-        _, summed = _summed_weights(
-            strip.read(seeds, padded.dtype), strip.read(weights, padded.dtype), support, absolute
-        )
-        folded = _fold_columns(strip.halo(padded), width)
+def forward(inputs: ReblurInputs) -> Tensor:
+    """See :class:`.ReblurKernel`."""
+    out = inputs.padded.new_zeros(inputs.output_shape)
+    for strip in _strips(inputs.weights):
+        part = strip.of(inputs)
+        _, summed = _sum_levels(part)
+        folded = _fold_columns(part.padded, part.weights.shape[3])
         target = strip.view(out)
         gathered = torch.empty_like(target)
-        for orbit in orbits(levels, support):
+        for orbit in orbits(part.levels, part.support):
             _gather(folded, orbit, out=gathered)
-            target.addcmul_(_weight_of(orbit, summed, levels, support), gathered)
+            target.addcmul_(_orbit_weight(orbit, summed, part.levels, part.support), gathered)
     return out
 
 
-def backward(
-    grad_out: Tensor,
-    padded: Tensor,
-    seeds: Tensor,
-    weights: Tensor,
-    support: str,
-    absolute: bool,
-    need_image: bool,
-    need_maps: bool,
-) -> list[Tensor]:
-    """Gradients of the padded image (if needed), then of the seeds and the weights (if needed); strips afresh."""
-    (levels, width), reach = (weights.shape[1], weights.shape[3]), weights.shape[1] - 1
-    grad_padded = torch.zeros_like(padded)
-    grad_seeds, grad_weights = seeds.new_empty(seeds.shape), weights.new_empty(weights.shape)
-    for strip in _strips(weights):
-        seed_strip, weight_strip = strip.read(seeds, padded.dtype), strip.read(weights, padded.dtype)
-        per_level, summed = _summed_weights(seed_strip, weight_strip, support, absolute)
-        grad = strip.read(grad_out, padded.dtype)
-        folded = _fold_columns(strip.halo(padded), width)
+def backward(grad_out: Tensor, inputs: ReblurInputs, need_image: bool, need_maps: bool) -> list[Tensor]:
+    """See :class:`.ReblurKernel`; the kernels are computed again, strip by strip."""
+    levels, support, reach = inputs.levels, inputs.support, inputs.levels - 1
+    grad_padded = torch.zeros_like(inputs.padded)
+    grad_seeds, grad_weights = (maps.new_empty(maps.shape) for maps in (inputs.seeds, inputs.weights))
+    for strip in _strips(inputs.weights):
+        part = strip.of(inputs)
+        per_level, summed = _sum_levels(part)
+        grad = strip.read(grad_out, inputs.padded.dtype)
+        folded = _fold_columns(part.padded, part.weights.shape[3])
         grad_folded = [torch.zeros_like(columns) for columns in folded] if need_image else []
         grad_summed = torch.zeros_like(summed)
         scratch = torch.empty_like(grad)
@@ -68,21 +58,21 @@ def backward(
                 for channel in _channels(orbit, levels, support):
                     grad_summed[:, channel] += share
             if need_image:
-                torch.mul(grad, _weight_of(orbit, summed, levels, support), out=scratch)
+                torch.mul(grad, _orbit_weight(orbit, summed, levels, support), out=scratch)
                 for dx, dy in orbit.shifts:
                     if dx >= 0:
                         grad_folded[dx][:, :, reach + dy : reach + dy + grad.shape[2]] += scratch
         if need_image:
             _unfold_columns(grad_folded, strip.halo(grad_padded))
         if need_maps:
-            for_seeds, for_weights = _level_gradients(seed_strip, weight_strip, per_level, grad_summed, absolute)
+            for_seeds, for_weights = _level_gradients(part, per_level, grad_summed)
             strip.view(grad_seeds).copy_(for_seeds)
             strip.view(grad_weights).copy_(for_weights)
     return [grad_padded] * need_image + [grad_seeds, grad_weights] * need_maps
 
 
 class _Strip(NamedTuple):
-    """Some rows of some images; ``halo_rows`` are the rows of the padded image that they look at."""
+    """Some rows of some images; ``halo_rows`` are the rows of the padded image that they depend on."""
 
     images: slice
     rows: slice
@@ -97,23 +87,31 @@ class _Strip(NamedTuple):
     def halo(self, padded: Tensor) -> Tensor:
         return padded[self.images, :, self.halo_rows]
 
+    def of(self, inputs: ReblurInputs) -> ReblurInputs:
+        """The operator's inputs for the strip alone, all in the image's dtype."""
+        seeds, weights = (self.read(maps, inputs.padded.dtype) for maps in (inputs.seeds, inputs.weights))
+        return inputs._replace(padded=self.halo(inputs.padded), seeds=seeds, weights=weights)
+
 
 def _strips(weights: Tensor) -> Iterator[_Strip]:
     batch, levels, height, width = weights.shape
     halo = 2 * (levels - 1)
     pixels = STRIP_PIXELS.get(weights.device.type, STRIP_PIXELS_ELSEWHERE)
     n_images = max(1, pixels // max(1, height * width))
-    n_rows = min(height, max(halo, pixels // max(1, width)))  # thinner than its halo would be mostly halo
+    n_rows = min(height, max(halo, pixels // max(1, width)))  # a thinner strip would be mostly halo
     for image in range(0, batch, n_images):
         for top in range(0, height, n_rows):
             bottom = min(height, top + n_rows)
             yield _Strip(slice(image, image + n_images), slice(top, bottom), slice(top, bottom + halo))
 
 
-def _summed_weights(seeds: Tensor, weights: Tensor, support: str, absolute: bool) -> tuple[list[KernelWeights], Tensor]:
-    """Each level's weights, and ``Σ_i W_i k_i``, ``(B, R + levels - 1, h, W)``: radii first, then a corner a level."""
-    levels = weights.shape[1]
-    per_level = [kernel_weights(seed, support, absolute) for seed in split_levels(seeds, levels)]
+def _sum_levels(part: ReblurInputs) -> tuple[list[KernelWeights], Tensor]:
+    """The kernel weights of each level, and ``Σ_i W_i k_i``.
+
+    The sum is ``(B, R + levels - 1, h, W)``: the radii first, then the corner of each level.
+    """
+    weights, levels = part.weights, part.levels
+    per_level = [kernel_weights(seed, part.support, part.absolute) for seed in split_levels(part.seeds, levels)]
     n_rings = per_level[-1].rings.shape[1]
     summed = weights.new_zeros(weights.shape[0], n_rings + levels - 1, *weights.shape[2:])
     summed[:, 0] = weights[:, 0]
@@ -124,19 +122,18 @@ def _summed_weights(seeds: Tensor, weights: Tensor, support: str, absolute: bool
     return per_level, summed
 
 
-def _level_gradients(
-    seeds: Tensor, weights: Tensor, per_level: list[KernelWeights], grad_maps: Tensor, absolute: bool
-) -> tuple[Tensor, Tensor]:
-    """From the gradient of the summed weights to that of the seeds and of the weight maps."""
+def _level_gradients(part: ReblurInputs, per_level: list[KernelWeights], grad_summed: Tensor) -> tuple[Tensor, Tensor]:
+    """From the gradient of the summed weights to those of the seeds and of the weight maps."""
+    seeds, weights = part.seeds, part.weights
     grad_seeds, grad_weights = torch.zeros_like(seeds), torch.empty_like(weights)
-    grad_weights[:, 0] = grad_maps[:, 0]
+    grad_weights[:, 0] = grad_summed[:, 0]
     n_rings = per_level[-1].rings.shape[1]
-    for i, (level, into) in enumerate(zip(per_level, split_levels(grad_seeds, weights.shape[1]), strict=True), start=1):
+    for i, (level, into) in enumerate(zip(per_level, split_levels(grad_seeds, part.levels), strict=True), start=1):
         size = i + 1
-        grad_rings = grad_maps[:, : level.rings.shape[1]]
-        blurred = (level.rings * grad_rings).sum(dim=1) + level.corner[:, 0] * grad_maps[:, n_rings + i - 1]
+        grad_rings = grad_summed[:, : level.rings.shape[1]]
+        blurred = (level.rings * grad_rings).sum(dim=1) + level.corner[:, 0] * grad_summed[:, n_rings + i - 1]
         grad_weights[:, i] = blurred
-        # softmax over elements, written per radius: each of the n elements of a ring pulls the mean down
+        # softmax over elements, written per radius: each of the n elements of a ring lowers the mean
         counts = seeds.new_tensor(ring_counts(size)).view(1, -1, 1, 1)
         grad_logits = torch.addcmul(grad_rings, counts, blurred[:, None], value=-1)
         grad_logits.mul_(level.rings).mul_(weights[:, i : i + 1])
@@ -149,17 +146,17 @@ def _level_gradients(
             into[:, k + 1] += far
             start += outer.shape[1]
         into[:, -1] += grad_logits[:, -1]
-    return (grad_seeds * seeds.sign() if absolute else grad_seeds), grad_weights
+    return (grad_seeds * seeds.sign() if part.absolute else grad_seeds), grad_weights
 
 
 def _channels(orbit: Orbit, levels: int, support: str) -> list[int]:
-    """Which channels of the summed weights apply to it."""
+    """The channels of the summed weights that apply to the orbit."""
     radii = squared_radii(levels)
     ring = [radii.index(orbit.squared)] if orbit.squared <= radii[-1] else []
     return ring + ([len(radii) + n - 2 for n in corner_levels(orbit, levels)] if support == "square" else [])
 
 
-def _weight_of(orbit: Orbit, summed: Tensor, levels: int, support: str) -> Tensor:
+def _orbit_weight(orbit: Orbit, summed: Tensor, levels: int, support: str) -> Tensor:
     first, *others = _channels(orbit, levels, support)
     weight = summed[:, first : first + 1]
     for channel in others:
@@ -185,9 +182,9 @@ def _unfold_columns(grad_folded: list[Tensor], grad_padded: Tensor) -> None:
 
 
 def _gather(folded: list[Tensor], orbit: Orbit, out: Tensor) -> None:
-    """Sum of the image over the orbit's elements."""
+    """The image summed over the elements of the orbit."""
     reach = len(folded) - 1
-    shifts = [(dx, dy) for dx, dy in orbit.shifts if dx >= 0]  # folded has the mirror image too
+    shifts = [(dx, dy) for dx, dy in orbit.shifts if dx >= 0]  # folded contains the mirrored columns too
     first, *others = (folded[dx][:, :, reach + dy : reach + dy + out.shape[2]] for dx, dy in shifts)
     if others:
         torch.add(first, others[0], out=out)

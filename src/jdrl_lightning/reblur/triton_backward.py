@@ -1,22 +1,32 @@
 """The reblurring operator in Triton, backward.
 
-A first kernel computes the orbits' weights again, with the gradients of seeds and weight maps, and writes them down, so
-that in a second one each pixel of the image gathers from its neighbours: no atomic additions, always the same result.
+The first kernel computes the gradients of seeds and weight maps, and stores the weights of the orbits, so that in the
+second one each pixel of the image gathers from its neighbours: deterministic, without atomic additions.
 """
 
 # mypy: ignore-errors
 # ruff: noqa: B007, RUF005
-# See triton_kernels.
+# See triton_orbits.
 
 import triton
 import triton.language as tl
 
-from jdrl_lightning.reblur.triton_kernels import count, fraction, over, place, softmax, tile, whole, with_level, within
+from jdrl_lightning.reblur.triton_orbits import (
+    add_level,
+    level_softmax,
+    orbit_index,
+    orbit_size,
+    radius_floor,
+    radius_fraction,
+    sum_over_orbit,
+    tile,
+    within_radius,
+)
 
 __all__ = ["image_kernel", "maps_kernel"]
 
 
-@triton.jit(do_not_specialize=("channels", "height", "width"))  # or else another size is compiled anew
+@triton.jit(do_not_specialize=("channels", "height", "width"))  # otherwise each image size is recompiled
 def maps_kernel(
     grad_out,
     padded,
@@ -36,9 +46,9 @@ def maps_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Gradients of seeds and weight maps, pixel by pixel; and the orbits' weights for :func:`image_kernel`."""
+    """Gradients of seeds and weight maps, pixel by pixel; and the orbit weights that :func:`image_kernel` reads."""
     N_ORBITS: tl.constexpr = LEVELS * (LEVELS + 1) // 2
-    y, x, there = tile(height, width, ROWS, COLUMNS)
+    y, x, valid = tile(height, width, ROWS, COLUMNS)
     y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
     image, plane, pixel = tl.program_id(1).to(tl.int64), height * width, y * width + x
     seeds += image * (N_ORBITS - 1) * plane + pixel
@@ -57,56 +67,57 @@ def maps_kernel(
         grad_out += image * channels * plane + pixel
         for _ in range(channels):
             grad = tl.load(grad_out).to(tl.float32)
-            grown = ()
+            updated = ()
             for a in tl.static_range(LEVELS):
                 for b in tl.static_range(a + 1):
-                    if SQUARE or within(a, b, LEVELS):
-                        grown = grown + (grads[place(a, b)] + grad * over(centre, padded_width, a, b),)
+                    if SQUARE or within_radius(a, b, LEVELS):
+                        more = grad * sum_over_orbit(centre, padded_width, a, b)
+                        updated = updated + (grads[orbit_index(a, b)] + more,)
                     else:
-                        grown = grown + (grads[place(a, b)],)
-            grads = grown
+                        updated = updated + (grads[orbit_index(a, b)],)
+            grads = updated
             centre += padded_plane
             grad_out += plane
-        tl.store(grad_weights, grads[0], mask=there)
+        tl.store(grad_weights, grads[0], mask=valid)
     for level in tl.static_range(2, LEVELS + 1):
-        exps, inverse = softmax(seeds, plane, level, SQUARE, ABSOLUTE)
+        exps, inverse = level_softmax(seeds, plane, level, SQUARE, ABSOLUTE)
         scale = tl.load(weights + (level - 1) * plane).to(tl.float32) * inverse
         if NEED_IMAGE:
-            mixture = with_level(mixture, exps, scale)
+            mixture = add_level(mixture, exps, scale)
         if NEED_MAPS:
             blurred = tl.zeros_like(scale)
             for a in tl.static_range(level):
                 for b in tl.static_range(a + 1):
-                    if SQUARE or within(a, b, level):
-                        blurred += exps[place(a, b)] * grads[place(a, b)]
+                    if SQUARE or within_radius(a, b, level):
+                        blurred += exps[orbit_index(a, b)] * grads[orbit_index(a, b)]
             blurred *= inverse
-            tl.store(grad_weights + (level - 1) * plane, blurred, mask=there)
+            tl.store(grad_weights + (level - 1) * plane, blurred, mask=valid)
             for k in tl.static_range(level):
                 grad = tl.zeros_like(scale)
                 for a in tl.static_range(level):
                     for b in tl.static_range(a + 1):
-                        if within(a, b, level):
-                            # softmax: each of an orbit's elements pulls the mean down
-                            pull = exps[place(a, b)] * (grads[place(a, b)] - count(a, b) * blurred)
-                            if whole(a, b) == k:
-                                grad += (1 - fraction(a, b)) * pull
-                            elif whole(a, b) + 1 == k:
-                                grad += fraction(a, b) * pull
+                        if within_radius(a, b, level):
+                            # softmax: each element of the orbit lowers the mean
+                            pull = exps[orbit_index(a, b)] * (grads[orbit_index(a, b)] - orbit_size(a, b) * blurred)
+                            if radius_floor(a, b) == k:
+                                grad += (1 - radius_fraction(a, b)) * pull
+                            elif radius_floor(a, b) + 1 == k:
+                                grad += radius_fraction(a, b) * pull
                 grad *= scale
                 if ABSOLUTE:
                     seed = tl.load(seeds + k * plane).to(tl.float32)
                     grad = tl.where(seed < 0, -grad, tl.where(seed == 0, 0.0, grad))
-                tl.store(grad_seeds + k * plane, grad, mask=there)
+                tl.store(grad_seeds + k * plane, grad, mask=valid)
         seeds += level * plane
         grad_seeds += level * plane
     if NEED_IMAGE:
         mixtures += image * N_ORBITS * plane + pixel
         for i in tl.static_range(N_ORBITS):
-            tl.store(mixtures, mixture[i], mask=there)
+            tl.store(mixtures, mixture[i], mask=valid)
             mixtures += plane
 
 
-@triton.jit(do_not_specialize=("channels", "height", "width"))  # or else another size is compiled anew
+@triton.jit(do_not_specialize=("channels", "height", "width"))  # otherwise each image size is recompiled
 def image_kernel(
     grad_out,
     mixtures,
@@ -119,10 +130,10 @@ def image_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Gradient of one channel of the padded image: what each pixel within reach gives, by its own kernel."""
+    """Gradient of one channel of the padded image, gathered from all pixels within reach by their own kernels."""
     REACH: tl.constexpr = LEVELS - 1
     padded_height, padded_width = height + 2 * REACH, width + 2 * REACH
-    y, x, there = tile(padded_height, padded_width, ROWS, COLUMNS)
+    y, x, valid = tile(padded_height, padded_width, ROWS, COLUMNS)
     image, plane = (tl.program_id(1) // channels).to(tl.int64), height * width
     grad_out += tl.program_id(1).to(tl.int64) * plane
     mixtures += image * (LEVELS * (LEVELS + 1) // 2) * plane
@@ -138,4 +149,4 @@ def image_kernel(
             weight = tl.load(mixtures + (a * (a + 1) // 2 + b).to(tl.int64) * plane + pixel, mask=inside, other=0.0)
             total += weight * tl.load(grad_out + pixel, mask=inside, other=0.0).to(tl.float32)
     grad_padded += tl.program_id(1).to(tl.int64) * padded_height * padded_width
-    tl.store(grad_padded + y * padded_width + x, total, mask=there)
+    tl.store(grad_padded + y * padded_width + x, total, mask=valid)

@@ -1,4 +1,4 @@
-"""Weights of the reblurring network: our own, and the published ones, which are known by their shapes only."""
+"""Load weights into the reblurring network: our own layouts, and the published one, which is matched by shapes."""
 
 from __future__ import annotations
 
@@ -10,53 +10,42 @@ from pathlib import Path
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io.weights import read_weights
+from jdrl_lightning.io.weights import fill, read_weights, unwrap
 from jdrl_lightning.reblur.network import ReblurNet
 
 __all__ = ["load_reblur_weights"]
 
 log = logging.getLogger(__name__)
 
-PUBLISHED = "Reblur_state_dict"
+WRAPPERS = ("Reblur_state_dict", "state_dict")  # the published file's and ours
 OURS = "objective.reblur."
 
 
 def load_reblur_weights(network: ReblurNet, path: str | os.PathLike[str]) -> None:
-    """Fill a reblurring network from a checkpoint of ours, its own state dict, or JDRL's ``Reblur_state_dict``.
+    """Load a checkpoint of ours, a state dict of the network, or JDRL's ``Reblur_state_dict``.
 
-    The published network is two branches of the same layers as ours (474,987 parameters together). How its file calls
-    them is not relied upon: a branch begins at the convolution that takes six channels, its layers follow in order, and
-    the one that ends in a seed a kernel radius is the kernel network. A file in which the branches are not whole, one
-    after the other, is refused.
+    The published network is two branches with the same layers as ours (474,987 parameters in total). The names in its
+    file are ignored: a branch starts at a convolution with six input channels, its layers follow in order, and its
+    shapes decide whether it is ``kpn`` or ``wpn``. A file with incomplete or interleaved branches is rejected.
 
     Args:
-        network: changed in place, or not at all.
+        network: changed in place; unchanged after an error.
         path: the file; code in it is never run.
 
     Raises:
-        UserError: the file is missing, unreadable, or does not fit.
+        UserError: the file is missing, unreadable, or does not match the network.
     """
     file = Path(path)
-    content = read_weights(file)
-    for wrapper in (PUBLISHED, "state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-            break
-    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"reblurring weights {file} hold no state dict, neither bare nor under {PUBLISHED}")
-    state = {str(key).removeprefix("module."): value for key, value in content.items()}
-    state = {k.removeprefix(OURS): v for k, v in state.items() if k.startswith(OURS)} or state
+    _, state = unwrap(read_weights(file), file, WRAPPERS, OURS)
     wanted = network.state_dict()
     if state.keys() != wanted.keys():
         state = _by_structure(state, wanted, file)
-    if wrong := [key for key in wanted if state[key].shape != wanted[key].shape]:
-        raise UserError(f"reblurring weights {file} do not fit objective.reblur; of another shape: {', '.join(wrong)}")
-    network.load_state_dict(state)
+    fill(network, state, f"weights {file} do not fit objective.reblur")
     log.info("weights %s: %d tensors for the reblurring network", file, len(state))
 
 
 def _by_structure(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], file: Path) -> dict[str, Tensor]:
-    """The tensors under our names: branches in the file's order, told apart by the shapes of all their tensors."""
+    """The tensors under our names; the branches are identified by the shapes of all their tensors."""
     branches: list[list[Tensor]] = []
     for tensor in state.values():
         if tensor.ndim == 4 and tensor.shape[1] == 6:
@@ -72,7 +61,7 @@ def _by_structure(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], fil
             named.update(zip(keys, fitting[0], strict=True))
     if named.keys() != wanted.keys() or len(named) != len(state):
         raise UserError(
-            f"reblurring weights {file} do not fit objective.reblur: {len(state)} tensors, of which "
-            f"{len(named)} are recognised; {len(wanted)} are wanted"
+            f"weights {file} do not fit objective.reblur: {len(named)} of {len(state)} tensors "
+            f"recognised, {len(wanted)} expected"
         )
     return named

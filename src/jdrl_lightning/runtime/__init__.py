@@ -1,1 +1,1 @@
-"""What a process sets up around torch: memory, layout, compilation, ranks, preemption."""
+"""The process around the model: malloc, memory layout, compilation, ranks, preemption."""

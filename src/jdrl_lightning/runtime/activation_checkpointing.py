@@ -1,4 +1,4 @@
-"""Activation checkpointing: parts of a network keep their input alone, and are computed again in the backward pass."""
+"""Activation checkpointing: submodules store only their input and are recomputed in the backward pass."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["checkpoint_activations"]
 
 
 def checkpoint_activations(parts: Iterable[nn.Module]) -> bool:
-    """From now on each of ``parts`` keeps its input only; the gradients are the same, its forward pass runs twice.
+    """Checkpoint each of ``parts`` from now on: same gradients, less memory, but its forward pass runs twice.
 
     Returns:
-        Whether there were any.
+        Whether ``parts`` has any module.
     """
     found = list(parts)
     for part in found:

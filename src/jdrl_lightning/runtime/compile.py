@@ -1,4 +1,4 @@
-"""``torch.compile`` that says in one line what this machine lacks for it."""
+"""``torch.compile`` with its failures as one-line user errors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ R = TypeVar("R")
 
 
 def compiled(run: Callable[P, R]) -> Callable[P, R]:
-    """``run``, compiled at its first call, and again for another size; needs a C++ compiler, on CUDA also Triton.
+    """``run``, compiled at the first call and again for each new input size; needs a C++ compiler, on CUDA also Triton.
 
     Returns:
-        A function, so that a module that keeps it does not own ``run`` a second time.
+        A function, so that a module storing it does not register ``run`` as a second submodule.
 
     Raises:
-        UserError: when called, what compilation lacks.
+        UserError: on a call, if compilation fails.
     """
     fast = torch.compile(run)
 
@@ -30,8 +30,6 @@ def compiled(run: Callable[P, R]) -> Callable[P, R]:
         try:
             return fast(*args, **kwargs)
         except torch._dynamo.exc.TorchDynamoException as error:
-            raise UserError(
-                f"compile=true: torch.compile fails here ({first_line(error)}); set compile=false"
-            ) from error
+            raise UserError(f"compile=true: torch.compile failed ({first_line(error)}); set compile=false") from error
 
     return call

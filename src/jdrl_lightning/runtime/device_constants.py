@@ -1,4 +1,4 @@
-"""Fixed numbers on the device that computes with them."""
+"""Constants cached on the device, since each copy from the host makes it wait."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["constant"]
 
 
 def constant(values: tuple[float, ...], like: Tensor) -> Tensor:
-    """``values`` as a vector of ``like``'s type on its device, copied there once: the host waits for such a copy.
+    """``values`` as a vector with ``like``'s dtype and device, copied there once.
 
-    The vector is shared: what changes it in place changes it for everybody.
+    All callers share the vector; never modify it in place.
     """
-    return _copied(values, like.dtype, like.device)
+    return _cached(values, like.dtype, like.device)
 
 
 @lru_cache(maxsize=256)
-def _copied(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # a validation may be the first to ask, and training could not use it then
+def _cached(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # the first call may come from validation; autograd cannot use inference tensors
         return torch.tensor(values, dtype=dtype, device=device)

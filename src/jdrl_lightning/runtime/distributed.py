@@ -1,4 +1,4 @@
-"""Which process this is among those of a training, and how many are asked for. Imports torch only to count GPUs."""
+"""This process's rank, its launcher, and the number of requested devices. Imports torch only to count GPUs."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 __all__ = ["allowed_cores", "launched_by", "rank", "requested_devices"]
 
-NUMBERS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # the first that is set: torchrun's, ours, srun's
+RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # set by torchrun, our launcher, srun; the first found counts
 
 
 def launched_by() -> str | None:
-    """What has started this process as one of several: ``torchrun``, ``srun`` or None."""
+    """The launcher that started this process as one of several: ``torchrun``, ``srun`` or None."""
     if "LOCAL_RANK" in os.environ:
         return "torchrun"
     several = int(os.environ.get("SLURM_NTASKS", "1")) > 1
-    return "srun" if several and "SLURM_STEP_ID" in os.environ else None  # a batch script alone has no step
+    return "srun" if several and "SLURM_STEP_ID" in os.environ else None  # in the batch script itself there is no step
 
 
 def rank() -> int:
-    """The number of this process; the first is 0, and so is one that trains alone."""
-    return int(next((os.environ[key] for key in NUMBERS if key in os.environ), "0"))
+    """The global rank of this process; 0 if it is the only one."""
+    return int(next((os.environ[key] for key in RANK_VARIABLES if key in os.environ), "0"))
 
 
 def requested_devices(trainer: Mapping[str, Any]) -> int:
-    """How many devices of this machine the settings ask for; what is no number is left to Lightning to refuse."""
+    """The number of devices requested on this machine; 1 for an invalid value, which Lightning then refuses."""
     asked, accelerator = trainer.get("devices", 1), trainer.get("accelerator", "auto")
     if asked in ("auto", -1, "-1"):
         if accelerator not in ("auto", "gpu", "cuda"):
@@ -42,5 +42,5 @@ def requested_devices(trainer: Mapping[str, Any]) -> int:
 
 
 def allowed_cores() -> int:
-    """Of this machine's, those that this process may use (taskset, containers and Slurm grant fewer)."""
+    """The number of cores this process may use; taskset, containers and Slurm grant fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What PyTorch frees on a processor stays with the process, for the next step asks for the same blocks."""
+"""Keep freed CPU memory in the process so that the next step can reuse it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import sys
 
 __all__ = ["keep_freed_memory"]
 
-# Of mallopt, from glibc's malloc.h.
+# Options of mallopt, from glibc's malloc.h.
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
 GROW_BY_BYTES = 64 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc neither to map large blocks one by one nor to give freed memory back; whether it could be told.
+    """Make glibc allocate large blocks from the heap instead of mapping each, and never return freed memory.
 
-    By default each large tensor is mapped anew, and the kernel clears its pages anew, at every step: a fifth of the
-    processor time of a small U-Net's step (docs/performance.md). Nothing happens where the C library is another one.
+    By default each large tensor gets a new mapping in every step and the kernel zeroes its pages: a fifth of the CPU
+    time of a small U-Net's step (docs/performance.md).
+
+    Returns:
+        Whether it took effect; False without glibc.
     """
     if not sys.platform.startswith("linux"):
         return False
     library = ctypes.CDLL(None)
-    if not hasattr(library, "gnu_get_libc_version"):  # musl has a mallopt that does nothing
+    if not hasattr(library, "gnu_get_libc_version"):  # musl's mallopt does nothing
         return False
     return all(
         library.mallopt(option, value) == 1

@@ -1,4 +1,4 @@
-"""What a cluster says before it takes a machine back, and the answer: save, end, and ask to be started again."""
+"""Preemption: on SIGTERM or SIGUSR1 a training saves, exits, and asks by its exit code to be requeued."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from types import FrameType
 
 __all__ = ["REQUEUE", "Notice", "notice", "requeueing"]
 
-REQUEUE = 75  # the exit code EX_TEMPFAIL of sysexits.h: nothing is wrong, start me again
+REQUEUE = 75  # the exit code EX_TEMPFAIL of sysexits.h: a temporary failure, start again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Notice:
-    """Answers the signals: while there is nothing to save yet, the process ends with ``REQUEUE`` at once.
+    """The signal handler. As long as there is nothing to save, it exits with ``REQUEUE`` at once.
 
     Attributes:
-        given: whether one has come.
-        held: whether somebody looks at ``given`` and ends the process in good order.
+        received: whether a signal has arrived.
+        deferred: whether to record the signal only; a callback then checks ``received``, saves and exits.
     """
 
     def __init__(self) -> None:
-        self.given = self.held = False
+        self.received = self.deferred = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        self.given = True
-        if not self.held:
+        self.received = True
+        if not self.deferred:
             raise SystemExit(REQUEUE)
 
-    def listen(self) -> None:
-        """Answer from now on, whoever has before; outside the main thread Python allows nobody to."""
+    def install(self) -> None:
+        """Install this handler, replacing any earlier one; no effect outside the main thread."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 signal.signal(number, self)
@@ -42,14 +42,14 @@ notice = Notice()
 
 @contextmanager
 def requeueing() -> Iterator[None]:
-    """Answer the signals inside the block as ``notice`` does."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    notice.given = notice.held = False
-    notice.listen()
+    """Handle the signals with ``notice`` inside the block, and restore the earlier handlers after it."""
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+    notice.received = notice.deferred = False
+    notice.install()
     try:
         yield
     finally:
-        notice.given = notice.held = False
+        notice.received = notice.deferred = False
         if threading.current_thread() is threading.main_thread():
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)

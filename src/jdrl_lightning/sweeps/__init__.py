@@ -1,1 +1,1 @@
-"""Several trainings: the table of their results, and searches over their settings."""
+"""Sweeps: the table of results, and hyperparameter search."""

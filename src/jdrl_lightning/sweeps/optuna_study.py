@@ -1,4 +1,4 @@
-"""An Optuna study in a sweep's folder: what its jobs have tried, in whichever start of the sweep, and what is next."""
+"""An Optuna study stored in the sweep's folder, so that an interrupted sweep can be resumed."""
 
 from __future__ import annotations
 
@@ -17,57 +17,58 @@ if TYPE_CHECKING:
 __all__ = ["FILE", "Study"]
 
 FILE = "study.db"
-COMMAND, SETTINGS = "command", "settings"  # names of what is stored with the study, and with a trial
+COMMAND, SETTINGS = "command", "settings"  # user attributes of the study and of a trial
 
 
 class Study:
-    """Trials are the sweep's jobs, by number.
+    """A study whose trials are the jobs of a sweep, with the same numbers.
 
-    A trial that still runs when jobs are asked for was interrupted with an earlier start, and comes first. What is
-    proposed depends on ``seed``, the trial's number and the results so far alone: a sweep in two parts proposes what an
-    uninterrupted one does.
+    A trial that is still running when jobs are requested was interrupted earlier and is returned first. Proposals
+    depend only on ``seed``, the trial's number and the results so far, so that a resumed sweep proposes the same jobs
+    as an uninterrupted one.
 
     Args:
-        folder: of the sweep; ``study.db`` in it is gone on with.
-        space: what is chosen for each trial.
-        command: all that the trials share and the space, as text: a study is of one command.
-        mode: whether the largest or the smallest value is best.
+        folder: the sweep's; an existing ``study.db`` in it is resumed.
+        space: the search space.
+        command: all overrides, the search space included; a study belongs to one command.
+        mode: maximize or minimize the value.
         seed: of the proposals.
 
     Raises:
-        UserError: Optuna is missing, or the file is no study, or one of another command.
+        UserError: Optuna is missing, or the file is not a study, or a study of another command.
     """
 
     def __init__(
         self, folder: Path, space: Space, command: Sequence[str], mode: Literal["max", "min"], seed: int
     ) -> None:
         self.space, self.seed, self.path = space, seed, folder / FILE
-        self._study = _opened(self.path, mode)
+        self._study = _open(self.path, mode)
         asked = sorted([*command, f"{mode}imum"])
         stored = self._study.user_attrs.get(COMMAND)
         if stored is None:
             self._study.set_user_attr(COMMAND, asked)
         elif differing := sorted(set(asked) ^ set(stored)):
-            told = ", ".join(differing)
-            raise UserError(f"{self.path} is a study of other settings ({told}); give hydra.sweep.dir=<a new folder>")
+            raise UserError(
+                f"{self.path} is a study of other settings ({', '.join(differing)}); set hydra.sweep.dir=<a new folder>"
+            )
 
-    def next(self, together: int, total: int) -> list[tuple[int, list[str]]]:
-        """Up to ``together`` trials, as consecutive numbers and settings, until there have been ``total``."""
+    def next(self, batch: int, total: int) -> list[tuple[int, list[str]]]:
+        """Numbers and settings of the next trials: at most ``batch``, and at most ``total`` in the whole study."""
         from optuna.trial import TrialState
 
-        left = []
+        interrupted = []
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
             if SETTINGS in trial.user_attrs:
-                left.append((trial.number, trial.user_attrs[SETTINGS]))
-            else:  # interrupted before there was a job
+                interrupted.append((trial.number, trial.user_attrs[SETTINGS]))
+            else:  # interrupted before its settings were stored
                 self._study.tell(trial.number, state=TrialState.FAIL)
-        if left:
-            return left[:together]
+        if interrupted:
+            return interrupted[:batch]
         tried = sum(SETTINGS in trial.user_attrs for trial in self._study.trials)
-        return [self._propose() for _ in range(min(together, total - tried))]
+        return [self._propose() for _ in range(min(batch, total - tried))]
 
     def tell(self, number: int, value: float | None) -> bool:
-        """Note how a trial has ended; whether with a finite value, without which it is one that failed."""
+        """Store the result of a trial; without a finite value it counts as failed. Returns whether it succeeded."""
         from optuna.trial import TrialState
 
         if value is None or not math.isfinite(value):
@@ -77,10 +78,10 @@ class Study:
         return True
 
     def best(self) -> tuple[int, float, list[str]] | None:
-        """Number, value and settings of the best trial so far."""
+        """Number, value and settings of the best trial so far; None without one."""
         try:
             trial = self._study.best_trial
-        except ValueError:  # none has a value
+        except ValueError:  # no trial has a value
             return None
         assert trial.value is not None
         return trial.number, trial.value, trial.user_attrs[SETTINGS]
@@ -89,23 +90,23 @@ class Study:
         from optuna.samplers import TPESampler
 
         number = len(self._study.trials)
-        # One sampler for all would begin its random numbers again with each start.
+        # A single sampler would repeat its random numbers after each resume.
         self._study.sampler = TPESampler(seed=random.Random(f"{self.seed}/{number}").getrandbits(32))
         trial = self._study.ask()
-        settings = [f"{key}={_suggested(trial, key, among)}" for key, among in self.space.items()]
+        settings = [f"{key}={_suggest(trial, key, domain)}" for key, domain in self.space.items()]
         trial.set_user_attr(SETTINGS, settings)
         return trial.number, settings
 
 
-def _suggested(trial: optuna.Trial, key: str, among: Choice | Interval) -> str | float:
-    if isinstance(among, Choice):
-        return trial.suggest_categorical(key, among.values)
-    if among.whole:
-        return trial.suggest_int(key, int(among.low), int(among.high), step=int(among.step or 1), log=among.log)
-    return trial.suggest_float(key, among.low, among.high, step=among.step, log=among.log)
+def _suggest(trial: optuna.Trial, key: str, domain: Choice | Interval) -> str | float:
+    if isinstance(domain, Choice):
+        return trial.suggest_categorical(key, domain.values)
+    if domain.whole:
+        return trial.suggest_int(key, int(domain.low), int(domain.high), step=int(domain.step or 1), log=domain.log)
+    return trial.suggest_float(key, domain.low, domain.high, step=domain.step, log=domain.log)
 
 
-def _opened(path: Path, mode: Literal["max", "min"]) -> optuna.Study:
+def _open(path: Path, mode: Literal["max", "min"]) -> optuna.Study:
     try:
         import optuna
     except ImportError:
@@ -122,6 +123,7 @@ def _opened(path: Path, mode: Literal["max", "min"]) -> optuna.Study:
             direction="maximize" if mode == "max" else "minimize",
             load_if_exists=True,
         )
-    except (DatabaseError, RuntimeError) as error:  # no database; another Optuna's
-        told = first_line(error)
-        raise UserError(f"{path}: cannot be used as a study ({told}); give hydra.sweep.dir=<a new folder>") from error
+    except (DatabaseError, RuntimeError) as error:  # not a database; a study of another Optuna version
+        raise UserError(
+            f"{path}: cannot be used as a study ({first_line(error)}); set hydra.sweep.dir=<a new folder>"
+        ) from error

@@ -1,4 +1,4 @@
-"""What a sweep may choose from, as overrides write it: ``a=1,2``, ``range(…)``, ``interval(…)``, ``tag(log, …)``."""
+"""Search spaces from Hydra overrides: ``a=1,2``, ``range(…)``, ``interval(…)``, ``tag(log, …)``."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Choice", "Interval", "Space", "corners", "latest", "split"]
 
 
 class Choice(NamedTuple):
-    """One of several values, written as in an override."""
+    """A categorical value; ``values`` are written as in an override."""
 
     values: tuple[str, ...]
 
 
 class Interval(NamedTuple):
-    """A number from ``low`` to ``high``, both included and whole if both are.
+    """A number from ``low`` to ``high`` inclusive; an integer if both are.
 
     Attributes:
-        step: between the possible numbers, from ``low`` on; None: any.
-        log: evenly in its logarithm; never with a step.
+        step: spacing of the values, starting at ``low``; None: any value.
+        log: sample uniformly in the logarithm; never combined with ``step``.
     """
 
     low: int | float
@@ -40,30 +40,30 @@ Space = dict[str, Choice | Interval]
 
 
 def latest(overrides: Sequence[Override]) -> list[Override]:
-    """Of several overrides of one key, the last."""
+    """The last override of each key."""
     return list({(override.key_or_group, override.package): override for override in overrides}.values())
 
 
 def split(overrides: Sequence[Override]) -> tuple[list[str], Space]:
-    """The overrides that all jobs share, as they were written, and what is chosen for each job, by key.
+    """Split into the overrides shared by all jobs, as written, and the search space by key.
 
     Raises:
-        UserError: a range without a value, an interval without room, or a tag that means nothing here.
+        UserError: an empty range or interval, or an unsupported tag.
     """
     swept = [override for override in overrides if override.is_sweep_override()]
     fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
-    return fixed, {override.get_key_element(): _among(override) for override in swept}
+    return fixed, {override.get_key_element(): _domain(override) for override in swept}
 
 
 def corners(space: Space) -> list[list[str]]:
-    """Settings of a few jobs in which each value of each choice comes once, the first of all others beside it."""
-    first = {key: among.values[0] if isinstance(among, Choice) else str(among.low) for key, among in space.items()}
-    choices = [(key, among) for key, among in space.items() if isinstance(among, Choice)]
-    others = [first | {key: value} for key, among in choices for value in among.values[1:]]
+    """Settings of a few jobs that together use each value of each choice, the other keys at their first value."""
+    first = {key: domain.values[0] if isinstance(domain, Choice) else str(domain.low) for key, domain in space.items()}
+    choices = [(key, domain) for key, domain in space.items() if isinstance(domain, Choice)]
+    others = [first | {key: value} for key, domain in choices for value in domain.values[1:]]
     return [[f"{key}={value}" for key, value in job.items()] for job in (first, *others)]
 
 
-def _among(override: Override) -> Choice | Interval:
+def _domain(override: Override) -> Choice | Interval:
     swept = override.value()
     if isinstance(swept, RangeSweep):
         return _range(swept, str(override.input_line))
@@ -75,12 +75,14 @@ def _among(override: Override) -> Choice | Interval:
 def _range(swept: RangeSweep, written: str) -> Interval:
     values = sorted(swept.range())
     if not values or swept.tags:
-        raise UserError(f"{written}: write range(<first>,<beyond the last>,<step>), without a tag")
+        raise UserError(f"{written}: write range(<start>,<stop>,<step>), without a tag")
     return Interval(values[0], values[-1], abs(swept.step) if len(values) > 1 else None)
 
 
 def _interval(swept: IntervalSweep, written: str) -> Interval:
     low, high, log = swept.start, swept.end, "log" in swept.tags
     if low is None or high is None or low >= high or (log and low <= 0) or swept.tags - {"log"}:
-        raise UserError(f"{written}: write interval(<low>,<high>), or tag(log,interval(<low>,<high>)) above 0")
+        raise UserError(
+            f"{written}: write interval(<low>,<high>), or tag(log,interval(<low>,<high>)) with <low> above 0"
+        )
     return Interval(low, high, log=log)

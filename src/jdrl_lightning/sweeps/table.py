@@ -1,4 +1,4 @@
-"""sweep.csv: what became of each job of a sweep."""
+"""``sweep.csv``: settings, status and metrics of each job of a sweep."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ LOCK = "job.lock"
 
 @contextmanager
 def recorded(monitor: str) -> Iterator[dict[str, float]]:
-    """In a sweep, keep in ``sweep.csv`` how the job inside ends; its final metrics go into the dict that is given.
+    """In a sweep, record in ``sweep.csv`` how the job inside the block ends; put its final metrics into the dict.
 
-    Each job leaves ``job.json`` in its folder, and the table is made anew of all of them, so that jobs may run side by
-    side and a sweep that is killed has told so far. A job has its folder to itself: the jobs of some
-    launchers outlive a sweep that is killed.
+    Each job writes ``job.json`` to its folder and then rewrites the table from all of them, so that jobs may run in
+    parallel and a killed sweep has a table. The job locks its folder, since with some launchers the jobs of a killed
+    sweep keep running.
     """
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
         yield {}
         return
-    with exclusive(Path(hydra.runtime.output_dir, LOCK)), _kept(monitor, hydra) as metrics:
+    with exclusive(Path(hydra.runtime.output_dir, LOCK)), _record(monitor, hydra) as metrics:
         yield metrics
 
 
 @contextmanager
-def _kept(monitor: str, hydra: Any) -> Iterator[dict[str, float]]:
+def _record(monitor: str, hydra: Any) -> Iterator[dict[str, float]]:
     metrics, started = dict[str, float](), time.monotonic()
     folder, sweep = Path(hydra.runtime.output_dir), Path(hydra.runtime.cwd, hydra.sweep.dir)
-    given = (override.lstrip("+~").partition("=") for override in hydra.overrides.task)
-    overrides = {key: value for key, _, value in given}
+    pairs = (override.lstrip("+~").partition("=") for override in hydra.overrides.task)
+    overrides = {key: value for key, _, value in pairs}
 
-    def keep(status: str, error: str = "") -> None:
+    def write(status: str, error: str = "") -> None:
         finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
         record = {
             "job": hydra.job.num,
@@ -70,26 +70,26 @@ def _kept(monitor: str, hydra: Any) -> Iterator[dict[str, float]]:
         if status != "running":
             log.info("job %s %s%s; %s", hydra.job.num, status, f": {error}" if error else "", sweep / "sweep.csv")
 
-    keep("running")
+    write("running")
     try:
         yield metrics
     except Exception as error:
-        keep("failed", _told(error))
+        write("failed", _message(error))
         raise
     except BaseException:  # Ctrl-C
-        keep("interrupted")
+        write("interrupted")
         raise
-    keep("done")
+    write("done")
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, USER_ERRORS):
         return error_message(error, "train", sys.argv[1:])
     return first_line(error, kind=True)
 
 
 def _write_table(sweep: Path) -> None:
-    """Write the table of all records; anew if another job left one meanwhile, since that one's table may be lost."""
+    """Write the table of all records; repeat if another job has added one meanwhile, whose table may be overwritten."""
     written = None
     while (records := _records(sweep)) != written:
         settings = [key for key in _keys(records, "overrides") if len(records) == 1 or _differs(records, key)]
@@ -100,8 +100,8 @@ def _write_table(sweep: Path) -> None:
             for record in records:
                 values = [record["overrides"].get(key) for key in settings]
                 measured = [record["metrics"].get(name) for name in metrics]
-                told = [record["status"], record["error"], record["seconds"]]
-                table.writerow([record["job"], *values, *told, *measured, record["folder"]])
+                outcome = [record["status"], record["error"], record["seconds"]]
+                table.writerow([record["job"], *values, *outcome, *measured, record["folder"]])
         written = records
 
 
@@ -110,7 +110,7 @@ def _records(sweep: Path) -> list[dict[str, Any]]:
 
 
 def _keys(records: list[dict[str, Any]], part: str) -> list[str]:
-    """The names in a part of all records, in the order in which they come first."""
+    """All names in ``part`` of the records, in order of first appearance."""
     return list(dict.fromkeys(name for record in records for name in record[part]))
 
 

@@ -1,9 +1,9 @@
-"""The processes of a training, started, watched and ended together.
+"""Launches the ranks of a training, monitors them and cleans up.
 
-The process that watches trains nothing and imports no torch, so it outlives whatever happens to a rank, says what it
-was, and in a sweep goes on with the next job. Each rank is handed the composed configuration and the run's folder: it
-cannot but train exactly this job. (Lightning's own launcher repeats the command line in each process, in a sweep that
-of the whole sweep, and when a rank dies it kills the process that watches.)
+The launcher trains nothing and does not import torch, so it survives a rank that dies, reports the cause, and in a
+sweep moves on to the next job. It sends the composed configuration and the run folder over a pipe, so every rank trains
+exactly this job. (Lightning's launcher repeats the command line in each process, which in a sweep is the whole sweep,
+and kills the launching process when a rank dies.)
 """
 
 from __future__ import annotations
@@ -33,152 +33,163 @@ from jdrl_lightning.training.worker import Job, Report, work
 
 __all__ = ["train"]
 
-LOOK_EVERY_S = 0.1
-LAST_S = 30.0  # for the ranks to end by themselves, after Ctrl-C (the terminal tells them too) or when one has ended
-NOTICES = (signal.SIGTERM, signal.SIGUSR1)  # handed on to the ranks, which may have something to save
-OTHERS = ("SLURM_", "RANK", "WORLD_SIZE", "GROUP_RANK", "NODE_RANK")  # variables that would place a rank elsewhere
+POLL_EVERY_S = 0.1
+GRACE_S = 30.0  # for the ranks to exit by themselves: after Ctrl-C, which the terminal sends to them too, or a signal
+FORWARDED = (signal.SIGTERM, signal.SIGUSR1)  # to the ranks, which may have something to save
+PLACEMENT = ("SLURM_", "RANK", "WORLD_SIZE", "GROUP_RANK", "NODE_RANK")  # prefixes of variables not passed to ranks
 COMMANDS = {"torchrun": "torchrun --nproc_per_node=<n> -m jdrl_lightning.train", "slurm": "srun jdrl-train"}
+JOB_KEYS = ("job", "job_logging", "mode", "overrides", "runtime", "verbose")  # of Hydra's config, sent to the ranks
 
 
 def train(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
-    """Train what ``config`` describes and return the final metrics: here, or in processes of their own.
+    """Train what ``config`` describes, in this process or in new ones, and return the final metrics.
 
-    One process for each device unless they were started from outside already; in a sweep always apart, so that
-    nothing that happens to a job ends the sweep.
+    Several devices get one process each, unless torchrun or srun has launched the processes. A sweep always launches
+    new processes, so that a crash ends only its own job.
 
     Raises:
-        UserError: a mistake, whichever rank met it; or a rank failed or was killed, and which.
+        UserError: a user error in any rank; or a rank failed or was killed (the message says which one).
     """
     hydra = HydraConfig.get()
-    swept, starter = hydra.mode == RunMode.MULTIRUN, launched_by()
-    told = ("job", "job_logging", "mode", "overrides", "runtime", "verbose", *(["sweep"] if swept else []))
-    job = Job(config, run_dir, {key: _plain(getattr(hydra, key)) for key in told})
-    if starter is not None:
-        if swept:
-            raise UserError(f"a sweep starts its processes itself: leave {starter} out and give trainer.devices=<n>")
+    is_sweep = hydra.mode == RunMode.MULTIRUN
+    keys = (*JOB_KEYS, "sweep") if is_sweep else JOB_KEYS
+    job = Job(config, run_dir, {key: _plain(getattr(hydra, key)) for key in keys})
+    count = _ranks_to_launch(config["trainer"], hydra.runtime.choices.get("trainer"), is_sweep)
+    if count == 0:
         return work(job)
-    asked = hydra.runtime.choices.get("trainer")
-    if asked in COMMANDS and not (asked == "slurm" and "SLURM_JOB_ID" in os.environ):
-        raise UserError(f"trainer={asked} is for processes that it starts: {COMMANDS[asked]} trainer={asked}")
-    count, nodes = requested_devices(config["trainer"]), config["trainer"].get("num_nodes", 1)
+    with _launch(count, job) as ranks:
+        return _monitor(ranks)
+
+
+def _ranks_to_launch(trainer: dict[str, Any], choice: str | None, is_sweep: bool) -> int:
+    """How many processes to launch; 0: train in this one. ``choice`` is the config group's option (``trainer=ddp``).
+
+    Raises:
+        UserError: the trainer's settings do not match the way this process was launched.
+    """
+    launcher = launched_by()
+    if launcher is not None:
+        if is_sweep:
+            raise UserError(f"a sweep launches its own processes: run it without {launcher}, with trainer.devices=<n>")
+        return 0
+    if choice in COMMANDS and not (choice == "slurm" and "SLURM_JOB_ID" in os.environ):
+        raise UserError(f"trainer={choice}: launch the training with {COMMANDS[choice]} trainer={choice}")
+    count, nodes = requested_devices(trainer), trainer.get("num_nodes", 1)
     if nodes > 1:
-        raise UserError(f"trainer.num_nodes={nodes}: start the processes with {' or '.join(COMMANDS.values())}")
-    if not swept and count <= 1:
-        return work(job)
-    with _started(max(1, count), job) as crew:
-        return _watched(crew)
+        raise UserError(f"trainer.num_nodes={nodes}: launch the training with {' or '.join(COMMANDS.values())}")
+    return max(1, count) if is_sweep or count > 1 else 0
 
 
 class _Rank:
-    """A started process: ``code`` and ``report`` are what is known of its end."""
+    """A launched process. ``exit_code`` and ``report`` are None until known."""
 
     def __init__(self, number: int, count: int, port: int, job: Job) -> None:
         self.name = f"rank {number} of {count}" if count > 1 else "the training"
-        self.line, theirs = Pipe()
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(OTHERS)}
+        self.pipe, stdin = Pipe()  # as its standard input, so that it sees when this process dies, however that happens
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(PLACEMENT)}
         environment |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        # Else each rank advises, where a stage ends that left parts idle, to switch off what keeps the others right.
+        # Without it DDP advises against find_unused_parameters in stages that use all parameters; other stages need it.
         environment.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-        # The line is its standard input: it ends when this process does, however that happens.
         command = [sys.executable, "-P", "-m", "jdrl_lightning.training.worker"]
-        self.process = subprocess.Popen(command, env=environment, stdin=theirs.fileno())
-        theirs.close()
-        self.line.send(tuple(job))
-        self.code: int | None = None
+        self.process = subprocess.Popen(command, env=environment, stdin=stdin.fileno())
+        stdin.close()
+        self.pipe.send(tuple(job))
+        self.exit_code: int | None = None
         self.report: Report | None = None
 
-    def look(self) -> None:
-        """Take in how it is; first whether it has ended, since what it said comes before that."""
-        self.code = self.process.poll()
+    def poll(self) -> None:
+        """Update ``exit_code``, then ``report``: a rank sends its report before it exits."""
+        self.exit_code = self.process.poll()
         try:
-            if self.report is None and self.line.poll():
-                self.report = Report(*self.line.recv())
+            if self.report is None and self.pipe.poll():
+                self.report = Report(*self.pipe.recv())
         except (EOFError, ConnectionResetError):
             pass
 
-    def end(self) -> None:
-        """Kill it, if it is still there."""
+    def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-        self.line.close()
+        self.pipe.close()
 
 
 @contextmanager
-def _started(count: int, job: Job) -> Iterator[list[_Rank]]:
-    """The ranks of a job; none is left when the block ends."""
-    crew: list[_Rank] = []
+def _launch(count: int, job: Job) -> Iterator[list[_Rank]]:
+    """Start the ranks of a job; none outlives the block."""
+    ranks: list[_Rank] = []
     port = _free_port()
     try:
-        with _handed_on(crew):
+        with _forward_signals(ranks):
             for number in range(count):
-                crew.append(_Rank(number, count, port, job))
-            yield crew
+                ranks.append(_Rank(number, count, port, job))
+            yield ranks
     except KeyboardInterrupt:
-        _wait(crew)
+        _wait(ranks)
         raise SystemExit(INTERRUPTED) from None
     finally:
-        for member in crew:
-            member.end()
+        for rank in ranks:
+            rank.kill()
 
 
 @contextmanager
-def _handed_on(crew: list[_Rank]) -> Iterator[None]:
+def _forward_signals(ranks: list[_Rank]) -> Iterator[None]:
     """Forward termination signals to the ranks inside the block; no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def tell(number: int, frame: Any) -> None:
-        for member in crew:
-            member.process.send_signal(number)
+    def forward(number: int, frame: Any) -> None:
+        for rank in ranks:
+            rank.process.send_signal(number)
 
-    before = {number: signal.signal(number, tell) for number in NOTICES}
+    previous = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _watched(crew: list[_Rank]) -> dict[str, float]:
-    """Wait until all have ended well; the first rank's metrics."""
+def _monitor(ranks: list[_Rank]) -> dict[str, float]:
+    """Wait for all ranks to finish; returns the first rank's metrics."""
     while True:
-        for member in crew:
-            member.look()
-        if cause := _cause(crew):
-            raise UserError(cause)
-        if code := max(member.report.exit if member.report else 0 for member in crew):
-            _wait(crew)
+        for rank in ranks:
+            rank.poll()
+        if failure := _failure(ranks):
+            raise UserError(failure)
+        if code := max(rank.report.exit if rank.report else 0 for rank in ranks):
+            _wait(ranks)
             raise SystemExit(code)
         if _orphaned():
-            for member in crew:
-                member.process.terminate()
-            _wait(crew)
+            for rank in ranks:
+                rank.process.terminate()
+            _wait(ranks)
             raise SystemExit(REQUEUE)
-        if crew[0].report and all(member.code == 0 for member in crew):
-            return crew[0].report.metrics
-        time.sleep(LOOK_EVERY_S)
+        if ranks[0].report and all(rank.exit_code == 0 for rank in ranks):
+            return ranks[0].report.metrics
+        time.sleep(POLL_EVERY_S)
 
 
 def _orphaned() -> bool:
-    """Whether this is a worker of a pool, as joblib's launcher has them, that is gone: its workers would go on."""
+    """True if the pool that spawned this worker (joblib's launcher) has died; the worker must then stop itself."""
     parent = multiprocessing.parent_process()
     return parent is not None and parent.pid != os.getppid()
 
 
-def _wait(crew: list[_Rank]) -> None:
-    until = time.monotonic() + LAST_S
-    while time.monotonic() < until and any(member.process.poll() is None for member in crew):
-        time.sleep(LOOK_EVERY_S)
+def _wait(ranks: list[_Rank]) -> None:
+    """Give the ranks time to exit by themselves."""
+    until = time.monotonic() + GRACE_S
+    while time.monotonic() < until and any(rank.process.poll() is None for rank in ranks):
+        time.sleep(POLL_EVERY_S)
 
 
-def _cause(crew: list[_Rank]) -> str | None:
-    """Why the job has failed, if it has; what the other ranks then say of their lost partner is no cause."""
-    for member in crew:
-        if member.code is not None and member.report is None:
-            return f"{member.name} {_ending(member.code)}{'; the others were stopped' if len(crew) > 1 else ''}"
-    failed = [(member.report, member.name) for member in crew if member.report is not None and member.report.error]
+def _failure(ranks: list[_Rank]) -> str | None:
+    """Why the job failed, or None; follow-up errors from ranks that lost a peer are ignored."""
+    for rank in ranks:
+        if rank.exit_code is not None and rank.report is None:
+            others = "; the other ranks were stopped" if len(ranks) > 1 else ""
+            return f"{rank.name} {_exit_reason(rank.exit_code)}{others}"
+    failed = [(rank.report, rank.name) for rank in ranks if rank.report is not None and rank.report.error]
     if not failed:
         return None
     first, name = min(failed, key=lambda pair: pair[0].time)
@@ -188,10 +199,10 @@ def _cause(crew: list[_Rank]) -> str | None:
     return f"{name} failed: {first.error}"
 
 
-def _ending(code: int) -> str:
+def _exit_reason(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "was killed (SIGKILL), most often because memory ran out: lower data.batch_size or data.crop"
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended early with exit code {code}"
+        return "was killed (SIGKILL), usually because memory ran out: lower data.batch_size or data.crop"
+    return f"was terminated by {signal.Signals(-code).name}" if code < 0 else f"exited early with code {code}"
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What helps when a GPU's memory is used up, by what the training is set to."""
+"""Remedies for running out of GPU memory, chosen by the settings of the training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["what_helps"]
 
 
 def what_helps(config: Mapping[str, Any]) -> str:
-    """One line with the remedies that the plain ``config`` of a training has left, the cheapest first."""
+    """One line with the remedies that ``config`` does not use yet, cheapest first."""
     data, trainer = config["data"], config["trainer"]
     size, crop = int(data.get("batch_size", 1)), data.get("crop")
     remedies = []
@@ -22,5 +22,5 @@ def what_helps(config: Mapping[str, Any]) -> str:
     if crop:
         remedies.append(f"data.crop={int(crop) * 3 // 4 // 16 * 16 or crop // 2}")
     remedies.append("a smaller network")
-    validated = "; validation restores whole images: where it is too much there, smaller images are what helps"
-    return f"the GPU's memory is used up; try {', or '.join(remedies)}{validated}"
+    validation = "validation restores whole images: if it runs out of memory, use smaller validation images"
+    return f"out of GPU memory; try {', or '.join(remedies)}; {validation}"

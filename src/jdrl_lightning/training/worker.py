@@ -1,4 +1,4 @@
-"""One process of a training: it is handed a job, does it, and says how it ended."""
+"""One process (rank) of a training: receives a job, trains, and reports how it ended."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ log = logging.getLogger(__name__)
 
 
 class Job(NamedTuple):
-    """What a rank is handed: plain types, with nothing left to resolve (a second clock would be read)."""
+    """What a rank trains, as plain types with every interpolation resolved (``${now:}`` would give each its own)."""
 
     config: dict[str, Any]
     run_dir: Path
-    hydra: dict[str, Any]  # of Hydra's own configuration, what is known in a job
+    hydra: dict[str, Any]  # Hydra's own configuration, without what only its command line needs
 
 
 class Report(NamedTuple):
-    """What a rank says at its end: metrics, or what went wrong (``trace`` is empty for a user's mistake), or the exit
-    code that it wants."""
+    """How a rank ended: with metrics, an error (``trace`` is empty for a user error), or a requested exit code.
+
+    ``time`` is the end in seconds since the epoch, by which the launcher finds the first failure.
+    """
 
     time: float
     metrics: dict[str, float]
@@ -45,10 +47,10 @@ class Report(NamedTuple):
 
 
 def work(job: Job) -> dict[str, float]:
-    """Train in this process; a rank that is not the first keeps off the console."""
+    """Train in this process; only rank 0 writes to the console."""
     if number := rank():
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        configure_log(OmegaConf.create(_apart(job.hydra["job_logging"], number)))
+        configure_log(OmegaConf.create(_rank_logging(job.hydra["job_logging"], number)))
         logging.captureWarnings(True)
     with requeueing():
         from jdrl_lightning.training.fit import fit
@@ -56,8 +58,8 @@ def work(job: Job) -> dict[str, float]:
         return fit(job.config, job.run_dir)
 
 
-def _apart(logs: dict[str, Any], number: int) -> dict[str, Any]:
-    """The logging of a rank that is not the first: warnings only, in a file of its own, if there are any."""
+def _rank_logging(logs: dict[str, Any], number: int) -> dict[str, Any]:
+    """The logging config of a rank other than 0: warnings only, to ``<name>_rank_<number>``, created when needed."""
     files = {}
     for name, handler in logs["handlers"].items():
         if "filename" in handler:
@@ -67,34 +69,41 @@ def _apart(logs: dict[str, Any], number: int) -> dict[str, Any]:
     return logs | {"handlers": files, "root": logs["root"] | {"handlers": list(files)}}
 
 
-def _serve() -> None:
-    """Be a rank of the process that holds the other end of the standard input."""
-    line = Connection(os.dup(0))
+def main() -> None:
+    """Run the job that the launcher sends over standard input, and send back the report."""
+    pipe = Connection(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    job = Job(*line.recv())
-    threading.Thread(target=_end_with, args=(line,), daemon=True).start()
+    job = Job(*pipe.recv())
+    threading.Thread(target=_exit_with_launcher, args=(pipe,), daemon=True).start()
     HydraConfig.instance().cfg = OmegaConf.create({"hydra": job.hydra})  # type: ignore[assignment]
     configure_log(OmegaConf.create(job.hydra["job_logging"]), job.hydra["verbose"])
-    try:
-        report = Report(time.time(), work(job))
-    except UserError as error:
-        report = Report(time.time(), {}, str(error))
-    except SystemExit as ending:  # Lightning's after a signal has no code
-        report = Report(time.time(), {}, exit=ending.code if isinstance(ending.code, int) and ending.code else 1)
-    except BaseException as error:
-        report = Report(time.time(), {}, first_line(error, kind=True), traceback.format_exc())
-        root = logging.getLogger()  # its log keeps it; the console shows the first rank's to fail alone
-        root.handlers = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
-        log.error("%s", report.trace)
-    line.send(tuple(report))  # plain types: this module has another name here
+    report = _run(job)
+    pipe.send(tuple(report))  # not the class itself, which belongs to __main__ here
     sys.exit(report.exit or bool(report.error))
 
 
-def _end_with(line: Connection) -> None:
-    """End at once when the other end is gone: nobody would end this process otherwise, were it to wait for a rank."""
-    line.poll(None)
+def _run(job: Job) -> Report:
+    """Train, and turn whatever ends the training into a report."""
+    try:
+        metrics = work(job)
+        return Report(time.time(), metrics)
+    except UserError as error:
+        return Report(time.time(), {}, str(error))
+    except SystemExit as error:  # after a signal Lightning raises it without a code
+        return Report(time.time(), {}, exit=error.code if isinstance(error.code, int) and error.code else 1)
+    except BaseException as error:
+        report = Report(time.time(), {}, first_line(error, kind=True), traceback.format_exc())
+        root = logging.getLogger()  # to the log file only: the launcher prints the trace of the first rank that failed
+        root.handlers = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
+        log.error("%s", report.trace)
+        return report
+
+
+def _exit_with_launcher(pipe: Connection) -> None:
+    """Exit at once when the launcher has died; a rank that waits for a lost peer would otherwise never exit."""
+    pipe.poll(None)
     os._exit(1)
 
 
 if __name__ == "__main__":
-    _serve()
+    main()

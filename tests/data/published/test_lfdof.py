@@ -1,4 +1,4 @@
-"""LFDOF: several apertures with one sharp picture, all of a scene in one split."""
+"""LFDOF: several apertures with one sharp image, and all of a scene in one split."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jdrl_lightning import UserError, data
 from jdrl_lightning.data import pairs
 from jdrl_lightning.data.published import lfdof
 
-SCENES = ["IMG_ap_7", *(f"scene_{number}" for number in range(9))]  # the first has the mark in its own name
+SCENES = ["IMG_ap_7", *(f"scene_{number}" for number in range(9))]  # the first has _ap in its own name
 
 
 def fill(root: Path, folder: str) -> Path:
-    """Of the n-th scene n % 3 + 1 apertures, which hold ``10 n + aperture``; the sharp picture ``10 n``."""
+    """n % 3 + 1 apertures of the n-th scene with the value ``10 n + aperture``; the sharp image has ``10 n``."""
     for number, scene in enumerate(SCENES):
         trees.picture(root / folder / "ground_truth" / f"{scene}.png", 10 * number)
         for aperture in range(1, number % 3 + 2):
@@ -28,7 +28,7 @@ def create(root: Path, split: str, **settings: Any) -> Any:
     return data.create("lfdof", **{"split": split, "seed": 0, "crop": 8, "root": root, **settings})
 
 
-def complaint(root: Path, split: str) -> str:
+def error_message(root: Path, split: str) -> str:
     with pytest.raises(UserError) as raised:
         create(root, split)
     line = str(raised.value)
@@ -53,7 +53,7 @@ def test_a_scene_is_in_one_split(tmp_path: Path) -> None:
     fill(tmp_path / "here", "train")
     train, val = (create(tmp_path / "here", split, val_fraction=0.3) for split in ("train", "val"))
     scenes = [{place.sharp.name for place in found.places} for found in (train, val)]
-    assert [len(some) for some in scenes] == [7, 3]
+    assert [len(names) for names in scenes] == [7, 3]
     assert not scenes[0] & scenes[1]
     assert len(train) + len(val) == 19
     fill(tmp_path / "there", "train")  # the same in another folder
@@ -61,26 +61,26 @@ def test_a_scene_is_in_one_split(tmp_path: Path) -> None:
     assert [place.name for place in again.places] == [place.name for place in val.places]
 
 
-def test_a_shared_picture_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_image_is_checked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     monkeypatch.setattr(pairs, "_decode", lambda path: (read.append(path), path)[1])
     create(fill(tmp_path, "test"), "test")
     assert len(read) == len(set(read)) == 19 + len(SCENES)
 
 
-def test_what_can_be_wrong(tmp_path: Path) -> None:
-    assert f"{tmp_path}: LFDOF's test split is not in it; expected <root>/" in complaint(tmp_path, "test")
+def test_errors(tmp_path: Path) -> None:
+    assert f"{tmp_path}: LFDOF's test split not found; expected <root>/" in error_message(tmp_path, "test")
     root = fill(tmp_path, "test")
     odd = trees.picture(root / "test/input/notes.png", 1)
-    assert f"{odd}: no partner <id>.png in {root / 'test/ground_truth'}" in complaint(root, "test")
+    assert f"{odd}: no partner <id>.png in {root / 'test/ground_truth'}" in error_message(root, "test")
     odd.unlink()
     (root / "test/ground_truth/scene_4.png").unlink()
-    assert "scene_4_ap1.png: no partner scene_4.png" in complaint(root, "test")
+    assert "scene_4_ap1.png: no partner scene_4.png" in error_message(root, "test")
     trees.picture(root / "test/ground_truth/scene_4.png", 1, height=13)
-    assert "scene_4_ap1.png has 16x12 pixels" in complaint(root, "test")
+    assert "scene_4_ap1.png has 16x12 pixels" in error_message(root, "test")
     trees.picture(root / "test/ground_truth/scene_4.png", 1)
-    lonely = trees.picture(root / "test/ground_truth/scene_10.png", 1)
-    assert f"{lonely}: no partner scene_10_ap*.png" in complaint(root, "test")
+    unmatched = trees.picture(root / "test/ground_truth/scene_10.png", 1)
+    assert f"{unmatched}: no partner scene_10_ap*.png" in error_message(root, "test")
 
 
 def test_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

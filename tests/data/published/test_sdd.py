@@ -1,4 +1,4 @@
-"""SDD: partners of one name, and a validation split that no photograph shares with training."""
+"""SDD: partners with the same name, and a validation split that shares no photograph with training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def create(root: Path, split: str, **settings: Any) -> Any:
     return data.create("sdd", **{"split": split, "seed": 0, "crop": 8, "root": root, **settings})
 
 
-def complaint(root: Path, split: str = "train", **settings: Any) -> str:
+def error_message(root: Path, split: str = "train", **settings: Any) -> str:
     with pytest.raises(UserError) as raised:
         create(root, split, **settings)
     line = str(raised.value)
@@ -54,8 +54,8 @@ def test_no_photograph_is_in_both_splits(tmp_path: Path, fraction: float, held: 
     assert sorted(names(train) + names(val)) == sorted(PATCHES)
 
 
-def test_numbers_alone_are_divided_once(tmp_path: Path) -> None:
-    """So that, numbered photograph by photograph, one of them at most is in both splits."""
+def test_numbered_patches_are_split_at_the_end(tmp_path: Path) -> None:
+    """If numbered by photograph, at most one photograph is in both splits."""
     root = trees.same_names(tmp_path, "train_patches/blur", "train_patches/gt", [f"{i}" for i in range(1, 41)])
     assert names(create(root, "train")) == [f"{i}" for i in range(1, 37)]
     assert names(create(root, "val")) == ["37", "38", "39", "40"]
@@ -73,33 +73,33 @@ def test_numbers_alone_are_divided_once(tmp_path: Path) -> None:
         ("DSC_0012_blur", None),
     ],
 )
-def test_what_a_name_tells(name: str, photograph: str | None) -> None:
+def test_the_photograph_of_a_patch(name: str, photograph: str | None) -> None:
     assert sdd.photograph(name) == photograph
 
 
-def test_whole_pictures_instead_of_patches(tmp_path: Path) -> None:
+def test_whole_images_instead_of_patches(tmp_path: Path) -> None:
     root = trees.same_names(tmp_path, "train/blur", "train/gt", ["a", "b", "c"])
     assert names(create(root, "train")) == ["a", "b"]
     trees.same_names(tmp_path, "train_patches/blur", "train_patches/gt", PATCHES)
     assert len(create(root, "train")) == 108
 
 
-def test_what_can_be_wrong(tmp_path: Path) -> None:
+def test_errors(tmp_path: Path) -> None:
     root = trees.same_names(tmp_path, "train_patches/blur", "train_patches/gt", ["1_1", "1_2", "2_1"])
-    line = complaint(root, "test")
-    assert f"{root}: SDD's test is not in it; expected <root>/{{train_patches,test}}/{{blur,gt}}/*.png" in line
-    assert "data.val_fraction=1" in complaint(root, val_fraction=1)
-    lonely = trees.picture(root / "train_patches/gt/2_2.png", 1)
-    assert f"{lonely}: no partner of that name in {root / 'train_patches/blur'}" in complaint(root)
-    assert "pair_by" not in complaint(root)  # a setting that SDD does not have
-    lonely.unlink()
+    line = error_message(root, "test")
+    assert f"{root}: SDD's test not found; expected <root>/{{train_patches,test}}/{{blur,gt}}/*.png" in line
+    assert "data.val_fraction=1" in error_message(root, val_fraction=1)
+    unmatched = trees.picture(root / "train_patches/gt/2_2.png", 1)
+    assert f"{unmatched}: no partner with this name in {root / 'train_patches/blur'}" in error_message(root)
+    assert "pair_by" not in error_message(root)  # a setting that SDD does not have
+    unmatched.unlink()
     trees.picture(root / "train_patches/gt/1_2.png", 1, height=13)
     held_out = sdd.find(root, "val")
     split = "val" if "1_2" in [place.name for place in held_out] else "train"
-    assert "1_2.png has 16x12 pixels" in complaint(root, split)
+    assert "1_2.png has 16x12 pixels" in error_message(root, split)
     for file in (root / "train_patches/gt").iterdir():
         file.unlink()
-    assert f"{root / 'train_patches/gt'}: no pictures in it" in complaint(root)
+    assert f"{root / 'train_patches/gt'}: no images in it" in error_message(root)
 
 
 def test_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The sets that are for testing only: RealDOF, and those without sharp pictures, PixelDP and CUHK."""
+"""Data sets for testing only: RealDOF, and PixelDP and CUHK, which have no sharp images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def create(name: str, root: Path, split: str = "test", **settings: Any) -> Any:
     return data.create(name, **{"split": split, "seed": 0, "crop": 8, "root": root, **settings})
 
 
-def complaint(name: str, root: Path, **settings: Any) -> str:
+def error_message(name: str, root: Path, **settings: Any) -> str:
     with pytest.raises(UserError) as raised:
         create(name, root, **settings)
     line = str(raised.value)
@@ -54,13 +54,13 @@ def test_realdof_with_files_missing(tmp_path: Path, caplog: pytest.LogCaptureFix
     create("realdof", root)
     assert "12 pairs, but the published split has 50" in caplog.records[0].getMessage()
     (root / "target/12.png").unlink()
-    assert f"{root / 'source/12.png'}: no partner is left for it" in complaint("realdof", root)
+    assert f"{root / 'source/12.png'}: no partner in" in error_message("realdof", root)
     trees.picture(root / "target/12.png", 1, height=13)
-    assert "12.png has 16x12 pixels" in complaint("realdof", root)
-    assert "expected <root>/{source,target}/*.png" in complaint("realdof", root / "source")
+    assert "12.png has 16x12 pixels" in error_message("realdof", root)
+    assert "expected <root>/{source,target}/*.png" in error_message("realdof", root / "source")
 
 
-def test_fifty_pairs_are_what_was_published(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_fifty_pairs_are_the_published_count(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     trees.same_names(tmp_path, "source", "target", [f"{i}" for i in range(1, 51)])
     assert len(realdof.find(tmp_path)) == 50
     assert not caplog.records
@@ -92,31 +92,31 @@ def test_cuhk(tmp_path: Path, folder: str) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"), [("pixeldp", "test_c/source/*.png"), ("cuhk", "<root>/*.jpg or *.png"), ("realdof", "source")]
 )
-def test_another_tree(tmp_path: Path, name: str, expected: str) -> None:
+def test_another_layout(tmp_path: Path, name: str, expected: str) -> None:
     (tmp_path / "empty").mkdir()
     for root in (tmp_path / "empty", tmp_path / "nowhere"):
-        line = complaint(name, root)
+        line = error_message(name, root)
         assert str(root) in line
         if name != "cuhk" or not root.exists():
             assert expected in line
 
 
 @pytest.mark.parametrize("name", ["realdof", "pixeldp", "cuhk"])
-def test_nothing_is_trained_on_them(tmp_path: Path, name: str) -> None:
+def test_training_on_them_is_refused(tmp_path: Path, name: str) -> None:
     for split in ("train", "val"):
-        line = complaint(name, tmp_path, split=split)
+        line = error_message(name, tmp_path, split=split)
         assert f"data={name} is for testing only and has no {split} split: train on another data set" in line
     config = {"data": {"name": name, "root": str(tmp_path), "crop": 8}, "seed": 0}
     with pytest.raises(UserError, match="for testing only"):
         build.datamodule(config).setup("fit")
 
 
-def test_what_has_no_sharp_pictures_cannot_be_registered(tmp_path: Path) -> None:
+def test_images_without_partners_cannot_be_registered(tmp_path: Path) -> None:
     trees.picture(tmp_path / "a.png", 20)
-    assert "data.register=affine" in complaint("cuhk", tmp_path, register="affine")
+    assert "data.register=affine" in error_message("cuhk", tmp_path, register="affine")
 
 
-def test_the_doctor_measures_pairs(tmp_path: Path, photo: torch.Tensor) -> None:
+def test_doctor_measures_pairs(tmp_path: Path, photo: torch.Tensor) -> None:
     from jdrl_lightning.io.image import write_image
 
     for folder, left in (("source", 100), ("target", 103)):

@@ -1,4 +1,4 @@
-"""Pairs in litdata's chunks: exact, safe to write into, and nothing that could run code is read."""
+"""Pairs in litdata chunks: exact, writable, and nothing that could run code is read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def written(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_pairs_come_back_exact_in_any_order(written: Path) -> None:
+def test_round_trip_in_any_order(written: Path) -> None:
     found = StreamedPairs(written, "train")
     assert len(found) == 6
     assert found.has_sharp
@@ -61,14 +61,14 @@ def test_pairs_come_back_exact_in_any_order(written: Path) -> None:
         found[6]
 
 
-def test_writing_into_a_tensor_changes_that_tensor_alone(written: Path) -> None:
+def test_writing_into_a_tensor_changes_only_that_tensor(written: Path) -> None:
     found = StreamedPairs(written, "train")
     found[1].blurry.view(torch.uint8).fill_(0)
     assert same(found[1], Drawn()[1])
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_loading_processes_open_their_own(method: str, written: Path) -> None:
+def test_workers_open_their_own_reader(method: str, written: Path) -> None:
     found = StreamedPairs(str(written), "train")
     assert found[0].name == "x"
     assert len(pickle.dumps(found)) < 500
@@ -77,7 +77,7 @@ def test_loading_processes_open_their_own(method: str, written: Path) -> None:
         assert torch.equal(batch.sharp[0], Drawn()[index].sharp)
 
 
-def test_pictures_without_partners_are_stored_once(tmp_path: Path) -> None:
+def test_images_without_partners_are_stored_once(tmp_path: Path) -> None:
     pytest.importorskip("litdata")
 
     class Alone(Drawn):
@@ -89,20 +89,20 @@ def test_pictures_without_partners_are_stored_once(tmp_path: Path) -> None:
     assert torch.equal(found[1].sharp, Drawn()[1].blurry)
 
 
-def test_a_finished_folder_stays_unless_told_and_a_torn_one_is_made_anew(written: Path) -> None:
+def test_a_complete_folder_needs_overwrite_and_an_incomplete_one_does_not(written: Path) -> None:
     with pytest.raises(UserError, match=r"train/index.json: exists; .*overwrite=true"):
         stream(Drawn(), written / "train")
     stream(Drawn(), written / "train", overwrite=True)
     assert [path.name for path in (written / "train").glob("*.bin")] == ["chunk-0-0.bin"]
     (written / "train" / "index.json").unlink()
-    (written / "train" / "chunk-0-7.bin").write_bytes(b"torn")
+    (written / "train" / "chunk-0-7.bin").write_bytes(b"incomplete")
     stream(Drawn(), written / "train")
     assert [path.name for path in (written / "train").glob("*.bin")] == ["chunk-0-0.bin"]
     assert same(StreamedPairs(written, "train")[5], Drawn()[5])
 
 
-def test_what_is_missing_or_torn_is_named(written: Path) -> None:
-    with pytest.raises(UserError, match=r"val/index.json: no such file; make it with .*store=litdata"):
+def test_missing_and_truncated_files_are_named(written: Path) -> None:
+    with pytest.raises(UserError, match=r"val/index.json: no such file; create it with .*store=litdata"):
         StreamedPairs(written, "val")
     chunk = written / "train" / "chunk-0-1.bin"
     chunk.write_bytes(chunk.read_bytes()[:-1])
@@ -115,29 +115,29 @@ def test_pickled_items_are_not_read(written: Path) -> None:
     content = json.loads(index.read_text())
     content["config"]["data_format"][0] = "pickle"
     index.write_text(json.dumps(content))
-    with pytest.raises(UserError, match=r"refused for what prepare pack never writes \(pickle\)"):
+    with pytest.raises(UserError, match=r"refused: has entries that prepare pack never writes \(pickle\)"):
         StreamedPairs(written, "train")
 
 
 @pytest.mark.parametrize(
-    ("config", "chunks", "words"),
+    ("config", "chunks", "message"),
     [
         ({"data_format": ["tensor", "str"]}, [{"filename": "chunk-0-0.bin"}], None),
         ({"data_format": ["tensor", "numpy", "no_header_tensor:1"]}, [], "numpy, no_header_tensor:1"),
         ({"data_format": ["tensor"], "compression": "zstd"}, [], "compression"),
         ({"data_format": ["tensor"], "encryption": {"algorithm": "fernet"}}, [], "encryption"),
         ({"data_format": ["tensor"]}, [{"filename": "../elsewhere.bin"}], "elsewhere"),
-        ({"data_format": None}, [], "no index of litdata's"),
+        ({"data_format": None}, [], "not a litdata index"),
     ],
 )
-def test_the_index_is_checked(config: dict[str, Any], chunks: list[Any], words: str | None, tmp_path: Path) -> None:
+def test_the_index_is_checked(config: dict[str, Any], chunks: list[Any], message: str | None, tmp_path: Path) -> None:
     index = tmp_path / "index.json"
     index.write_text(json.dumps({"config": config, "chunks": chunks}))
-    if words is None:
-        assert litdata_pairs._checked(index, "there") == chunks
+    if message is None:
+        assert litdata_pairs._check_index(index, "there") == chunks
     else:
-        with pytest.raises(UserError, match=f"^there.*{words}"):
-            litdata_pairs._checked(index, "there")
+        with pytest.raises(UserError, match=f"^there.*{message}"):
+            litdata_pairs._check_index(index, "there")
 
 
 def test_without_litdata_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Packed pairs: exact, without copies, resumed after a kill, and refused when they are not what was written."""
+"""Packed pairs: exact, without copies, resumed after a kill, and refused when damaged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from jdrl_lightning.types import Pair
 
 
 class Drawn(Dataset[Pair]):
-    """Pairs of different sizes, types and extras; ``read`` lists those that were asked for."""
+    """Pairs of different sizes, types and extras; ``read`` lists the indices that were read."""
 
     def __init__(self, count: int = 7, extras: tuple[str, ...] = ("left", "right"), die_at: int | None = None) -> None:
         self.count, self.extras, self.die_at = count, extras, die_at
@@ -46,8 +46,8 @@ class Drawn(Dataset[Pair]):
 
 
 @pytest.fixture(autouse=True)
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test begins knowing no verified file."""
+def empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start every test with an empty cache of verified files."""
     monkeypatch.setattr(decode_cache, "_KNOWN", {})
 
 
@@ -64,7 +64,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_pairs_come_back_exact(tmp_path: Path) -> None:
+def test_round_trip(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
     pack(Drawn(), tmp_path / "train", shard_bytes=20_000, progress=lambda *step: steps.append(step))
     assert steps == [(done, 7) for done in range(1, 8)]
@@ -79,7 +79,7 @@ def test_pairs_come_back_exact(tmp_path: Path) -> None:
         found[7]
 
 
-def test_other_types_keep_theirs_or_are_refused(tmp_path: Path) -> None:
+def test_extras_keep_their_type_or_are_refused(tmp_path: Path) -> None:
     class Rendered(Drawn):
         kind = torch.float32
 
@@ -89,12 +89,12 @@ def test_other_types_keep_theirs_or_are_refused(tmp_path: Path) -> None:
     pack(Rendered(2), tmp_path / "val")
     assert PackedPairs(tmp_path, "val")[1].extras["flow"].dtype == torch.float32
     Rendered.kind = torch.float64
-    with pytest.raises(UserError, match=r"pair 0, flow: torch.float64 is none of uint8, uint16, float32"):
+    with pytest.raises(UserError, match=r"pair 0, flow: torch.float64 cannot be packed, only uint8, uint16, float32"):
         pack(Rendered(2), tmp_path / "other")
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["index.json"]
 
 
-def test_pictures_without_partners_are_stored_once(tmp_path: Path) -> None:
+def test_images_without_partners_are_stored_once(tmp_path: Path) -> None:
     class Alone(Drawn):
         has_sharp = False
 
@@ -106,11 +106,11 @@ def test_pictures_without_partners_are_stored_once(tmp_path: Path) -> None:
     found = PackedPairs(tmp_path, "test")
     assert not found.has_sharp
     assert torch.equal(found[1].sharp, found[1].blurry)
-    # Two pictures in multiples of 64 bytes: 3·20·33 of 1 byte, 3·21·32 of 2.
+    # Two images in multiples of 64 bytes: 3·20·33 of 1 byte, 3·21·32 of 2.
     assert found.index.shards[0].size == 1984 + 4032
 
 
-def test_tensors_are_views_on_the_file_that_nobody_can_change(tmp_path: Path) -> None:
+def test_tensors_are_views_that_never_change_the_file(tmp_path: Path) -> None:
     pack(Drawn(), tmp_path / "train")
     found = PackedPairs(tmp_path, "train")
     first, again = found[3], found[3]
@@ -122,7 +122,7 @@ def test_tensors_are_views_on_the_file_that_nobody_can_change(tmp_path: Path) ->
     assert same(PackedPairs(tmp_path, "train")[3], Drawn()[3])
 
 
-def test_crops_anywhere_are_those_of_the_pictures(tmp_path: Path) -> None:
+def test_crops_match_those_of_the_unpacked_pairs(tmp_path: Path) -> None:
     pack(Drawn(), tmp_path / "train", shard_bytes=20_000)
     packed, given = (TrainingCrops(pairs, 16, seed=5) for pairs in (PackedPairs(tmp_path, "train"), Drawn()))
     for item in range(21):
@@ -131,10 +131,10 @@ def test_crops_anywhere_are_those_of_the_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_loading_processes_open_their_own_maps(method: str, tmp_path: Path) -> None:
+def test_workers_open_their_own_mappings(method: str, tmp_path: Path) -> None:
     pack(Drawn(), tmp_path / "train", shard_bytes=20_000)
     found = PackedPairs(tmp_path, "train")
-    assert found[0].name == "pair 0"  # a map is open
+    assert found[0].name == "pair 0"  # a mapping is open
     assert len(pickle.dumps(found)) < 5000
     loader = DataLoader(found, batch_size=1, collate_fn=collate, num_workers=1, multiprocessing_context=method)
     for index, batch in enumerate(loader):
@@ -142,14 +142,14 @@ def test_loading_processes_open_their_own_maps(method: str, tmp_path: Path) -> N
                     Drawn()[index])  # fmt: skip
 
 
-def test_after_a_kill_finished_shards_stay_and_the_rest_is_made(tmp_path: Path) -> None:
+def test_after_a_kill_whole_shards_are_kept_and_packing_resumes(tmp_path: Path) -> None:
     whole, folder = tmp_path / "whole", tmp_path / "train"
     pack(Drawn(), whole, shard_bytes=20_000)
     killed = multiprocessing.get_context("fork").Process(target=pack, args=(Drawn(die_at=5), folder, 20_000))
     killed.start()
     killed.join()
     assert killed.exitcode == 9
-    assert list(folder.glob(".*.tmp")), "the kill must have struck amid a shard"
+    assert list(folder.glob(".*.tmp")), "the kill must be in the middle of a shard"
     with pytest.raises(UserError, match=r"train: \d of 7 pairs are packed; run the same prepare pack again"):
         PackedPairs(tmp_path, "train")
 
@@ -173,7 +173,7 @@ def test_packing_again_changes_nothing(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.bin")} == before
 
 
-def test_other_pairs_are_refused_unless_told(tmp_path: Path) -> None:
+def test_other_pairs_are_refused_without_overwrite(tmp_path: Path) -> None:
     class Brighter(Drawn):
         def __getitem__(self, index: int) -> Pair:
             pair = super().__getitem__(index)
@@ -181,8 +181,8 @@ def test_other_pairs_are_refused_unless_told(tmp_path: Path) -> None:
 
     pack(Drawn(), tmp_path, shard_bytes=20_000)
     before = contents(tmp_path)
-    for others, why in ((Drawn(6), "7 pairs, not 6"), (Brighter(), "pair 0 is another")):
-        with pytest.raises(UserError, match=f"other pairs are packed here .{why}.; .* overwrite=true"):
+    for others, difference in ((Drawn(6), "7 pairs, not 6"), (Brighter(), "pair 0 differs")):
+        with pytest.raises(UserError, match=f"other pairs are packed here .{difference}.; .* overwrite=true"):
             pack(others, tmp_path, shard_bytes=20_000)
         assert contents(tmp_path) == before
     pack(Drawn(2), tmp_path, overwrite=True)
@@ -196,22 +196,22 @@ def flip_a_bit(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "words"),
+    ("damage", "message"),
     [
         (flip_a_bit, "does not match its checksum"),
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), r"has \d+ bytes, not \d+"),
         (lambda path: path.unlink(), "is missing"),
     ],
 )
-def test_a_damaged_shard_is_named_and_mended(
-    damage: Callable[[Path], Any], words: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_damaged_shard_is_named_and_repaired(
+    damage: Callable[[Path], Any], message: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "train"
     pack(Drawn(), folder, shard_bytes=20_000)
     before = contents(folder)
-    PackedPairs(tmp_path, "train")  # was right once, which must not hide what comes after
+    PackedPairs(tmp_path, "train")  # verified once, which must not hide later damage
     damage(folder / "shard-00001.bin")
-    with pytest.raises(UserError, match=f"shard-00001.bin: {words}; run the same prepare pack again") as raised:
+    with pytest.raises(UserError, match=f"shard-00001.bin: {message}; run the same prepare pack again") as raised:
         PackedPairs(tmp_path, "train")
     assert "\n" not in str(raised.value)
     pack(Drawn(), folder, shard_bytes=20_000)
@@ -219,7 +219,7 @@ def test_a_damaged_shard_is_named_and_mended(
     assert contents(folder) == before
 
 
-def test_what_is_right_is_read_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checksums_are_verified_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack(Drawn(), tmp_path / "train")
     read: list[object] = []
     real = hashlib.file_digest
@@ -253,14 +253,14 @@ def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         lambda c: c.update(pairs=3),
     ],
 )
-def test_an_index_that_does_not_hold_together_is_refused(change: Callable[[Any], Any], tmp_path: Path) -> None:
+def test_an_invalid_index_is_refused(change: Callable[[Any], Any], tmp_path: Path) -> None:
     pack(Drawn(), tmp_path / "train", shard_bytes=20_000)
     edit(tmp_path / "train" / "index.json", change)
-    with pytest.raises(UserError, match=r"index.json: is no index of packed pairs \(.+\); pack anew") as raised:
+    with pytest.raises(UserError, match=r"index.json: is not an index of packed pairs \(.+\); pack again") as raised:
         PackedPairs(tmp_path, "train")
     assert "\n" not in str(raised.value)
 
 
-def test_where_nothing_was_packed(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"val/index.json: no such file; make it with .*prepare pack .*output="):
+def test_a_folder_that_is_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"val/index.json: no such file; create it with .*prepare pack .*output="):
         PackedPairs(tmp_path, "val")

@@ -71,17 +71,17 @@ def test_shares_do_not_depend_on_the_folders_place(tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"nowhere: no such folder; give data\.root"):
+    with pytest.raises(UserError, match=r"nowhere: no such folder; set data\.root"):
         from_folder(tmp_path / "nowhere", "train", 16)
 
 
 def test_too_few_photographs(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="holds 2 photographs; three is the least"):
+    with pytest.raises(UserError, match="2 photographs, but at least three are needed"):
         from_folder(small_folder(tmp_path, 2), "train", 16)
 
 
 def test_a_photograph_that_is_too_small(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"photo\d\.png: 24x20 pixels, but data\.crop needs 22 a side"):
+    with pytest.raises(UserError, match=r"photo\d\.png: 24x20 pixels, but data\.crop needs 22 per side"):
         from_folder(small_folder(tmp_path, 3), "train", 22)
 
 

@@ -1,1 +1,1 @@
-"""The published data sets, one a file: where their pictures lie and which are partners."""
+"""Published data sets, one per module: their folder layout, and which files are partners."""

@@ -1,4 +1,4 @@
-"""What the published sets have in common: a tree to be found, a known number of pictures, splits they may not have."""
+"""Shared by the published data sets: finding their folders, checking counts and splits."""
 
 from __future__ import annotations
 
@@ -31,44 +31,44 @@ def published(
     store: str,
     splits: tuple[str, ...] = SPLITS,
 ) -> Dataset[Pair]:
-    """The split of the set ``name`` whose files ``find`` finds; only training is cropped.
+    """A split of the data set ``name``, whose files ``find`` lists; only training pairs are cropped.
 
     Raises:
-        UserError: a split that the set does not have, or what finding, checking and opening say.
+        UserError: a split that the data set does not have, or an error of finding, checking or opening the files.
     """
     if split not in SPLITS:
         raise UserError(f"split={split}: must be {', '.join(SPLITS[:-1])} or {SPLITS[-1]}")
     if split not in splits:
         raise UserError(
             f"data={name} is for testing only and has no {split} split: train on another data set; "
-            f"evaluate and doctor take data={name} with split=test"
+            f"use evaluate or doctor with data={name} split=test"
         )
     cropped = crop if split == "train" else None
     return opened(lambda show: FilePairs(find(), cropped, progress=show), split, root, register, store)
 
 
 def home(root: Path, inner: tuple[str, ...], marks: list[str], what: str, expected: str) -> tuple[Path, str]:
-    """The folder of a set, which is ``root`` or one of those named ``inner`` in it, and the first of ``marks`` there.
+    """The folder of a data set, ``root`` or a subfolder in ``inner``, and the first of ``marks`` that it has.
 
     Args:
-        marks: folders, relative to the set's, of which one at least belongs to the tree.
+        marks: subfolders that identify the data set; at least one must exist.
 
     Raises:
-        UserError: there is none; says what is ``expected``.
+        UserError: not found; the message has the ``expected`` layout.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; set data.root to that of {what}: expected {expected}")
+        raise UserError(f"{root}: no such folder; set data.root to the folder of {what}: expected {expected}")
     for folder in (root, *(root / name for name in inner)):
         for mark in marks:
             if (folder / mark).is_dir():
                 return folder, mark
-    raise UserError(f"{root}: {what} is not in it; expected {expected}")
+    raise UserError(f"{root}: {what} not found; expected {expected}")
 
 
 def check_count(found: int, expected: int, what: str, folder: Path) -> None:
-    """Warn of a split that is not the published one: figures measured on it compare with no others."""
+    """Warn if a split has not the published size: its metrics are then not comparable with published ones."""
     if found != expected:
         log.warning(
-            "%s: %s, but the published split has %s; what is measured with it does not compare with published figures",
+            "%s: %s, but the published split has %s; metrics on it are not comparable with published ones",
             folder, f"{found:,} {what}", f"{expected:,}",
         )  # fmt: skip

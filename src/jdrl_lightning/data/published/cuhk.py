@@ -1,4 +1,4 @@
-"""CUHK's blur detection set, photographs from the web without sharp partners, to be looked at.
+"""CUHK's blur detection set: photographs from the web without sharp partners, for visual inspection.
 
 Source: Shi, Xu and Jia, Discriminative Blur Detection Features, CVPR 2014.
 """
@@ -21,15 +21,15 @@ TREE = "<root>/*.jpg or *.png, all in one folder"
 def cuhk(
     split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
 ) -> Dataset[Pair]:
-    """The photographs, each in the place of its sharp partner too; ``has_sharp`` is False."""
+    """The photographs; ``sharp`` is the blurry image and ``has_sharp`` is False."""
     return published("cuhk", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
 
 
 def find(root: Path) -> list[PairPaths]:
-    """The places, sorted by name.
+    """The files, sorted by name.
 
     Raises:
-        UserError: no pictures directly in the folder.
+        UserError: no images directly in the folder.
     """
     folder = root / "CUHK" if (root / "CUHK").is_dir() else root
     return [PairPaths(path.stem, path, None) for path in pictures(folder, f"expected {TREE}")]

@@ -1,7 +1,7 @@
-"""DPDD, Canon dual-pixel photographs at f/4 and f/22, in the authors' layout or one of two common copies.
+"""DPDD: Canon dual-pixel photographs at f/4 and f/22, in the authors' layout or one of two common ones.
 
 Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020: 350, 74 and 76 scenes of 1680×1120 px
-(some upright), 16-bit PNG.
+(some in portrait format), 16-bit PNG.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from jdrl_lightning.data.pairing import PairPaths, pictures
 from jdrl_lightning.data.published.common import check_count, home, published
-from jdrl_lightning.data.published.filename_matching import Shots, beside, shots
+from jdrl_lightning.data.published.filename_matching import Shots, match_in_order, shots
 from jdrl_lightning.types import Pair
 
 __all__ = ["dpdd", "find"]
@@ -26,7 +26,7 @@ TREE = (
 
 
 class Folders(NamedTuple):
-    """The folders of one split in one layout, below the set's own."""
+    """The folders of one split in one layout, relative to the data set's."""
 
     blurry: str
     sharp: str
@@ -49,30 +49,30 @@ def dpdd(
 
 
 def find(root: Path, split: str, views: bool = False) -> list[PairPaths]:
-    """The places of one split. Source and target differ in name by one, up or down: they are paired in order.
+    """The files of one split. The numbers of source and target differ by one, up or down: they are paired in order.
 
     Raises:
-        UserError: the tree is another, or a file has no partner.
+        UserError: the folder has another layout, or a file has no partner.
     """
     known = {layout.blurry: layout for layout in layouts(split)}
     folder, mark = home(root, ("dd_dp_dataset_canon", "DPDD"), list(known), f"the {split} split of DPDD", TREE)
     layout = known[mark]
 
-    def look(kind: str) -> Shots:
+    def grouped(kind: str) -> Shots:
         return shots(pictures(folder / kind, f"expected {TREE}"), layout.cropped)
 
-    blurry = look(layout.blurry)
+    blurry = grouped(layout.blurry)
     check_count(len(blurry), SCENES[split], "scenes", folder / layout.blurry)
-    sharp = beside(blurry, look(layout.sharp))
+    sharp = match_in_order(blurry, grouped(layout.sharp))
     pairs = [PairPaths(path.stem, path, partner) for path, partner in sharp.items()]
     if not views:
         return pairs
-    left, right = beside(blurry, look(layout.left)), beside(blurry, look(layout.right))
+    left, right = match_in_order(blurry, grouped(layout.left)), match_in_order(blurry, grouped(layout.right))
     return [place._replace(views=(left[place.blurry], right[place.blurry])) for place in pairs]
 
 
 def layouts(split: str) -> list[Folders]:
-    """The known layouts of a split, the preferred first: crops are made for training, whole pictures for the rest."""
+    """The known layouts of a split in order of preference: crops for training, whole images otherwise."""
     authors = Folders(f"{split}_c/source", f"{split}_c/target", f"{split}_l/source", f"{split}_r/source", cropped=False)
     whole, crops = (_inside(split, ending) for ending in ("", "_crops"))
     return [authors, *{"train": (crops, whole), "val": (whole, crops), "test": (whole,)}[split]]

@@ -1,7 +1,7 @@
-"""LFDOF, defocus made from light fields: several apertures of each all-in-focus picture.
+"""LFDOF: defocus rendered from light fields, several apertures for each all-in-focus image.
 
 Source: Ruan et al., AIFNet: All-in-Focus Image Restoration Network Using a Light Field-Based Dataset, IEEE TCI 2021:
-11,261 training and 725 test pictures of 1008×688 px, 8-bit PNG; no validation split.
+11,261 training and 725 test images of 1008×688 px, 8-bit PNG; no validation split.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def lfdof(
     register: str = "none",
     store: str = "files",
 ) -> Dataset[Pair]:
-    """Each aperture with its scene's sharp picture. ``val`` is ``val_fraction`` of the training scenes."""
+    """Each aperture with its scene's sharp image. ``val`` is ``val_fraction`` of the training scenes."""
     return published("lfdof", lambda: find(Path(root), split, val_fraction), split, crop, root, register, store)
 
 
 def find(root: Path, split: str, val_fraction: float = 0.1) -> list[PairPaths]:
-    """The places of one split; all apertures of a scene are in one.
+    """The files of one split; all apertures of a scene are in the same split.
 
     Raises:
-        UserError: the tree is another, a file has no partner, or ``val_fraction`` leaves a split empty.
+        UserError: the folder has another layout, a file has no partner, or ``val_fraction`` leaves a split empty.
     """
     part = "test" if split == "test" else "train"
     inside, kind = home(root, ("LFDOF",), [part, f"{part}_data"], f"LFDOF's {part} split", TREE)
@@ -51,7 +51,7 @@ def find(root: Path, split: str, val_fraction: float = 0.1) -> list[PairPaths]:
 
 
 def by_scene(blurry: list[Path], sharp: list[Path]) -> list[PairPaths]:
-    """``<id>_ap*`` with ``<id>``: several blurry pictures have the same partner.
+    """Match ``<id>_ap*`` with ``<id>``: several blurry images share a partner.
 
     Raises:
         UserError: a file has no partner.
@@ -63,9 +63,9 @@ def by_scene(blurry: list[Path], sharp: list[Path]) -> list[PairPaths]:
         if scene not in scenes:
             raise UserError(f"{path}: no partner {scene or '<id>'}.png in {sharp[0].parent}; expected {TREE}")
         places.append(PairPaths(path.stem, path, scenes[scene]))
-    lonely = scenes.keys() - {_scene(place) for place in places}
-    if lonely:
-        name = min(lonely)
+    unmatched = scenes.keys() - {_scene(place) for place in places}
+    if unmatched:
+        name = min(unmatched)
         raise UserError(f"{scenes[name]}: no partner {name}_ap*.png in {blurry[0].parent}; add it or remove the file")
     return places
 

@@ -1,4 +1,4 @@
-"""PixelDP, Pixel 4 photographs without sharp partners, to be looked at.
+"""PixelDP: Pixel 4 photographs without sharp partners, for visual inspection.
 
 Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020.
 """
@@ -21,15 +21,15 @@ TREE = "<root>/test_c/source/*.png, or <root>/test_c/*.png"
 def pixeldp(
     split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
 ) -> Dataset[Pair]:
-    """The centre views, each in the place of its sharp partner too; ``has_sharp`` is False."""
+    """The centre views; ``sharp`` is the blurry image and ``has_sharp`` is False."""
     return published("pixeldp", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
 
 
 def find(root: Path) -> list[PairPaths]:
-    """The places, sorted by name.
+    """The files, sorted by name.
 
     Raises:
-        UserError: the tree is another.
+        UserError: the folder has another layout.
     """
     folder, mark = home(root, ("PixelDP",), ["test_c/source", "test_c"], "PixelDP", TREE)
     return [PairPaths(path.stem, path, None) for path in pictures(folder / mark, f"expected {TREE}")]

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from jdrl_lightning.data.pairing import PairPaths, pictures
 from jdrl_lightning.data.published.common import check_count, home, published
-from jdrl_lightning.data.published.filename_matching import beside, shots
+from jdrl_lightning.data.published.filename_matching import match_in_order, shots
 from jdrl_lightning.types import Pair
 
 __all__ = ["find", "realdof"]
@@ -22,17 +22,17 @@ TREE = "<root>/{source,target}/*.png"
 def realdof(
     split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
 ) -> Dataset[Pair]:
-    """The 50 blurry pictures and their sharp partners."""
+    """The 50 blurry images and their sharp partners."""
     return published("realdof", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
 
 
 def find(root: Path) -> list[PairPaths]:
-    """The places, paired in order of names.
+    """The files, paired in order of names.
 
     Raises:
-        UserError: the tree is another, or a file has no partner.
+        UserError: the folder has another layout, or a file has no partner.
     """
     folder, _ = home(root, ("RealDOF",), ["source"], "RealDOF", TREE)
     blurry, sharp = (shots(pictures(folder / kind, f"expected {TREE}")) for kind in ("source", "target"))
     check_count(len(blurry), 50, "pairs", folder)
-    return [PairPaths(path.stem, path, partner) for path, partner in beside(blurry, sharp).items()]
+    return [PairPaths(path.stem, path, partner) for path, partner in match_in_order(blurry, sharp).items()]

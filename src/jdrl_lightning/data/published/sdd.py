@@ -1,4 +1,4 @@
-"""SDD, photographs of a HUAWEI X2381-VG camera whose sharp partners are shifted and zoomed: JDRL's own set.
+"""SDD: photographs of a HUAWEI X2381-VG camera with shifted and zoomed sharp partners; JDRL's own data set.
 
 Source: Li et al., Learning Single Image Defocus Deblurring with Misaligned Training Pairs, AAAI 2023: 115 training
 pairs as 4,830 patches of 512×512 px, 35 test pairs, 8-bit PNG; no validation split.
@@ -20,7 +20,7 @@ from jdrl_lightning.types import Pair
 __all__ = ["find", "photograph", "sdd"]
 
 COUNTS = {"train_patches": 4830, "train": 115, "test": 35}
-TREE = "<root>/{train_patches,test}/{blur,gt}/*.png, or train instead of train_patches for whole pictures"
+TREE = "<root>/{train_patches,test}/{blur,gt}/*.png, or train instead of train_patches for whole images"
 _PATCH = re.compile(r"(.*?\d+)(?:[_-]\d+)+")
 
 
@@ -38,13 +38,13 @@ def sdd(
 
 
 def find(root: Path, split: str, val_fraction: float = 0.1) -> list[PairPaths]:
-    """The places of one split.
+    """The files of one split.
 
-    Where every name tells its patch's photograph, all patches of a photograph are in one split. Else the last patches
-    in natural order are held out: if they are numbered photograph by photograph, at most one of them is divided.
+    If every name contains its patch's photograph, all patches of a photograph are in the same split. Otherwise the last
+    patches in natural order are held out: if numbered by photograph, at most one photograph is divided.
 
     Raises:
-        UserError: the tree is another, a file has no partner, or ``val_fraction`` leaves a split empty.
+        UserError: the folder has another layout, a file has no partner, or ``val_fraction`` leaves a split empty.
     """
     kinds = ["test"] if split == "test" else ["train_patches", "train"]
     inside, kind = home(root, ("SDD",), kinds, f"SDD's {kinds[0]}", TREE)
@@ -61,6 +61,6 @@ def find(root: Path, split: str, val_fraction: float = 0.1) -> list[PairPaths]:
 
 
 def photograph(name: str) -> str | None:
-    """The photograph of a patch, ``DSC_0012`` of ``DSC_0012_3`` or ``DSC_0012_3_1``; None where its name tells none."""
-    told = _PATCH.fullmatch(name)
-    return None if told is None else told[1]
+    """The photograph of a patch, ``DSC_0012`` for ``DSC_0012_3`` or ``DSC_0012_3_1``; None if the name has none."""
+    match = _PATCH.fullmatch(name)
+    return None if match is None else match[1]

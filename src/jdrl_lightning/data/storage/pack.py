@@ -1,7 +1,7 @@
-"""Whole pairs, raw, in a few large files that are mapped into memory: a random crop reads little more than itself.
+"""Uncompressed pairs in a few large memory-mapped files, so that a random crop reads little more than its own pixels.
 
-A split is a folder with ``index.json`` and shards. In a shard lie the images of pairs that follow each other, each as
-its planes (C, H, W) one after the other, ``uint8``, ``uint16`` or ``float32`` in the machine's order of bytes.
+A split is a folder with ``index.json`` and shards. A shard holds the images of consecutive pairs, each as contiguous
+(C, H, W) planes of ``uint8``, ``uint16`` or ``float32`` in native byte order.
 """
 
 from __future__ import annotations
@@ -44,49 +44,49 @@ def pack(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Index:
-    """Write every pair of one split into ``folder``; started again after a kill, it goes on after the last whole shard.
+    """Write every pair of one split into ``folder``; if interrupted, the next call resumes after the last whole shard.
 
-    What is there already is kept if its checksums are right and the first and the last pair of each shard are still
-    those of ``pairs``; from the first shard that is damaged on, everything is made anew.
+    Existing shards are kept if their checksums match and their first and last pairs equal those of ``pairs``; the first
+    damaged shard and all after it are written again.
 
     Args:
         pairs: map-style data set of single samples.
-        folder: of one split; made if it is missing.
-        shard_bytes: a shard is ended by the pair with which it reaches this size.
-        overwrite: begin anew whatever is there.
-        progress: called with (pairs done, all pairs).
+        folder: of one split; created if missing.
+        shard_bytes: a shard ends with the pair that reaches this size.
+        overwrite: start from scratch.
+        progress: called with (pairs done, total).
 
     Raises:
-        UserError: other pairs are packed there, or an image is of a type that is not stored.
+        UserError: the folder has other pairs, or an image has an unsupported type.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clear_temporaries(folder)
-    index = _empty(pairs) if overwrite or not (folder / FILE).is_file() else _finished(folder, pairs)
+    index = _empty(pairs) if overwrite or not (folder / FILE).is_file() else _intact(folder, pairs)
     write_index(folder, index)
     for path in folder.glob("shard-*.bin"):
         if path.name not in {shard.file for shard in index.shards}:
             path.unlink()
     while len(index.pairs) < index.total:
-        index = _with_next_shard(folder, index, pairs, shard_bytes, progress)
+        index = _write_next_shard(folder, index, pairs, shard_bytes, progress)
         write_index(folder, index)
     return index
 
 
 class PackedPairs(Dataset[Pair]):
-    """The pairs that ``pack`` wrote. Their tensors are views on the files: nothing is read before it is used.
+    """The pairs written by ``pack``. Their tensors are views of the memory-mapped files: pixels are read when used.
 
-    Who writes into such a tensor changes what this process sees of the pair from then on, never the file.
+    The mapping is copy-on-write: writing into a tensor is visible in this process, but never changes the file.
 
     Args:
-        root: the folder that was packed into.
+        root: output folder of ``pack``, with a subfolder for each split.
         split: ``train``, ``val`` or ``test``.
 
     Attributes:
-        has_sharp: whether there are sharp pictures. If not, ``sharp`` is the blurry picture again.
+        has_sharp: whether there are sharp images; if not, ``sharp`` is the blurry image.
 
     Raises:
-        UserError: nothing was packed there, packing is unfinished, or a shard is missing, truncated or damaged. Each
-            shard is read once for that and afterwards known by path, size and time.
+        UserError: the folder is not packed, packing is incomplete, or a shard is missing, truncated or damaged. The
+            checksum of a shard is verified once for each path, size and modification time.
     """
 
     def __init__(self, root: str | Path, split: str) -> None:
@@ -96,11 +96,11 @@ class PackedPairs(Dataset[Pair]):
         if len(self.index.pairs) < self.index.total:
             raise UserError(
                 f"{self.folder}: {len(self.index.pairs)} of {self.index.total} pairs are packed; run the same "
-                "prepare pack again, it goes on where it stopped"
+                "prepare pack again to resume"
             )
         for shard in self.index.shards:
-            if wrong := damage(self.folder, shard):
-                raise UserError(f"{self.folder / shard.file}: {wrong}; run the same prepare pack again to mend it")
+            if problem := damage(self.folder, shard):
+                raise UserError(f"{self.folder / shard.file}: {problem}; run the same prepare pack again to repair it")
         self._maps: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -112,7 +112,7 @@ class PackedPairs(Dataset[Pair]):
         return Pair(images.pop("blurry"), images.pop("sharp"), packed.name, images)
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the maps: a loading process opens its own instead of being sent the pixels."""
+        """Without the mappings: each loader worker opens its own."""
         return {**self.__dict__, "_maps": {}}
 
     def _map(self, number: int) -> Tensor:
@@ -125,25 +125,25 @@ def _empty(pairs: Dataset[Pair]) -> Index:
     return Index(len(pairs), getattr(pairs, "has_sharp", True), [], [])  # type: ignore[arg-type]
 
 
-def _finished(folder: Path, pairs: Dataset[Pair]) -> Index:
-    """What an earlier call left that is whole and from the same pairs."""
+def _intact(folder: Path, pairs: Dataset[Pair]) -> Index:
+    """The index of an earlier call up to its first damaged shard; refuses other pairs."""
     index, empty = read_index(folder), _empty(pairs)
     if (index.total, index.has_sharp) != (empty.total, empty.has_sharp):
-        raise _others(folder, f"{index.total} pairs, not {empty.total}")
+        raise _other_pairs(folder, f"{index.total} pairs, not {empty.total}")
     for number, shard in enumerate(index.shards):
-        places = [place for place, packed in enumerate(index.pairs) if packed.shard == number]
-        if wrong := damage(folder, shard):
-            log.warning("%s: %s; made anew, with those after it", folder / shard.file, wrong)
-            return index._replace(shards=index.shards[:number], pairs=index.pairs[: places[0]])
-        for place in {places[0], places[-1]}:
-            packed = index.pairs[place]
-            if not _same(pairs[place], packed, mapped(folder, shard)):
-                raise _others(folder, f"{packed.name} is another")
+        members = [position for position, packed in enumerate(index.pairs) if packed.shard == number]
+        if problem := damage(folder, shard):
+            log.warning("%s: %s; writing it and all later shards again", folder / shard.file, problem)
+            return index._replace(shards=index.shards[:number], pairs=index.pairs[: members[0]])
+        for position in {members[0], members[-1]}:
+            packed = index.pairs[position]
+            if not _same(pairs[position], packed, mapped(folder, shard)):
+                raise _other_pairs(folder, f"{packed.name} differs")
     return index
 
 
-def _others(folder: Path, what: str) -> UserError:
-    return UserError(f"{folder}: other pairs are packed here ({what}); give another output=… or overwrite=true")
+def _other_pairs(folder: Path, difference: str) -> UserError:
+    return UserError(f"{folder}: other pairs are packed here ({difference}); give another output=… or overwrite=true")
 
 
 def _same(pair: Pair, packed: Packed, shard: Tensor) -> bool:
@@ -155,39 +155,39 @@ def _same(pair: Pair, packed: Packed, shard: Tensor) -> bool:
     )
 
 
-def _with_next_shard(
+def _write_next_shard(
     folder: Path,
     index: Index,
     pairs: Dataset[Pair],
     shard_bytes: int,
     progress: Callable[[int, int], None] | None,
 ) -> Index:
-    """The index with one shard more, which is written."""
-    number, place, digest = len(index.shards), 0, hashlib.sha256()
+    """Write one more shard and return the index with it."""
+    number, offset, digest = len(index.shards), 0, hashlib.sha256()
     name, added = f"shard-{number:05}.bin", list[Packed]()
     with atomic_write(folder / name) as file:
-        while (not added or place < shard_bytes) and len(index.pairs) + len(added) < index.total:
+        while (not added or offset < shard_bytes) and len(index.pairs) + len(added) < index.total:
             pair = pairs[len(index.pairs) + len(added)]
             stored: dict[str, Stored] = {}
             for key, image in _images(pair):
                 if key == "sharp" and not index.has_sharp:
                     stored[key] = stored["blurry"]
                     continue
-                stored[key] = Stored(_NAMES[image.dtype], tuple(image.shape), place)
+                stored[key] = Stored(_NAMES[image.dtype], tuple(image.shape), offset)
                 padding = bytes(-stored[key].size % ALIGN)
                 for part in (image.numpy().data, padding):
                     file.write(part)
                     digest.update(part)
-                place += stored[key].size + len(padding)
+                offset += stored[key].size + len(padding)
             added.append(Packed(str(pair.name), number, stored))
             if progress is not None:
                 progress(len(index.pairs) + len(added), index.total)
-    shard = Shard(name, place, digest.hexdigest())
+    shard = Shard(name, offset, digest.hexdigest())
     return index._replace(shards=[*index.shards, shard], pairs=[*index.pairs, *added])
 
 
 def _images(pair: Pair) -> Iterator[tuple[str, Tensor]]:
     for key, image in {"blurry": pair.blurry, "sharp": pair.sharp, **pair.extras}.items():
         if image.dtype not in _NAMES:
-            raise UserError(f"{pair.name}, {key}: {image.dtype} is none of {', '.join(DTYPES)}, which can be packed")
+            raise UserError(f"{pair.name}, {key}: {image.dtype} cannot be packed, only {', '.join(DTYPES)}")
         yield key, image.contiguous()

@@ -1,4 +1,4 @@
-"""What lies where in packed pairs: ``index.json``, read as something that nobody vouches for."""
+"""The index of packed pairs, ``index.json``; validated when read, since the file is not trusted."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["ALIGN", "DTYPES", "FILE", "Index", "Packed", "Shard", "Stored", "rea
 FILE = "index.json"
 FORMAT = "jdrl_lightning packed pairs, 1"
 DTYPES = {"uint8": torch.uint8, "uint16": torch.uint16, "float32": torch.float32}
-ALIGN = 64  # bytes; every image begins at a multiple
+ALIGN = 64  # bytes; the offset of every image is a multiple
 
 
 class Stored(NamedTuple):
-    """One image: its type, ``(C, H, W)``, and the byte of its shard at which its planes begin, one after the other."""
+    """One image: its type, shape ``(C, H, W)`` and byte offset in its shard."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -30,12 +30,12 @@ class Stored(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """In bytes."""
         return DTYPES[self.dtype].itemsize * math.prod(self.shape)
 
 
 class Packed(NamedTuple):
-    """One pair: its name, the number of its shard, and its images by ``blurry``, ``sharp`` or the name of the extra."""
+    """One pair: its name, its shard's number, and its images by ``blurry``, ``sharp`` or the name of the extra."""
 
     name: str
     shard: int
@@ -43,7 +43,7 @@ class Packed(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """One file beside the index."""
+    """One data file next to the index."""
 
     file: str
     size: int
@@ -51,12 +51,12 @@ class Shard(NamedTuple):
 
 
 class Index(NamedTuple):
-    """One split.
+    """The index of one split.
 
     Attributes:
-        total: pairs that there will be; fewer are listed while packing is unfinished.
-        has_sharp: False: the pictures have no sharp partners, and ``sharp`` is the blurry one again.
-        shards, pairs: in order; a shard holds pairs that follow each other.
+        total: number of pairs once packing is complete; until then fewer are listed.
+        has_sharp: False if the images have no sharp partners, so that ``sharp`` is the blurry image.
+        shards, pairs: in order; a shard holds consecutive pairs.
     """
 
     total: int
@@ -66,7 +66,7 @@ class Index(NamedTuple):
 
 
 def write_index(folder: Path, index: Index) -> None:
-    """Write ``folder/index.json``, whole or not at all."""
+    """Write ``folder/index.json`` atomically."""
     pairs = [
         {"name": pair.name, "shard": pair.shard, "images": {k: list(v) for k, v in pair.images.items()}}
         for pair in index.pairs
@@ -84,50 +84,52 @@ def write_index(folder: Path, index: Index) -> None:
 
 
 def read_index(folder: Path) -> Index:
-    """Read ``folder/index.json`` and check that it holds together; the shards are not looked at.
+    """Read ``folder/index.json`` and validate it; the shards are not read.
 
     Raises:
-        UserError: it is missing or damaged, or of another format.
+        UserError: the file is missing, damaged or in another format.
     """
     path = folder / FILE
     try:
         return _index(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise UserError(
-            f"{path}: no such file; make it with python -m jdrl_lightning.prepare pack data.root=<pairs> "
+            f"{path}: no such file; create it with python -m jdrl_lightning.prepare pack data.root=<pairs> "
             f"output={folder.parent}"
         ) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: is no index of packed pairs ({reason}); pack anew with overwrite=true") from error
+        raise UserError(
+            f"{path}: is not an index of packed pairs ({reason}); pack again with overwrite=true"
+        ) from error
 
 
 def _index(content: Any) -> Index:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"its format is not {FORMAT!r}")
+        raise ValueError(f"the format is not {FORMAT!r}")
     if content["byteorder"] != sys.byteorder:
-        raise ValueError(f"it was written on a machine with {content['byteorder']}-endian numbers")
+        raise ValueError(f"written on a {content['byteorder']}-endian machine")
     shards = [Shard(str(s["file"]), int(s["size"]), str(s["sha256"])) for s in content["shards"]]
     for shard in shards:
         if Path(shard.file).name != shard.file:
-            raise ValueError(f"shard {shard.file!r} is not a name beside it")
+            raise ValueError(f"shard {shard.file!r} is not a plain file name")
     pairs = [_packed(pair, shards) for pair in content["pairs"]]
     numbers = [pair.shard for pair in pairs]
     if numbers != sorted(numbers) or set(numbers) != set(range(len(shards))) or len(pairs) > int(content["total"]):
-        raise ValueError("its pairs and shards do not belong together")
+        raise ValueError("inconsistent pairs and shards")
     return Index(int(content["total"]), bool(content["has_sharp"]), shards, pairs)
 
 
 def _packed(pair: Any, shards: list[Shard]) -> Packed:
     number = int(pair["shard"])
     if not 0 <= number < len(shards):
-        raise ValueError(f"{pair['name']}: there is no shard {number}")
+        raise ValueError(f"{pair['name']}: no shard {number}")
     images = {str(key): Stored(str(d), tuple(map(int, s)), int(o)) for key, (d, s, o) in pair["images"].items()}
     if not {"blurry", "sharp"} <= images.keys():
         raise ValueError(f"{pair['name']}: not a pair")
     for key, image in images.items():
         if image.dtype not in DTYPES or min(image.shape, default=0) < 1:
-            raise ValueError(f"{pair['name']}, {key}: unknown kind")
+            raise ValueError(f"{pair['name']}, {key}: unknown type or empty shape")
         if image.offset < 0 or image.offset % ALIGN or image.offset + image.size > shards[number].size:
-            raise ValueError(f"{pair['name']}, {key}: lies outside its shard")
+            raise ValueError(f"{pair['name']}, {key}: outside its shard")
     return Packed(str(pair["name"]), number, images)

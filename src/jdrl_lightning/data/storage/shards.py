@@ -1,4 +1,4 @@
-"""The large files of packed pairs: whether one is what was written, and the images in it without a copy."""
+"""The data files of packed pairs: integrity check, and zero-copy views of their images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["damage", "mapped", "view"]
 
 
 def damage(folder: Path, shard: Shard) -> str | None:
-    """What is wrong with a shard; None: nothing. Its checksum is known by path, size and time once it was right."""
+    """Why a shard is damaged, or None; the checksum is verified once for each path, size and modification time."""
     path, known = folder / shard.file, Decoded()
     if not path.is_file():
         return "is missing"
@@ -30,10 +30,10 @@ def damage(folder: Path, shard: Shard) -> str | None:
 
 
 def mapped(folder: Path, shard: Shard) -> Tensor:
-    """The bytes of a shard, ``(size,)`` ``uint8``; what is written into them stays in this process."""
+    """The bytes of a shard, ``(size,)`` ``uint8``, mapped copy-on-write."""
     return torch.from_file(str(folder / shard.file), shared=False, size=shard.size, dtype=torch.uint8)
 
 
 def view(shard: Tensor, stored: Stored) -> Tensor:
-    """The image ``(C, H, W)`` that ``stored`` names among the bytes of its shard."""
+    """The image ``stored`` as a view ``(C, H, W)`` of the bytes of its shard."""
     return shard[stored.offset : stored.offset + stored.size].view(DTYPES[stored.dtype]).view(stored.shape)

@@ -1,4 +1,4 @@
-"""Rendered pairs as a data set: every frame a pure function of (seed, index), rendered once and kept."""
+"""Data set of rendered pairs: every frame is a pure function of (seed, index), rendered once and kept."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from jdrl_lightning.types import Pair
 __all__ = ["RenderedPairs"]
 
 KEPT = 48  # photographs in memory at most; a large one takes 20 MB
-SOFTNESS_PX = 0.6  # σ, master pixels: a third of a pixel of the frame
+SOFTNESS_PX = 0.6  # σ in master pixels: a third of a frame pixel
 
 
 class RenderedPairs(Dataset[Pair]):
     """``frames_per_photo`` frames of each photograph; a frame's crops share its scene, blur and misalignment.
 
     Args:
-        photographs: backgrounds, and what cut-outs are made of; of one split only.
-        seed: of everything drawn.
-        frames_per_photo: frames of each photograph: other regions, cut-outs, focus and misalignment.
-        frame: longest side of a frame, px; a photograph with less than twice that gives a frame of half its size.
+        photographs: of one split; used as backgrounds and as textures of cut-outs.
+        seed: seed of all random choices.
+        frames_per_photo: frames of each photograph, with different regions, cut-outs, focus and misalignment.
+        frame: longest side of a frame, px; a photograph smaller than twice that gives a frame of half its size.
         optics: the camera.
         misalignment: ranges of the displacement between the shots.
     """
@@ -57,7 +57,7 @@ class RenderedPairs(Dataset[Pair]):
         return self._pairs[index]
 
     def render(self, index: int) -> Pair:
-        """Render frame ``index`` anew."""
+        """Render frame ``index``, without the cache."""
         variant, which = divmod(index, len(self.photographs))
         photograph = self.photographs[which]
         pixels = self._pixels[which]
@@ -67,7 +67,7 @@ class RenderedPairs(Dataset[Pair]):
         return render(key, pixels, self._pixels, (size[0], size[1]), self.optics, self.misalignment, name)
 
     def prerender(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Render all frames now, before loading processes are forked that would each do it for themselves."""
+        """Render all frames now, before loader workers are forked, which would each render them again."""
         for index in range(len(self)):
             self[index]
             if progress is not None:
@@ -76,10 +76,10 @@ class RenderedPairs(Dataset[Pair]):
 
 
 class _Pixels(Sequence[Tensor]):
-    """The photographs in linear light, loaded when they are asked for.
+    """The photographs in linear light, loaded on demand.
 
-    The first ``KEPT`` stay: frames visit the photographs in a cycle, so that the least recently used one is always
-    the next that is needed.
+    The first ``KEPT`` stay in memory: frames visit the photographs in a cycle, for which a cache of the most recently
+    used ones never hits if it is too small.
     """
 
     def __init__(self, photographs: Sequence[Photograph]) -> None:
@@ -92,7 +92,7 @@ class _Pixels(Sequence[Tensor]):
     def __getitem__(self, which: int) -> Tensor:  # type: ignore[override]
         if which in self.kept:
             return self.kept[which]
-        # Interpolation dims detail near the master's limit, which only the displaced shot would show: take it out.
+        # Interpolation attenuates detail near the master's Nyquist limit only in the displaced shot: remove it.
         pixels = linear(smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0])
         if len(self.kept) < KEPT:
             self.kept[which] = pixels

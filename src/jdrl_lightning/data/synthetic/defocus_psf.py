@@ -1,4 +1,4 @@
-"""Defocus of a plane scene: discs, or other apertures, whose radius changes over the picture."""
+"""Defocus of a plane: a PSF, a disc or any other aperture, whose radius varies over the image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["blur_by_discs", "blur_by_kernels", "disc", "disc_kernel"]
 
 
 def disc(radius: float, size: int) -> Tensor:
-    """An antialiased disc ``(size, size)`` that sums to 1, its centre at ``size // 2``; radius 0 is a point."""
+    """An antialiased disc ``(size, size)`` that sums to 1, centred at ``size // 2``; radius 0 is a point."""
     offset = torch.arange(size, dtype=torch.float64) - size // 2
     distance = torch.hypot(offset[:, None], offset[None, :])
     coverage = (radius + 0.5 - distance).clamp(0, 1)
@@ -28,12 +28,12 @@ def disc_kernel(radius: int) -> Tensor:
 def blur_by_discs(image: Tensor, radius: Tensor) -> Tensor:
     """Gather each pixel of ``image`` from a disc of its own radius.
 
-    Radii a pixel apart are computed by FFT and blended linearly in between. The picture wraps around its edges: leave a
-    margin as wide as the largest radius.
+    Integer radii are computed by FFT, fractional ones by linear interpolation. The image wraps around: add a margin as
+    wide as the largest radius.
 
     Args:
-        image: ``(C, H, W)``, linear light, premultiplied by its coverage if it has any.
-        radius: ``(H, W)``, pixels, not negative.
+        image: ``(C, H, W)``, linear light, premultiplied by its coverage, if any.
+        radius: ``(H, W)``, pixels, at least 0.
 
     Returns:
         ``(C, H, W)``.

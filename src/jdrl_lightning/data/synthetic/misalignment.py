@@ -1,4 +1,4 @@
-"""How the sharp shot is displaced against the blurry one: zoom and shift (the paper's Fig. 5), parallax, distortion."""
+"""Displacement of the sharp shot relative to the blurry one: zoom, shift (the paper's Fig. 5), parallax, distortion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jdrl_lightning.errors import check_choice
 
 __all__ = ["PRESETS", "Displacement", "Misalignment", "invert_at", "preset"]
 
-RESTS_PX = 1e-4
+CONVERGED_PX = 1e-4
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Misalignment:
     """Ranges from which one frame's displacement is drawn; all crops of the frame share it.
 
     Attributes:
-        zoom: largest change of scale. Focusing changes the focal length a little ("breathing"), by a percent or two on
-            consumer lenses; it is tied to how far the focus moved.
-        shift_px: largest shift, pixels: a lens that is moved by a motor, or a tripod that is touched.
-        biased: the lens always moves the same way, so that the displacement has a mean over photographs; otherwise it
-            has none, and averages out for a pixel-wise loss at the price of blur.
-        parallax_px: difference in shift between the nearest and the farthest surface, pixels: a lens that moves
-            sideways sees depth. No global registration undoes it.
-        smooth_px: amplitude of a slowly varying part, pixels: distortion that changes with focus.
+        zoom: largest change of scale. Focus breathing changes the focal length by a percent or two on consumer lenses,
+            in proportion to the change of focus.
+        shift_px: largest shift, pixels, from a motorized lens or a touched tripod.
+        biased: the lens always moves the same way, so that the mean displacement over photographs is not zero. With
+            zero mean, it averages out in a pixel-wise loss, at the price of blur.
+        parallax_px: difference in shift between the nearest and the farthest surface, pixels, from a lens that moves
+            sideways; no global registration can undo it.
+        smooth_px: amplitude of a slowly varying component, pixels: distortion that changes with focus.
     """
 
     zoom: float = 0.0
@@ -39,7 +39,7 @@ class Misalignment:
     smooth_px: float = 0.0
 
     def draw(self, rng: np.random.Generator, focus: float, size: tuple[int, int]) -> Displacement:
-        """One frame's displacement; ``focus`` in [0, 1] is where the blurry shot was focused, far to near."""
+        """Draw one frame's displacement; ``focus`` in [0, 1], far to near, is the focus of the blurry shot."""
         amount, angle, direction = rng.uniform(0.4, 1), rng.uniform(0, 2 * math.pi), rng.uniform(0, 2 * math.pi)
         waves = rng.uniform(-1, 1, size=(2, 3, 2)), rng.uniform(0, 2 * math.pi, size=(2, 3))
         axis = rng.uniform(-0.1, 0.1, size=2) * np.asarray(size[::-1])
@@ -58,7 +58,7 @@ class Misalignment:
         )
 
     def scaled(self, amplitude: float) -> Misalignment:
-        """All lengths and the zoom times ``amplitude``."""
+        """With all lengths and the zoom multiplied by ``amplitude``."""
         lengths = (amplitude * value for value in (self.zoom, self.shift_px, self.parallax_px, self.smooth_px))
         zoom, shift, parallax, smooth = lengths
         return Misalignment(zoom, shift, self.biased, parallax, smooth)
@@ -84,13 +84,13 @@ def preset(name: str, amplitude: float = 1.0) -> Misalignment:
 
 @dataclass(frozen=True)
 class Displacement:
-    """Where each point of the blurry shot lies in the sharp one: ``p -> p + displacement(p)``, pixels of the frame."""
+    """Maps points of the blurry shot to the sharp one: ``p -> p + displacement(p)``, frame pixels."""
 
     zoom: float
     axis: tuple[float, float]
     shift: tuple[float, float]
     parallax: tuple[float, float]
-    waves: np.ndarray  # (2, 3, 2): for dx and dy, three plane waves' frequencies, radians a pixel
+    waves: np.ndarray  # (2, 3, 2): for dx and dy, the frequencies of three plane waves, radians per pixel
     phases: np.ndarray  # (2, 3)
     smooth: float
 
@@ -107,13 +107,13 @@ class Displacement:
 
 
 def invert_at(forward: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, steps: int = 20) -> Tensor:
-    """The pull ``e`` with ``e(q) = −forward(q + e(q))``, ``(2, H, W)``, by fixed-point iteration until it rests.
+    """The inverse displacement ``e(q) = −forward(q + e(q))``, ``(2, H, W)``, by fixed-point iteration.
 
-    Each step multiplies the error by the displacement's largest gradient, a few percent: five or six are enough.
+    Each step multiplies the error by the displacement's largest gradient, a few percent: five or six steps suffice.
     """
-    pull = -forward(x, y)
+    inverse = -forward(x, y)
     for _ in range(steps):
-        previous, pull = pull, -forward(x + pull[0], y + pull[1])
-        if float((pull - previous).abs().max()) < RESTS_PX:
+        previous, inverse = inverse, -forward(x + inverse[0], y + inverse[1])
+        if float((inverse - previous).abs().max()) < CONVERGED_PX:
             break
-    return pull
+    return inverse

@@ -1,4 +1,4 @@
-"""Where the photographs come from: those that scikit-image ships, a folder of the user's own, or dead leaves."""
+"""Sources of photographs: those shipped with scikit-image, the user's folder, or dead-leaves textures."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from jdrl_lightning.types import to_float
 
 __all__ = ["Photograph", "all_in_folder", "dead_leaves", "from_folder", "from_scikit_image"]
 
-# Public domain or CC0 by scikit-image's own notes, and inside its wheel; docs/photographs.md credits each. Scenes are
-# for testing, where one looks; textures and single subjects are for training.
+# In scikit-image's wheel, public domain or CC0 by its notes; docs/photographs.md credits each. Scenes are for testing,
+# where results are looked at; textures and single subjects are for training.
 SHIPPED = {
     "train": ("astronaut", "brick", "cell", "gravel", "hubble_deep_field", "retina"),
     "val": ("grass", "rocket"),
     "test": ("camera", "chelsea", "coffee"),
 }
-LARGEST_PX = 1600  # longer photographs are reduced: at full resolution a crop of a camera's picture shows no structure
+LARGEST_PX = 1600  # longer photographs are downscaled: at full resolution a camera image's crop has little structure
 LEAVES = {"train": 16, "val": 4, "test": 6}
 LEAF_PX = 6.0  # smallest radius
-DEPTH = 5.0  # leaves over each point, on average: less than 1 % of the ground shows
+DEPTH = 5.0  # mean number of leaves over a point: less than 1 % of the ground stays visible
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A name, a number that seeds what is drawn for it, and how to get its pixels: ``(3, H, W)`` sRGB in [0, 1]."""
+    """A name, a seed for its random choices, and a loader of its pixels: ``(3, H, W)`` sRGB in [0, 1]."""
 
     name: str
     key: int
@@ -42,7 +42,7 @@ class Photograph:
 
 
 def from_scikit_image(split: str) -> list[Photograph]:
-    """The shipped photographs of a split; no photograph is in two."""
+    """The shipped photographs of a split; splits are disjoint."""
 
     def loader(name: str) -> Callable[[], Tensor]:
         def load() -> Tensor:
@@ -51,7 +51,7 @@ def from_scikit_image(split: str) -> list[Photograph]:
             pixels = np.asarray(getattr(skimage.data, name)())
             grey = pixels.ndim == 2
             image = torch.from_numpy(pixels[None].repeat(3, 0) if grey else pixels.transpose(2, 0, 1)[:3].copy())
-            return _reduced(to_float(image))
+            return _downscale(to_float(image))
 
         return load
 
@@ -69,7 +69,7 @@ def from_folder(root: str | Path, split: str, smallest_px: int) -> list[Photogra
     """
     folder = Path(root)
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give data.root=<folder of sharp photographs>")
+        raise UserError(f"{folder}: no such folder; set data.root=<folder of sharp photographs>")
     if (folder / "train").is_dir() and (folder / "val").is_dir():
         if not (folder / split).is_dir():
             raise UserError(f"{folder / split}: no such folder beside train and val")
@@ -79,7 +79,7 @@ def from_folder(root: str | Path, split: str, smallest_px: int) -> list[Photogra
         return shown
     shown = all_in_folder(folder, smallest_px)
     if len(shown) < 3:
-        raise UserError(f"{folder}: holds {len(shown)} photographs; three is the least, one for each split")
+        raise UserError(f"{folder}: {len(shown)} photographs, but at least three are needed, one for each split")
     shown.sort(key=lambda photograph: photograph.key)
     each = max(1, round(0.1 * len(shown)))
     return {"test": shown[:each], "val": shown[each : 2 * each], "train": shown[2 * each :]}[split]
@@ -96,12 +96,12 @@ def all_in_folder(folder: str | Path, smallest_px: int = 1) -> list[Photograph]:
         head = header(file)
         if min(head.height, head.width) < smallest_px:
             size, remedy = f"{head.width}x{head.height}", "remove it or lower data.crop"
-            raise UserError(f"{file}: {size} pixels, but data.crop needs {smallest_px} a side; {remedy}")
-    return [Photograph(f.stem, _key(f.name), lambda f=f: _reduced(to_float(read_image(f)))) for f in files]  # type: ignore[misc]
+            raise UserError(f"{file}: {size} pixels, but data.crop needs {smallest_px} per side; {remedy}")
+    return [Photograph(f.stem, _key(f.name), lambda f=f: _downscale(to_float(read_image(f)))) for f in files]  # type: ignore[misc]
 
 
 def dead_leaves(split: str, seed: int, size: int = 640) -> list[Photograph]:
-    """Textures that need no file: opaque discs, radii of density r⁻³ (Lee, Mumford and Huang 2001), lightly shaded."""
+    """Dead-leaves textures: opaque shaded discs with radii of density r⁻³ (Lee, Mumford and Huang 2001)."""
     first = {"train": 0, "val": 10_000, "test": 20_000}[split]
     keys = range(first, first + LEAVES[split])
     return [Photograph(f"leaves_{key}", key, lambda key=key: _leaves((seed, key), size)) for key in keys]  # type: ignore[misc]
@@ -112,7 +112,7 @@ def _leaves(key: tuple[int, int], size: int) -> Tensor:
     palette = rng.uniform(0.1, 0.9, size=(12, 3)) * 0.7 + rng.uniform(0.05, 0.25)
     image = np.full((size, size, 3), palette[0], np.float32)
     largest, depth = size / 4, 0.0
-    while depth < DEPTH:  # later leaves lie on earlier ones
+    while depth < DEPTH:  # later leaves cover earlier ones
         radius = leaf_radius(rng.uniform(), LEAF_PX, largest)
         depth += math.pi * radius**2 / (size + 2 * radius) ** 2
         cx, cy = rng.uniform(-radius, size + radius, size=2)
@@ -129,12 +129,12 @@ def _leaves(key: tuple[int, int], size: int) -> Tensor:
     return torch.from_numpy(np.clip(image + grain, 0, 1)).permute(2, 0, 1).float().contiguous()
 
 
-def leaf_radius(share: float, smallest: float, largest: float) -> float:
-    """The radius below which ``share`` of all lie, for a density proportional to r⁻³ between the two."""
-    return 1 / math.sqrt(share / largest**2 + (1 - share) / smallest**2)
+def leaf_radius(quantile: float, smallest: float, largest: float) -> float:
+    """The ``quantile`` of a distribution of radii with density r⁻³ from ``smallest`` to ``largest``."""
+    return 1 / math.sqrt(quantile / largest**2 + (1 - quantile) / smallest**2)
 
 
-def _reduced(image: Tensor) -> Tensor:
+def _downscale(image: Tensor) -> Tensor:
     longest = max(image.shape[-2:])
     if longest <= LARGEST_PX:
         return image

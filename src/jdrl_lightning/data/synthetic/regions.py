@@ -1,4 +1,4 @@
-"""Rectangles of the master picture: what does not matter to a frame is not computed."""
+"""Rectangles of the master image, to compute only what a frame needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Box", "coordinates", "cut", "smooth_size"]
 
 
 class Box(NamedTuple):
-    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, ends excluded, counted from the frame's centre."""
+    """Rows ``top`` to ``bottom`` and columns ``left`` to ``right``, exclusive, relative to the frame's centre."""
 
     top: int
     left: int
@@ -37,22 +37,22 @@ class Box(NamedTuple):
         return not (self.height and self.width)
 
     def grown(self, reach: int) -> Box:
-        """``reach`` more on every side."""
+        """Extended by ``reach`` on every side."""
         return Box(self.top - reach, self.left - reach, self.bottom + reach, self.right + reach)
 
     def common(self, other: Box) -> Box:
-        """What lies in both; ``empty`` if nothing does."""
+        """The intersection; ``empty`` if there is none."""
         return Box(*(max(a, b) for a, b in zip(self[:2], other[:2], strict=True)),
                    *(min(a, b) for a, b in zip(self[2:], other[2:], strict=True)))  # fmt: skip
 
     def of(self, image: Tensor, extent: Box) -> Tensor:
-        """This part, as a view, of an ``image`` ``(…, H, W)`` that covers ``extent``."""
+        """View of this part of an ``image`` ``(…, H, W)`` that covers ``extent``."""
         top, left = self.top - extent.top, self.left - extent.left
         return image[..., top : top + self.height, left : left + self.width]
 
 
 def cut(image: Tensor, extent: Box, wanted: Box) -> Tensor:
-    """The part ``wanted`` of an image ``(C, H, W)`` that covers ``extent``, zeros where it has none."""
+    """The part ``wanted`` of an image ``(C, H, W)`` that covers ``extent``, zero-padded outside it."""
     common = wanted.common(extent)
     if common.empty:
         return image.new_zeros(len(image), wanted.height, wanted.width)
@@ -62,9 +62,9 @@ def cut(image: Tensor, extent: Box, wanted: Box) -> Tensor:
 
 
 def coordinates(box: Box, scale: int, step: int = 1) -> tuple[Tensor, Tensor]:
-    """x and y ``(H, W)`` of a box's pixels, in frame pixels (``scale`` master pixels each) from the frame's centre.
+    """x and y ``(H, W)`` of a box's pixels from the frame's centre, in frame pixels of ``scale`` master pixels.
 
-    With ``step`` of the centres of squares of so many pixels a side, ``(H // step, W // step)``.
+    With ``step`` those of the centres of ``step × step`` blocks, ``(H // step, W // step)``.
     """
     y = ((torch.arange(box.top, box.bottom, step) + step / 2) / scale)[:, None]
     x = (torch.arange(box.left, box.right, step) + step / 2) / scale
@@ -72,7 +72,7 @@ def coordinates(box: Box, scale: int, step: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def smooth_size(length: int) -> int:
-    """The least number from ``length`` on without a prime factor above 5: sizes at which the FFT is fast."""
+    """The smallest size of at least ``length`` with no prime factor above 5, for which the FFT is fast."""
     while True:
         rest = length
         for prime in (2, 3, 5):

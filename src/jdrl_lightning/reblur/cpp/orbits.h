@@ -1,4 +1,4 @@
-// Kernel elements that flips and the transpose carry into one another, (±a, ±b) and (±b, ±a): they share one weight.
+// Kernel elements that flips and the transpose map onto one another, (±a, ±b) and (±b, ±a): they share one weight.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 struct Orbit {
     int a, b;   // 0 <= b <= a
-    int below;  // whole part of its radius, and what is left
+    int below;  // integer part of the radius; fraction is the rest
     float fraction, count;
 
     int squared() const { return a * a + b * b; }
@@ -16,12 +16,12 @@ struct Orbit {
 struct Orbits {
     int levels, reach;
     bool square, absolute;
-    std::vector<Orbit> all;                 // those that have a weight, nearest first
+    std::vector<Orbit> all;                 // those that have a weight, by ascending radius
     std::vector<int> start;                 // [k]: the first one whose radius is k or more
-    std::vector<int> inside;                // [level]: so many of them lie within radius level - 1
+    std::vector<int> inside;                // [level]: how many of them lie within radius level - 1
     std::vector<std::vector<int>> corners;  // [level]: those in the level's square but beyond its radius
-    std::vector<float> n_corners;           // [level]: elements of these
-    std::vector<std::vector<int>> at;       // [dy][dx]: the orbit of an element
+    std::vector<float> n_corners;           // [level]: number of elements in these
+    std::vector<std::vector<int>> at;       // [dy][dx]: the orbit of the element
 
     Orbits(int levels, bool square, bool absolute)
         : levels(levels), reach(levels - 1), square(square), absolute(absolute), start(levels), inside(levels + 1),

@@ -1,14 +1,15 @@
-// Reblurring on processors (Eq. 7-9): one pass over the pixels forward, one backward that computes the kernels again.
-// Loaded by native.py. All tensors are contiguous float32; padded has `levels - 1` pixels more on each side.
+// The reblurring operator (Eq. 7-9) on CPUs: one pass over the pixels forward, one backward; the latter recomputes the
+// blur kernels. Called by cpu_kernel.py. All tensors are contiguous float32; padded has `levels - 1` more pixels on each
+// side.
 
 #include <atomic>
 #include <system_error>
 #include <thread>
 
-#include "kernels.h"
-#include "lanes.h"
+#include "blur_kernels.h"
 #include "orbits.h"
-#include "shifts.h"
+#include "shifted_sums.h"
+#include "simd.h"
 
 namespace {
 
@@ -21,8 +22,8 @@ struct Shape {
     int64_t padded_plane() const { return padded_width() * (height + 2 * (levels - 1)); }
 };
 
-// Calls work(task) of a worker for every task; each thread makes its worker. The threads are our own, because a second
-// OpenMP beside torch's would not follow torch's number of threads.
+// Runs all tasks; each thread makes a worker of its own and calls it with one task after another. No OpenMP: a second
+// runtime next to torch's would ignore torch's number of threads.
 template <class MakeWorker>
 void in_parallel(int64_t tasks, int64_t threads, MakeWorker make_worker) {
     std::atomic<int64_t> next{0};
@@ -33,13 +34,13 @@ void in_parallel(int64_t tasks, int64_t threads, MakeWorker make_worker) {
     std::vector<std::thread> others;
     try {
         while (int64_t(others.size()) + 1 < std::min(threads, tasks)) others.emplace_back(run);
-    } catch (const std::system_error&) {  // no more threads to be had: those there are do it all
+    } catch (const std::system_error&) {  // no more threads available: the existing ones do all the work
     }
     run();
     for (auto& other : others) other.join();
 }
 
-// Calls work(y, left, columns) for the rows [top, top + rows), COLUMNS at most at a time.
+// Calls work(y, left, columns) for the rows [top, top + rows), at most COLUMNS at a time.
 template <class Work>
 void each_stretch(const Shape& shape, int64_t top, int64_t rows, Work work) {
     for (int64_t y = top; y < std::min(top + rows, shape.height); ++y)
@@ -56,7 +57,7 @@ extern "C" void jdrl_reblur_forward(const float* padded, const float* seeds, con
     const Orbits orbits(levels, square, absolute);
     const int64_t plane = shape.plane(), rows = 16, strips = (height + rows - 1) / rows;
     in_parallel(batch * strips, threads, [&] {
-        return [&, folded = Folded(orbits, channels), kernels = Kernels(orbits)](int64_t task) mutable {
+        return [&, folded = Folded(orbits, channels), kernels = BlurKernels(orbits)](int64_t task) mutable {
             const int64_t image = task / strips;
             each_stretch(shape, task % strips * rows, rows, [&](int64_t y, int64_t left, int64_t columns) {
                 const int64_t row = (y + orbits.reach) * shape.padded_width() + left;
@@ -78,7 +79,7 @@ extern "C" void jdrl_reblur_forward(const float* padded, const float* seeds, con
     });
 }
 
-// Adds to grad_padded, which starts at zero. A null grad_padded, or null grad_seeds and grad_weights, are not computed.
+// Adds to grad_padded, which starts at zero. Null: grad_padded, or grad_seeds and grad_weights, are not computed.
 extern "C" void jdrl_reblur_backward(const float* grad_out, const float* padded, const float* seeds,
                                      const float* weights, float* grad_padded, float* grad_seeds, float* grad_weights,
                                      int64_t batch, int64_t channels, int64_t height, int64_t width, int64_t levels,
@@ -86,12 +87,12 @@ extern "C" void jdrl_reblur_backward(const float* grad_out, const float* padded,
     const Shape shape{batch, channels, height, width, levels};
     const Orbits orbits(levels, square, absolute);
     const int64_t plane = shape.plane(), rows = std::max(16, 2 * orbits.reach), strips = (height + rows - 1) / rows;
-    // A strip adds to its neighbours' rows: the even strips first, then the odd ones, so that no two threads meet and
-    // the sums are the same with any number of them.
+    // A strip adds to its neighbours' rows too: even strips first, then odd ones, so that no two threads write to the
+    // same row and the result does not depend on their number.
     for (int64_t odd = 0; odd < 2; ++odd) {
         const int64_t here = (strips + 1 - odd) / 2;
         in_parallel(batch * here, threads, [&] {
-            return [&, folded = Folded(orbits, channels), kernels = Kernels(orbits), spread = Spread(orbits),
+            return [&, folded = Folded(orbits, channels), kernels = BlurKernels(orbits), scatter = Scatter(orbits),
                     grad_mixture = std::vector<Vec>(orbits.size())](int64_t task) mutable {
                 const int64_t image = task / here, top = (task % here * 2 + odd) * rows;
                 const float* grad = grad_out + image * channels * plane;
@@ -106,7 +107,7 @@ extern "C" void jdrl_reblur_backward(const float* grad_out, const float* padded,
                         const int64_t weight = image * levels * plane + pixel;
                         kernels.compute(seeds + seed, weights + weight, plane, n);
                         for (int i = 0; grad_padded && i < orbits.size(); ++i)
-                            store(spread.mixture.data() + i * COLUMNS + x, kernels.mixture[i]);
+                            store(scatter.mixture.data() + i * COLUMNS + x, kernels.mixture[i]);
                         if (!grad_seeds) continue;
                         for (int i = 0; i < orbits.size(); ++i) {
                             Vec sum = {};
@@ -118,7 +119,7 @@ extern "C" void jdrl_reblur_backward(const float* grad_out, const float* padded,
                                           grad_weights + weight, plane, n);
                     }
                     for (int64_t c = 0; grad_padded && c < channels; ++c)
-                        spread.add(grad + c * plane + y * width + left, grad_padded + row + c * shape.padded_plane(),
+                        scatter.add(grad + c * plane + y * width + left, grad_padded + row + c * shape.padded_plane(),
                                    shape.padded_width(), columns);
                 });
             };

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 from demo.page import made_up
-from jdrl_lightning.demo.words import interval, listed, number, percent, psnr_interval, signed, spelled
+from jdrl_lightning.demo.formatting import interval, listed, number, percent, psnr_interval, signed, spelled
 
 
 def test_figures_have_a_true_minus_and_no_nan() -> None:

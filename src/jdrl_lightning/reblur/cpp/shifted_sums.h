@@ -1,16 +1,16 @@
-// Shifted copies of the image, summed (forward) and their adjoint (backward), for some columns of one row.
+// Sums of shifted copies of the image (forward) and their adjoint (backward), for some columns of one row.
 #pragma once
 
-#include "lanes.h"
 #include "orbits.h"
+#include "simd.h"
 
-constexpr int COLUMNS = 7 * LANES;  // worked on at once, so that what belongs to them stays in the nearest caches
+constexpr int COLUMNS = 7 * LANES;  // at once, so that their data stays in the L1 and L2 caches
 
-// Sums of the two rows at the same distance above and below; an orbit is a few columns of these.
+// Sums of the two rows at the same distance above and below; the sum over an orbit takes a few columns of these.
 struct Folded {
     const Orbits& orbits;
     int64_t stride;
-    std::vector<float> rows;  // [channel][dy][column], reach columns more on either side
+    std::vector<float> rows;  // [channel][dy][column], with reach more columns on each side
 
     Folded(const Orbits& orbits, int64_t channels)
         : orbits(orbits), stride(COLUMNS + 2 * orbits.reach + LANES), rows(channels * orbits.levels * stride) {}
@@ -37,14 +37,14 @@ struct Folded {
     }
 };
 
-// Each pixel spreads its gradient over the elements of its kernel.
-struct Spread {
+// Each pixel scatters its gradient over the elements of its kernel.
+struct Scatter {
     const Orbits& orbits;
     int64_t stride;
     std::vector<float> mixture;  // [orbit][column]
-    std::vector<float> shares;   // [orbit][column]: times the gradient; zero for 2 reach columns on either side
+    std::vector<float> shares;   // [orbit][column]: mixture times gradient; zero in 2 reach columns on each side
 
-    explicit Spread(const Orbits& orbits)
+    explicit Scatter(const Orbits& orbits)
         : orbits(orbits), stride(COLUMNS + 4 * orbits.reach + 2 * LANES), mixture(orbits.size() * COLUMNS),
           shares(orbits.size() * stride) {}
 

@@ -1,4 +1,4 @@
-"""Figures, intervals and lists as the page writes them; what is not finite becomes a dash."""
+"""Numbers, intervals and lists as the report writes them; a number that is not finite becomes a dash."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ __all__ = ["interval", "level", "listed", "number", "percent", "psnr_interval", 
 
 
 def number(value: float, digits: int) -> str:
-    """With so many digits after the point."""
+    """With ``digits`` decimals."""
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
 
 
 def signed(value: float) -> str:
-    """A difference, with its sign and two digits."""
+    """A difference, with its sign and two decimals."""
     return f"{value:+.2f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def percent(value: float) -> str:
-    """A share, in whole percent."""
+    """A fraction, in whole percent."""
     return f"{100 * value:.0f}\N{NO-BREAK SPACE}%".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def level(results: Mapping[str, Any]) -> str:
-    """What the intervals are called: ``95 % interval``."""
+    """The name of the intervals: ``95 % interval``."""
     return f"{percent(results['intervals']['level'])} interval"
 
 
 def interval(results: Mapping[str, Any], key: str) -> str:
-    """``95 % interval +0.34 to +0.84 dB`` if ``key`` is a difference in dB, ``… 60 % to 80 %`` if it is a share."""
+    """``95 % interval +0.34 to +0.84 dB`` if ``key`` is a difference in dB, ``… 60 % to 80 %`` if it is a fraction."""
     low, high = results["intervals"][key]
     ends = f"{signed(low)} to {signed(high)} dB" if key.endswith("_db") else f"{percent(low)} to {percent(high)}"
     return f"{level(results)} {ends}"
 
 
 def verdict(results: Mapping[str, Any], key: str) -> str:
-    """What the interval of ``key`` says about a difference."""
+    """Whether the interval of ``key`` excludes zero, in words."""
     low, high = results["intervals"][key]
     return "excludes zero" if low > 0 or high < 0 else "includes zero"
 
@@ -54,5 +54,5 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def spelled(count: int) -> str:
-    """A count in words, as far as one writes it so."""
+    """A small count in words, a larger one in digits."""
     return ("no", "one", "two", "three", "four", "five", "six")[count] if count <= 6 else str(count)

@@ -1,4 +1,4 @@
-// Blocks of LANES pixels: plain C++ with the vector extension of GCC and Clang, which any instruction set can carry out.
+// Vectors of LANES pixels: the vector extension of GCC and Clang, which compiles for any instruction set.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 inline Vec load(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<Unaligned*>(to) = value; }
 
-// The last block of a row is short: its other lanes are read as zero and not written.
+// The last block of a row is short: its remaining lanes are read as zero and not written.
 inline Vec load(const float* from, int64_t n) {
     if (n >= LANES) return load(from);
     float some[LANES] = {};
@@ -32,10 +32,10 @@ inline Vec all(float value) { return Vec{} + value; }
 inline Vec select(Bits where, Vec yes, Vec no) { return (Vec)((where & (Bits)yes) | (~where & (Bits)no)); }
 inline Vec absolute_of(Vec x) { return (Vec)((Bits)x & 0x7fffffff); }
 
-// 2^x for x <= 0, to one unit in the last place; 2^-126 for all that is smaller, NaN for NaN.
+// 2^x for x <= 0, to one unit in the last place; 2^-126 for anything smaller, NaN for NaN.
 inline Vec exp2_of(Vec x) {
     x = select(x < all(-126), all(-126), x);
-    const Vec rounder = all(12582912);  // 1.5 * 2^23: adding it leaves the nearest whole number in the low bits
+    const Vec rounder = all(12582912);  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
     const Vec rounded = x + rounder;
     const Vec r = x - (rounded - rounder);
     Vec p = all(0x1.41fba0p-13f);  // minimax for 2^r, |r| <= 1/2

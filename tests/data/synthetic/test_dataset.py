@@ -98,3 +98,35 @@ def test_biased_has_a_mean_over_photographs_and_random_has_little() -> None:
 
     assert mean("biased") > 2.5
     assert mean("random") < 1.5
+
+
+def test_the_global_random_state_does_not_matter() -> None:
+    torch.manual_seed(1)
+    first = pairs()[1]
+    torch.manual_seed(2)
+    state = torch.get_rng_state()
+    assert equal(pairs()[1], first)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_photograph_decides_what_is_drawn_for_it() -> None:
+    found = pairs()
+    assert (found[0].extras["flow"] - found[1].extras["flow"]).abs().mean() > 0.2
+
+
+def test_a_small_photograph_gives_a_frame_of_half_its_size() -> None:
+    chelsea = [p for p in from_scikit_image("test") if p.name == "chelsea"]
+    assert RenderedPairs(chelsea, 0, frame=256)[0].blurry.shape == (3, 150, 225)
+
+
+def test_photographs_are_read_only_when_they_are_needed() -> None:
+    read = []
+
+    def load() -> torch.Tensor:
+        read.append(1)
+        return torch.full((3, 160, 160), 0.5)
+
+    found = RenderedPairs([Photograph("grey", 1, load)], 0, 3, frame=64)
+    assert not read
+    found.prerender()
+    assert len(read) == 1

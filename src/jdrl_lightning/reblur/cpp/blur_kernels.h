@@ -1,22 +1,22 @@
-// The softmax of every level at LANES pixels (Eq. 7), its mixture by the weight maps, and the gradients of both.
+// The blur kernels at LANES pixels: the softmax of every level (Eq. 7), their weighted sum, and the gradients of both.
 #pragma once
 
 #include <limits>
 
-#include "lanes.h"
 #include "orbits.h"
+#include "simd.h"
 
-struct Kernels {
+struct BlurKernels {
     const Orbits& orbits;
-    std::vector<Vec> exps, corner, inverse;  // [level][orbit], [level], [level]: not divided by their sum, 1 / the sum
+    std::vector<Vec> exps, corner, inverse;  // [level][orbit], [level], [level]: unnormalised, 1 / their sum
     std::vector<Vec> mixture;                // [orbit]: weight of one element, summed over the levels
     std::vector<Vec> logits, rises;
 
-    explicit Kernels(const Orbits& orbits)
+    explicit BlurKernels(const Orbits& orbits)
         : orbits(orbits), exps((orbits.levels + 1) * orbits.size()), corner(orbits.levels + 1),
           inverse(orbits.levels + 1), mixture(orbits.size()), logits(orbits.levels), rises(orbits.levels) {}
 
-    // seeds, weights: where the first channel has the block's first pixel; n pixels of the block are in the image.
+    // seeds, weights: first channel of the block's first pixel; the block has n pixels inside the image.
     void compute(const float* seeds, const float* weights, int64_t plane, int64_t n) {
         std::fill(mixture.begin(), mixture.end(), Vec{});
         mixture[0] = load(weights, n);
@@ -45,7 +45,7 @@ struct Kernels {
         }
     }
 
-    // From the gradient of each orbit's weight to that of the seeds and of the weight maps; after compute().
+    // From the gradient of each orbit's weight to those of the seeds and of the weight maps. Needs compute() first.
     void gradients(const Vec* grad_mixture, const float* seeds, const float* weights, float* grad_seeds,
                    float* grad_weights, int64_t plane, int64_t n) {
         store(grad_weights, grad_mixture[0], n);
@@ -62,7 +62,7 @@ struct Kernels {
             for (int k = 0; k < level; ++k, seeds += plane, grad_seeds += plane) {
                 Vec whole = {}, further = {};
                 for (int i = orbits.start[k]; i < orbits.end(k, level); ++i) {
-                    // softmax: each of an orbit's elements pulls the mean down
+                    // softmax: each element of the orbit lowers the mean
                     const Vec grad = scale * e[i] * (grad_mixture[i] - orbits.all[i].count * blurred);
                     whole += grad;
                     further += orbits.all[i].fraction * grad;

@@ -1,0 +1,43 @@
+"""Every option is listed with the first comment of its file; one that does not compose is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from jdrl_lightning.cli import config as conf
+from jdrl_lightning.diagnosis import options
+
+
+@pytest.fixture
+def hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    conf.register()
+    with initialize_config_dir(version_base="1.3", config_dir=conf.CONF):
+        yield
+
+
+@pytest.mark.usefixtures("hydra")
+def test_every_option_is_listed_with_a_line() -> None:
+    for group in options.LISTS.values():
+        found = options.described(group)
+        files = {path.stem: path for path in (Path(conf.CONF) / group).glob("*.yaml")}
+        assert found.keys() == files.keys()
+        for name, line in found.items():
+            assert line, name
+            assert f"# {line}" in files[name].read_text().splitlines()
+
+
+def test_an_option_that_does_not_compose_is_named(hydra: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(name: str, overrides: list[str]) -> Any:
+        if overrides == ["flow=oracle"]:
+            raise ValueError("torn\nyaml")
+        return compose(name, overrides) if overrides == ["optim=paper"] else None
+
+    monkeypatch.setattr(options, "compose", refuse)
+    assert options.broken() == {"flow=oracle": "torn yaml"}

@@ -1,0 +1,72 @@
+"""The misalignment measured on pairs is the true one, and the verdict follows from it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from jdrl_lightning import data, flow
+from jdrl_lightning.diagnosis import pairs
+from jdrl_lightning.io.image import write_image
+from jdrl_lightning.metrics import misalignment
+from jdrl_lightning.types import Pair
+
+CPU = torch.device("cpu")
+
+
+def look(samples: list[Pair]) -> misalignment.Summary:
+    estimator = flow.create("gauss_newton")
+    return misalignment.summary([misalignment.motion(pair, estimator, CPU) for pair in samples])
+
+
+def rendered(kind: str) -> list[Pair]:
+    settings = {"frames_per_photo": {"val": 1}, "frame": 144, "misalignment": kind}
+    found = data.create("leaves", split="val", seed=0, crop=64, **settings)
+    return [found[index] for index in misalignment.spread(len(found), 5)]
+
+
+def test_the_verdict_is_right_where_the_truth_is_known() -> None:
+    for kind, word in (("none", "line up"), ("random", "One affine map"), ("nonrigid", "JDRL is what")):
+        samples = rendered(kind)
+        found = look(samples)
+        assert word in pairs.verdict(found), kind
+        truth = torch.cat([pair.extras["flow"].norm(dim=0).flatten() for pair in samples])
+        assert found.median_px == pytest.approx(float(truth.median()), abs=0.2)
+        assert found.p95_px == pytest.approx(float(truth.quantile(0.95)), abs=0.4)
+
+
+def test_strangers_are_not_taken_for_pairs() -> None:
+    samples = rendered("none")
+    strangers = [one._replace(sharp=other.sharp) for one, other in zip(samples, samples[1:] + samples[:1], strict=True)]
+    found = look(strangers)
+    assert len(found.unlike) >= 4
+    assert "check which files are partners" in pairs.verdict(found)
+
+
+def test_zoom_and_shift_are_those_of_the_pair(photo: torch.Tensor) -> None:
+    wide = photo[None, :, 100:356, 100:356].float() / 255
+    zoomed = torch.nn.functional.interpolate(wide, scale_factor=1.03, mode="bicubic", align_corners=False)
+    start = (zoomed.shape[-1] - 256) // 2
+    sharp = zoomed[..., start : start + 256, start - 3 : start + 253].clamp(0, 1)
+    one = misalignment.motion(Pair(wide[0], sharp[0], "zoomed", {}), flow.create("gauss_newton"), CPU)
+    assert one.zoom == pytest.approx(0.03, abs=0.004)
+    centre = 128 * 1.03 - 0.5 - start - 127.5  # where the zoom took the picture's centre; then 3 px to the right
+    assert one.shift_px == pytest.approx(math.hypot(centre + 3, centre), abs=0.1)
+
+
+def test_pairs_are_spread_evenly() -> None:
+    assert misalignment.spread(100, 4) == [0, 25, 50, 75]
+    assert misalignment.spread(3, 32) == [0, 1, 2]
+
+
+def test_wide_images_of_sixteen_bits(tmp_path: Path, photo: torch.Tensor) -> None:
+    for kind in ("blur", "gt"):
+        (tmp_path / kind).mkdir()
+        for index in range(2):
+            deep = photo[:, index : 64 + index, :96].to(torch.int32) * 257
+            write_image(tmp_path / kind / f"{index}.png", deep.to(torch.uint16))
+    found = data.create("folder", split="val", seed=0, crop=None, root=tmp_path)
+    assert look([found[0]]).median_px < 0.01

@@ -1,0 +1,46 @@
+"""The Triton kernel, interpreted, beside the reference: ``TRITON_INTERPRET=1 python triton_interpreter.py results.pt``.
+
+In a process of its own, since Triton decides between interpreter and compiler when it is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+# name: levels, height, width, batch, channels, support, absolute, dtype of seeds and weights
+CASES = {
+    "one pixel": (2, 1, 1, 1, 1, "square", True, torch.float32),
+    "wider than a tile": (2, 6, 35, 2, 1, "square", True, torch.float32),
+    "a disk": (3, 5, 7, 1, 3, "disk", True, torch.float32),
+    "raw seeds": (3, 2, 3, 2, 2, "square", False, torch.float32),
+    "half precision": (4, 3, 5, 1, 1, "square", True, torch.bfloat16),
+    "nan": (3, 6, 8, 1, 1, "disk", True, torch.float32),
+}
+
+
+def computed(name: str) -> dict[str, list[Tensor]]:
+    """Of both kernels the result and all gradients, then the gradients when only some are needed."""
+    from jdrl_lightning.reblur import reference, triton_kernel
+    from reblur.random_maps import random_inputs
+
+    levels, height, width, batch, channels, support, absolute, dtype = CASES[name]
+    inputs = random_inputs(levels, height, width, batch, channels, support=support, absolute=absolute)
+    if name == "nan":
+        inputs.seeds[0, 3, 2, 5] = float("nan")
+    inputs = inputs._replace(seeds=inputs.seeds.to(dtype), weights=inputs.weights.to(dtype))
+    grad = torch.randn(inputs.output_shape, generator=torch.Generator().manual_seed(0))
+    found = {}
+    for label, kernel in (("triton", triton_kernel), ("reference", reference)):
+        found[label] = [kernel.forward(inputs)]
+        for needed in ((True, True), (True, False), (False, True)):
+            found[label] += kernel.backward(grad, inputs, *needed)
+    return found
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[1])
+    torch.save({name: computed(name) for name in CASES}, sys.argv[1])
