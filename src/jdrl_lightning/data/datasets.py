@@ -11,10 +11,12 @@ from torch.utils.data import Dataset
 
 from jdrl_lightning.data.open_pairs import Show, opened, progress, registered
 from jdrl_lightning.data.pairs import FolderPairs
+from jdrl_lightning.data.synthetic import camera as cameras
+from jdrl_lightning.data.synthetic.camera import Optics
 from jdrl_lightning.data.synthetic.dataset import RenderedPairs
 from jdrl_lightning.data.synthetic.misalignment import Misalignment, preset
 from jdrl_lightning.data.synthetic.photographs import Photograph, dead_leaves, from_folder, from_scikit_image
-from jdrl_lightning.data.synthetic.render import MASTER, Optics
+from jdrl_lightning.data.synthetic.render import MASTER
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
@@ -53,7 +55,10 @@ class Source(NamedTuple):
 
 
 def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
-    """Make a data set factory that renders pairs on the photographs of ``source``, whose settings it takes too."""
+    """Make a data set factory that renders pairs on the photographs of ``source``, whose settings it takes too.
+
+    What is None is the ``camera``'s; ``optics`` may hold any field of :class:`~.camera.Optics`.
+    """
 
     def create(
         split: str,
@@ -64,11 +69,13 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         frame: int = 256,
         misalignment: str = "nonrigid",
         amplitude: float = 1.0,
-        blur_px: float = Optics.blur_px,
-        gain: float = Optics.gain,
-        white_balance: float = Optics.white_balance,
-        read_noise: float = Optics.read_noise,
-        shot_noise: float = Optics.shot_noise,
+        camera: str = "default",
+        optics: Mapping[str, float] | None = None,
+        blur_px: float | None = None,
+        gain: float | None = None,
+        white_balance: float | None = None,
+        read_noise: float | None = None,
+        shot_noise: float | None = None,
         register: str = "none",
         **own: Any,
     ) -> Dataset[Pair]:
@@ -81,8 +88,18 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         if split == "train" and crop is not None and crop > frame:
             raise UserError(f"data.crop={crop} is larger than data.frame={frame}; lower data.crop or raise data.frame")
         count = (frames_per_photo or {}).get(split, 1)
-        optics = Optics(blur_px, gain, white_balance, read_noise, shot_noise)
-        pairs = _rendered_once(photographs, split, seed, count, frame, optics, preset(misalignment, amplitude))
+        taken = cameras.camera(
+            camera,
+            **{
+                "blur_px": blur_px,
+                "gain": gain,
+                "white_balance": white_balance,
+                "read_noise": read_noise,
+                "shot_noise": shot_noise,
+                **(optics or {}),
+            },
+        )
+        pairs = _rendered_once(photographs, split, seed, count, frame, taken, preset(misalignment, amplitude))
         if register == "none":
             return pairs
         warped = registered(pairs, register)

@@ -129,6 +129,8 @@ def test_own_settings_come_on_top() -> None:
     assert camera("varied", blur_px=3.0, iso=None) == Optics(**{**CAMERAS["varied"].__dict__, "blur_px": 3.0})
     with pytest.raises(UserError, match=r"data\.camera"):
         camera("pinhole")
+    with pytest.raises(UserError, match=r"data\.optics"):
+        camera("varied", blade=7)
 
 
 @pytest.mark.parametrize(

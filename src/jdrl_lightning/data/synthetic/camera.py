@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
@@ -122,9 +122,11 @@ def camera(name: str, **own: float | None) -> Optics:
     """A named camera, with settings of one's own where they are not None.
 
     Raises:
-        UserError: unknown name, or a setting out of its range.
+        UserError: unknown name or setting, or a setting out of its range.
     """
     check_choice("data.camera", name, CAMERAS)
+    for key in own:
+        check_choice("data.optics", key, [field.name for field in fields(Optics)])
     return replace(CAMERAS[name], **{key: value for key, value in own.items() if value is not None})  # type: ignore[arg-type]
 
 
