@@ -45,6 +45,8 @@ def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
 def test_the_wheel_holds_the_configuration_and_uses_it(installed: Path, tmp_path: Path) -> None:
     assert (installed / "jdrl_lightning" / "conf" / "train.yaml").is_file()
     assert (installed / "jdrl_lightning" / "reblur" / "cpp" / "reblur.cpp").is_file()
+    shipped = installed / "jdrl_lightning" / "backbones" / "weights" / "compact.safetensors"
+    assert 1e6 < shipped.stat().st_size < 3e6
     plugins = (installed / "hydra_plugins").glob("*.py")
     assert [path.name for path in plugins] == ["jdrl_sweepers.py"]  # an __init__.py would hide other packages' plug-ins
     where = run(installed, tmp_path, "-c", "from jdrl_lightning.cli.config import CONF; print(CONF)")

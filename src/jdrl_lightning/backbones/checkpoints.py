@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.weights import fill, read_weights, unwrap
 
-__all__ = ["LoadedWeights", "load_weights"]
+__all__ = ["BUILTIN", "LoadedWeights", "load_weights", "weights_file"]
+
+BUILTIN = "builtin"
+SHIPPED = Path(__file__).parent / "weights"
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +28,21 @@ class LoadedWeights(NamedTuple):
     licence: str | None
 
 
+def weights_file(path: str | os.PathLike[str], name: str) -> Path:
+    """The file behind a setting ``weights`` of the backbone ``name``: ``builtin`` is the one in the package.
+
+    Raises:
+        UserError: the package has none for this backbone.
+    """
+    if path != BUILTIN:
+        return Path(path)
+    file = SHIPPED / f"{name}.safetensors"
+    if not file.is_file():
+        known = ", ".join(sorted(shipped.stem for shipped in SHIPPED.glob("*.safetensors")))
+        raise UserError(f"backbone.weights=builtin: the package has no weights of {name}, only of {known}")
+    return file
+
+
 def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeights:
     """Fill a backbone's network from a file; every tensor must be there and fit, or nothing is changed.
 
@@ -34,12 +53,12 @@ def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeig
 
     Args:
         backbone: changed in place.
-        path: the file.
+        path: the file; or ``builtin``, the weights that come with the package.
 
     Raises:
         UserError: the file is missing, unreadable, holds pickled code, or does not fit; the message names the keys.
     """
-    file = Path(path)
+    file = weights_file(path, backbone.name)
     foreign = backbone.read_foreign(file) if backbone.read_foreign and file.exists() else None
     layout, state = unwrap(read_weights(file), file) if foreign is None else ("foreign", foreign)
     wanted = backbone.network.state_dict()

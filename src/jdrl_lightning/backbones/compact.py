@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.checkpoints import load_weights
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair, Restored
 
@@ -114,13 +115,19 @@ class CompactBackbone(Backbone):
         return CircleOfConfusionLoss(self.map_weight)
 
 
-def compact(width: int = 32, blocks: tuple[int, ...] = (2, 2, 2), map_weight: float = 0.005) -> Backbone:
+def compact(
+    width: int = 32, blocks: tuple[int, ...] = (2, 2, 2), map_weight: float = 0.005, weights: str | None = None
+) -> Backbone:
     """The network as a backbone; 1,049,245 parameters and 49,938 multiply-adds a pixel at the default size.
 
     Args:
         width, blocks: see :class:`Compact`.
         map_weight: of the loss of the predicted circle of confusion, a px; counts where the true one is there.
+        weights: a file, or ``builtin``, the weights that come with the package; None: untrained.
     """
     if width < 1 or not blocks or min(blocks) < 1:
         raise UserError(f"backbone.width={width} and backbone.blocks={list(blocks)} must be positive")
-    return CompactBackbone(Compact(width, tuple(blocks)), map_weight)
+    backbone = CompactBackbone(Compact(width, tuple(blocks)), map_weight)
+    if weights is not None:
+        load_weights(backbone, weights)
+    return backbone

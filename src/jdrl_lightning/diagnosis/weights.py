@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from jdrl_lightning.backbones.checkpoints import BUILTIN, weights_file
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.weights import described
 from jdrl_lightning.metrics.perceptual import FILE, lpips, lpips_weights
@@ -22,7 +23,7 @@ def settings(config: Any, name: str = "") -> Iterator[tuple[str, str | None]]:
         for key, value in config.items():
             place = f"{name}.{key}".lstrip(".")
             if str(key).endswith(FILES) and (value is None or isinstance(value, str)):
-                yield place, value
+                yield place, str(weights_file(value, str(config.get("name")))) if value == BUILTIN else value
             else:
                 yield from settings(value, place)
 
