@@ -21,7 +21,12 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "objectives",
         "reblur",
     ],
-    submod_attrs={"module": ["DeblurringModule"], "types": ["Losses", "Pair", "Restored"], "errors": ["UserError"]},
+    submod_attrs={
+        "module": ["DeblurringModule"],
+        "types": ["Losses", "Pair", "Restored"],
+        "errors": ["UserError"],
+        "build": ["load"],
+    },
 )
 __all__ = [
     "DeblurringModule",
@@ -37,6 +42,7 @@ __all__ = [
     "data",
     "flow",
     "inference",
+    "load",
     "losses",
     "metrics",
     "objectives",

@@ -19,13 +19,17 @@ from jdrl_lightning.cli.config import IDENTITY, config_hash
 from jdrl_lightning.cli.targets import TRUSTED_TRAINING, check_targets, instantiate
 from jdrl_lightning.errors import UserError, and_more, first_line
 from jdrl_lightning.flow.base import Unavailable
+from jdrl_lightning.inference.restorer import Restorer
 from jdrl_lightning.io.weights import read_weights
 from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
 from jdrl_lightning.runtime.distributed import requested_devices
 
 __all__ = [
-    "backbone", "backbone_from_checkpoint", "datamodule", "from_checkpoint", "module", "parts", "read_checkpoint",
+    "SHIPPED", "backbone", "backbone_from_checkpoint", "datamodule", "from_checkpoint", "load", "module", "parts",
+    "read_checkpoint",
 ]  # fmt: skip
+
+SHIPPED = {"name": "compact", "weights": "builtin"}  # the network that comes with the package, as settings
 
 _LOADING = (
     "crop", "crop_rule", "batch_size", "repeat", "augment", "recolor", "shuffle", "num_workers", "on_error",
@@ -234,3 +238,29 @@ def device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device={name}: not available here; use device=cpu or device=auto") from error
     return torch.device(name)
+
+
+def load(
+    path: str | os.PathLike[str] | None = None, device: str = "auto", backbone: Mapping[str, Any] | str | None = None
+) -> Restorer:
+    """A network that restores pictures.
+
+    Args:
+        path: a checkpoint of a training; or, with ``backbone``, a file of weights. None: the network that comes with
+            the package.
+        device: ``auto``, ``cpu``, ``cuda``, …
+        backbone: name of the network that weights without a configuration are for, or its settings with ``name``.
+
+    Raises:
+        UserError: a file that cannot be read or does not fit, or a device that is not there.
+    """
+    return Restorer(_network(path, backbone, device))
+
+
+def _network(path: str | os.PathLike[str] | None, named: Mapping[str, Any] | str | None, place: str) -> Backbone:
+    if named is not None:
+        settings = {"name": named} if isinstance(named, str) else dict(named)
+        network = backbone({**settings, "weights": path})
+    else:
+        network = backbone(SHIPPED) if path is None else backbone_from_checkpoint(path)
+    return network.to(device(place))

@@ -12,7 +12,7 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.runtime.compile import compiled
 from jdrl_lightning.types import Restored
 
-__all__ = ["PRECISIONS", "final_output", "ready"]
+__all__ = ["PRECISIONS", "blur_radius", "final_output", "ready"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Lightning's names
 
@@ -32,6 +32,26 @@ def final_output(backbone: Callable[[Tensor], Restored]) -> nn.Module:
     The module holds ``backbone`` itself, so mode, device and weights are shared.
     """
     return _FinalOutput(backbone)
+
+
+def blur_radius(backbone: Backbone) -> Callable[[Tensor], Tensor]:
+    """The function that predicts how blurred each pixel is, with a network that does.
+
+    Returns:
+        ``(B, 3, H, W)`` RGB in [0, 1] to the circle of confusion's radius, px, in each of three equal channels: of the
+        shape that tiles are blended in.
+
+    Raises:
+        UserError: when called, if the network predicts no such map.
+    """
+
+    def radius(blurry: Tensor) -> Tensor:
+        aux = backbone(blurry).aux
+        if "coc" not in aux:
+            raise UserError(f"{backbone.name} predicts no blur map; backbone=compact does")
+        return aux["coc"][..., : blurry.shape[-2], : blurry.shape[-1]].expand(-1, 3, -1, -1)
+
+    return radius
 
 
 def ready(backbone: Backbone, precision: str = "32-true", compile: bool = False) -> Callable[[Tensor], Tensor]:
