@@ -17,9 +17,12 @@ from PIL import Image
 from jdrl_lightning import UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.build import from_checkpoint
+from jdrl_lightning.data.srgb import linear, srgb
+from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.inference.tiles import restore
 from jdrl_lightning.io.image import read_picture, write_image
-from jdrl_lightning.predict import planned, predict
+from jdrl_lightning.predict import MAP_LEVELS, planned, predict
+from jdrl_lightning.types import to_float, to_uint
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +182,45 @@ except UserError as error:
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("compile")]
     assert line.startswith("compile=true: ")
     assert line.endswith("set compile=false")
+
+
+def test_without_a_checkpoint_the_shipped_network_restores_and_maps_the_blur(
+    photo: torch.Tensor, tmp_path: Path
+) -> None:
+    sharp = photo[:, 90:250, 90:250]
+    blurry = srgb(blur_by_discs(linear(to_float(sharp)), torch.full(sharp.shape[-2:], 3.0)))
+    write_image(tmp_path / "photo.png", to_uint(blurry))
+    call = [sys.executable, "-m", "jdrl_lightning.predict", "input=photo.png", "output=restored", "blur_map=true"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("restoring with the shipped network compact") == 1
+    restored = read_picture(tmp_path / "restored" / "photo.png").image
+    inside = (..., slice(16, -16), slice(16, -16))
+
+    def error(image: torch.Tensor) -> torch.Tensor:
+        return (image.float() / 255 - sharp.float() / 255)[inside].square().mean()
+
+    assert error(restored) < 0.8 * error(to_uint(blurry))
+    radius = read_picture(tmp_path / "restored" / "photo_blur.png")
+    assert (radius.depth, radius.grey) == (16, True)
+    assert float(radius.image[0].int()[16:-16, 16:-16].float().median()) / MAP_LEVELS == pytest.approx(3, abs=1)
+    again = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert again.returncode == 1
+
+
+def test_a_blur_map_is_not_overwritten_unless_asked(tmp_path: Path, photo: torch.Tensor) -> None:
+    write_image(tmp_path / "a.png", photo[:, :20, :20])
+    write_image(tmp_path / "out" / "a_blur.png", photo[:, :20, :20])
+    with pytest.raises(UserError, match=r"a_blur\.png: exists"):
+        planned(tmp_path / "a.png", tmp_path / "out", overwrite=False, blur_map=True)
+    assert planned(tmp_path / "a.png", tmp_path / "out", overwrite=False)
+
+
+def test_a_network_without_a_map_says_so(tmp_path: Path, photo: torch.Tensor) -> None:
+    write_image(tmp_path / "a.png", photo[:, :20, :20])
+    with pytest.raises(UserError, match="unet predicts no blur map"):
+        predict(backbones.create("unet", width=4), [(tmp_path / "a.png", tmp_path / "out.png")], 64, 16, blur_map=True)
 
 
 def test_an_output_that_is_a_file(photo: torch.Tensor, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Restore photographs: ``python -m jdrl_lightning.predict ckpt_path=best.ckpt input=photos output=restored``."""
+"""Restore photographs: ``python -m jdrl_lightning.predict input=photos output=restored``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ __all__ = ["main", "predict"]
 
 log = logging.getLogger(__name__)
 
+MAP_LEVELS = 4096  # a pixel of radius: a blur map's 16 bits reach 16 px
 
-def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Path]]:
+
+def planned(source: Path, output: Path, overwrite: bool, blur_map: bool = False) -> list[tuple[Path, Path]]:
     """Which file becomes which, all checked before the first is restored.
 
     Raises:
@@ -39,13 +41,19 @@ def planned(source: Path, output: Path, overwrite: bool) -> list[tuple[Path, Pat
             target = target.with_suffix(".png")
         if target in jobs:
             raise UserError(f"{file} and {jobs[target]} would both be written to {target}; restore them one by one")
-        if target.exists() and not overwrite:
-            raise UserError(f"{target}: exists; give another output=… or overwrite=true")
+        for made in (target, blur_map_file(target))[: 1 + blur_map]:
+            if made.exists() and not overwrite:
+                raise UserError(f"{made}: exists; give another output=… or overwrite=true")
         depth = header(file).depth
         if depth > 8 and target.suffix.lower() in (".jpg", ".jpeg"):
             raise UserError(f"{file}: a {depth}-bit picture, which {target} cannot hold; name it .png or .tif")
         jobs[target] = file
     return [(file, target) for target, file in jobs.items()]
+
+
+def blur_map_file(target: Path) -> Path:
+    """Where the blur map of a restored file goes."""
+    return target.with_name(f"{target.stem}_blur.png")
 
 
 def predict(
@@ -56,8 +64,12 @@ def predict(
     tile_batch: int = 1,
     precision: str = "32-true",
     compile: bool = False,
+    blur_map: bool = False,
 ) -> None:
     """Restore every file and write it in its own bit depth, with its alpha channel, grey tone and colour profile.
+
+    With ``blur_map`` the predicted radius of the circle of confusion goes beside it, into ``<name>_blur.png``: 16 bits,
+    ``MAP_LEVELS`` a pixel.
 
     Raises:
         UserError: settings that do not get on, before a file is read; or the GPU's memory is too small for them.
@@ -65,7 +77,7 @@ def predict(
     import torch
     from rich.progress import Progress
 
-    from jdrl_lightning.inference.network import ready
+    from jdrl_lightning.inference.network import blur_radius, ready
     from jdrl_lightning.inference.tiles import check_tiles, restore
     from jdrl_lightning.io.image import read_picture, write_image
     from jdrl_lightning.types import to_float, to_uint
@@ -89,6 +101,9 @@ def predict(
                 ) from error
             pixels = to_uint(restored[0].cpu(), picture.depth)
             write_image(target, pixels, alpha=picture.alpha, grey=picture.grey, icc=picture.icc)
+            if blur_map:
+                px = restore(blur_radius(backbone), blurry, tile, overlap, backbone.divisor, batch=tile_batch)[0].cpu()
+                write_image(blur_map_file(target), to_uint(px * (MAP_LEVELS / 65535), 16), grey=True)
 
 
 @command("predict")
@@ -96,15 +111,20 @@ def main(cfg: DictConfig) -> None:
     """Compose, check, restore."""
     from hydra.core.hydra_config import HydraConfig
 
-    if cfg.ckpt_path is None or cfg.input is None:
-        raise UserError("give ckpt_path=<checkpoint> and input=<image or folder>; see --help")
+    if cfg.input is None:
+        raise UserError("give input=<image or folder>; see --help")
     output = Path(cfg.output or Path(HydraConfig.get().runtime.output_dir) / "restored")
-    jobs = planned(Path(cfg.input), output, cfg.overwrite)
+    jobs = planned(Path(cfg.input), output, cfg.overwrite, cfg.blur_map)
 
     from jdrl_lightning import build
 
-    backbone = build.backbone_from_checkpoint(cfg.ckpt_path).to(build.device(cfg.device))
-    predict(backbone, jobs, cfg.tile, cfg.overlap, cfg.tile_batch, cfg.precision, cfg.compile)
+    if cfg.ckpt_path is None:
+        backbone = build.backbone(build.SHIPPED)
+        log.info("restoring with the shipped network %s; ckpt_path=<checkpoint> takes one of yours", backbone.name)
+    else:
+        backbone = build.backbone_from_checkpoint(cfg.ckpt_path)
+    backbone = backbone.to(build.device(cfg.device))
+    predict(backbone, jobs, cfg.tile, cfg.overlap, cfg.tile_batch, cfg.precision, cfg.compile, cfg.blur_map)
     log.info("%d restored: %s", len(jobs), output)
 
 
