@@ -52,14 +52,13 @@ class Restorer:
         Raises:
             UserError: a picture of another kind, or a file that cannot be read.
         """
-        if isinstance(picture, str | os.PathLike):
-            picture = _open(Path(picture))  # type: ignore[assignment]
-        if isinstance(picture, Image.Image):
-            return _like_pil(self._tiled(self._restore, _from_pil(picture)), picture)
-        if isinstance(picture, np.ndarray):
-            restored = self._tiled(self._restore, to_float(_from_numpy(picture)))
-            return _cast(restored, torch.from_numpy(picture[:0]).dtype).permute(1, 2, 0).contiguous().numpy()
-        tensor = _checked(picture)
+        given: Any = _open(Path(picture)) if isinstance(picture, str | os.PathLike) else picture
+        if isinstance(given, Image.Image):
+            return _like_pil(self._tiled(self._restore, _from_pil(given)), given)
+        if isinstance(given, np.ndarray):
+            restored = self._tiled(self._restore, to_float(_from_numpy(given)))
+            return _cast(restored, torch.from_numpy(given[:0]).dtype).permute(1, 2, 0).contiguous().numpy()
+        tensor = _checked(given)
         return _cast(self._tiled(self._restore, to_float(tensor)), tensor.dtype).to(tensor.device)
 
     def blur_map(self, picture: str | os.PathLike[str] | Picture) -> Any:
@@ -71,14 +70,13 @@ class Restorer:
         Raises:
             UserError: as :meth:`restore`; or the network predicts no such map.
         """
-        if isinstance(picture, str | os.PathLike):
-            picture = _open(Path(picture))  # type: ignore[assignment]
-        if isinstance(picture, Image.Image):
-            image = _from_pil(picture)
+        given: Any = _open(Path(picture)) if isinstance(picture, str | os.PathLike) else picture
+        if isinstance(given, Image.Image):
+            image = _from_pil(given)
         else:
-            image = to_float(_from_numpy(picture) if isinstance(picture, np.ndarray) else _checked(picture))
+            image = to_float(_from_numpy(given) if isinstance(given, np.ndarray) else _checked(given))
         radius = self._tiled(blur_radius(self.backbone), image)[0]
-        return radius.to(picture.device) if isinstance(picture, Tensor) else radius.numpy()
+        return radius.to(given.device) if isinstance(given, Tensor) else radius.numpy()
 
     def _tiled(self, network: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
         device = next(self.backbone.parameters()).device

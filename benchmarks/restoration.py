@@ -1,0 +1,149 @@
+"""What does a restoring network make of photographs it has not seen?
+
+    python benchmarks/restoration.py --photographs photographs/test [--stack focus_stack] [--weights FILE]
+
+Rendered frames (256 px, two of each photograph, seed 7) with the default and the varied camera, the default test
+frames, sharp photographs as input, a real focus stack (its frames and ``fused.jpg``), and the time of twelve
+megapixels. Intervals are 95 % over photographs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import jdrl_lightning
+from defocus_maps import correlation, ranks
+from jdrl_lightning import flow, metrics
+from jdrl_lightning.data.synthetic.camera import CAMERAS
+from jdrl_lightning.data.synthetic.dataset import RenderedPairs
+from jdrl_lightning.data.synthetic.photographs import Photograph, all_in_folder, from_scikit_image
+from jdrl_lightning.flow.warp import in_frame, warp
+from jdrl_lightning.inference.restorer import Restorer
+from jdrl_lightning.io.image import read_image
+from jdrl_lightning.metrics.report import bootstrap_interval
+from jdrl_lightning.types import to_float
+
+STACK_SIDE = 1024  # px; a stack's frames are reduced to it
+MEGAPIXELS = (3000, 4000)  # height, width
+
+
+class Frame(NamedTuple):
+    """One frame: PSNR gained, its SSIM and MAE before and after, and how good the map is."""
+
+    photograph: str
+    gain: float
+    ssim: tuple[float, float]
+    mae: tuple[float, float]
+    map_rank: float
+    map_rmse: float
+
+
+def rendered(restorer: Restorer, photographs: Sequence[Photograph], camera: str, count: int, seed: int) -> list[Frame]:
+    """``count`` frames of each photograph."""
+    pairs = RenderedPairs(photographs, seed, count, optics=CAMERAS[camera])
+    frames = []
+    for index in range(len(pairs)):
+        pair = pairs.render(index)
+        blurry, aligned = (to_float(image)[None] for image in (pair.blurry, pair.extras["aligned"]))
+        restored, radius = restorer.restore(blurry[0])[None], restorer.blur_map(blurry[0])
+        true = pair.extras["coc"][0]
+        same = float(true.std()) == 0 or float(radius.std()) == 0
+        frames.append(
+            Frame(
+                photographs[index % len(photographs)].name,
+                float(metrics.psnr(restored, aligned) - metrics.psnr(blurry, aligned)),
+                (float(metrics.ssim(blurry, aligned)), float(metrics.ssim(restored, aligned))),
+                (float(metrics.mae(blurry, aligned)), float(metrics.mae(restored, aligned))),
+                float("nan") if same else correlation(ranks(radius), ranks(true)),
+                float((radius - true).square().mean().sqrt()),
+            )
+        )
+    return frames
+
+
+def told(title: str, frames: Sequence[Frame]) -> str:
+    """A row of the table."""
+    names = sorted({frame.photograph for frame in frames})
+    means = [statistics.mean(f.gain for f in frames if f.photograph == name) for name in names]
+    low, high = bootstrap_interval(means)
+    before, after = zip(*(f.ssim for f in frames), strict=True)
+    error, left = zip(*(f.mae for f in frames), strict=True)
+    ranked = [f.map_rank for f in frames if f.map_rank == f.map_rank]
+    return (
+        f"| {title} | {statistics.mean(f.gain for f in frames):+.2f} ({low:.2f} to {high:.2f}) | "
+        f"{min(f.gain for f in frames):+.2f} | {statistics.mean(before):.4f} → {statistics.mean(after):.4f} | "
+        f"{statistics.mean(error):.4f} → {statistics.mean(left):.4f} | {statistics.mean(ranked):.2f} | "
+        f"{statistics.mean(f.map_rmse for f in frames):.2f} |"
+    )
+
+
+def sharp(restorer: Restorer, photographs: Sequence[Photograph]) -> list[float]:
+    """PSNR of restored sharp photographs against themselves."""
+    images = [photograph.load() for photograph in photographs]
+    return [float(metrics.psnr(restorer.restore(image)[None], image[None])) for image in images]
+
+
+def stack(restorer: Restorer, folder: Path) -> list[tuple[str, float, float]]:
+    """Each frame's name, its gain in dB against ``fused.jpg`` brought onto it, and how far restoring moved it, px."""
+    estimate, found = flow.create("gauss_newton"), []
+    fused = _reduced(folder / "fused.jpg")
+    for file in sorted(folder.glob("frame_*")):
+        blurry = _reduced(file)
+        moved = estimate(blurry, fused)
+        target, seen = warp(fused, moved), in_frame(moved)
+        restored = restorer.restore(blurry[0])[None]
+        errors = [float(((image - target).square() * seen).sum()) for image in (blurry, restored)]
+        gain = float(10 * torch.tensor(errors[0] / errors[1]).log10())
+        found.append((file.stem, gain, float(metrics.placement_error(restored, blurry).rms)))
+    return found
+
+
+def _reduced(file: Path) -> Tensor:
+    image = to_float(read_image(file))[None]
+    scale = STACK_SIDE / max(image.shape[-2:])
+    sides = [round(side * scale) for side in image.shape[-2:]]
+    return F.interpolate(image, sides, mode="bilinear", antialias=True).clamp(0, 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photographs", type=Path, required=True)
+    parser.add_argument("--stack", type=Path)
+    parser.add_argument("--weights", help="of backbone=compact; default: those of the package")
+    parser.add_argument("--threads", type=int, default=1)
+    settings = parser.parse_args()
+    torch.set_num_threads(settings.threads)
+    restorer = jdrl_lightning.load(settings.weights, backbone="compact") if settings.weights else jdrl_lightning.load()
+    photographs = all_in_folder(settings.photographs)
+    print("| frames | gain, dB (95 %) | worst | SSIM | MAE | map's rank correlation | map's RMSE, px |")
+    print("|---|---|---:|---|---|---:|---:|")
+    print(told("photographs, default camera", rendered(restorer, photographs, "default", 2, 7)), flush=True)
+    print(told("photographs, camera=varied", rendered(restorer, photographs, "varied", 2, 7)), flush=True)
+    print(told("default test frames", rendered(restorer, from_scikit_image("test"), "default", 8, 0)), flush=True)
+    kept = sharp(restorer, photographs)
+    print(f"\nsharp photographs: {statistics.mean(kept):.1f} dB, worst {min(kept):.1f}", flush=True)
+    if settings.stack:
+        frames = stack(restorer, settings.stack)
+        each = ", ".join(f"{name} {gain:+.2f} (moved {px:.3f} px)" for name, gain, px in frames)
+        mean = statistics.mean(gain for _, gain, _ in frames)
+        print(f"\n{settings.stack.name}: {mean:+.2f} dB in the mean; {each}", flush=True)
+    image = F.interpolate(photographs[0].load()[None], MEGAPIXELS, mode="bilinear", antialias=True)[0]
+    start, used = time.perf_counter(), time.process_time()
+    restorer.restore(image)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"\n12 megapixels: {time.perf_counter() - start:.0f} s, {time.process_time() - used:.0f} s of processor, "
+          f"{settings.threads} threads; peak memory of this process {memory:.1f} GB")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
