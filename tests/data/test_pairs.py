@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
@@ -65,7 +64,7 @@ def test_each_split_has_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("count", "fraction", "kept"), [(2, 0.1, 1), (3, 0.99, 2), (10, 0.3, 3), (7, 0.5, 4)])
 def test_a_flat_folder_is_split(tmp_path: Path, count: int, fraction: float, kept: int) -> None:
     fill(tmp_path, count)
-    train, val, test = (FolderPairs(tmp_path, s, val_fraction=fraction, verify=False) for s in ("train", "val", "test"))
+    train, val, test = (FolderPairs(tmp_path, s, val_fraction=fraction) for s in ("train", "val", "test"))
     names = [{place.name for place in found.places} for found in (train, val, test)]
     assert len(names[1]) == kept
     assert names[0] | names[1] == {f"{i:03}" for i in range(count)}
@@ -75,9 +74,9 @@ def test_a_flat_folder_is_split(tmp_path: Path, count: int, fraction: float, kep
 
 def test_adding_pairs_hardly_changes_the_split(tmp_path: Path) -> None:
     fill(tmp_path, 20)
-    before = {place.name for place in FolderPairs(tmp_path, "val", val_fraction=0.25, verify=False).places}
+    before = {place.name for place in FolderPairs(tmp_path, "val", val_fraction=0.25).places}
     fill(tmp_path, 4, first=20)
-    after = {place.name for place in FolderPairs(tmp_path, "val", val_fraction=0.25, verify=False).places}
+    after = {place.name for place in FolderPairs(tmp_path, "val", val_fraction=0.25).places}
     assert len(before & after) >= len(before) - 1
 
 
@@ -188,23 +187,6 @@ def test_every_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     os.utime(changed, ns=(0, 12345))
     FolderPairs(tmp_path)
     assert read[8:] == [changed]
-    FolderPairs(tmp_path, verify=False)
-    assert len(read) == 9
-
-
-def test_the_decode_cache_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(tmp_path / "data" / "train")
-    cache = tmp_path / "cache"
-    FolderPairs(tmp_path / "data", cache_dir=cache)
-    read = count_decoding(monkeypatch)
-    monkeypatch.setattr(decode_cache, "_KNOWN", {})  # as in another process
-    FolderPairs(tmp_path / "data", cache_dir=cache)
-    assert read == []
-    for broken in ("{", "[1, 2]", json.dumps({"x": None})):
-        (cache / "decoded.json").write_text(broken)
-        monkeypatch.setattr(decode_cache, "_KNOWN", {})
-        FolderPairs(tmp_path / "data", cache_dir=cache)
-    assert len(read) == 24
 
 
 def test_failures_are_not_cached(tmp_path: Path) -> None:

@@ -26,23 +26,14 @@ class Registered(Dataset[Pair]):
         pairs: map-style data set of single samples.
         estimator: ``(blurry, sharp)``, float ``(1, 3, H, W)``, to a flow ``(1, 2, H, W)``, px, with
             ``warp(sharp, flow) ≈ blurry``.
-        progress: called with (pairs done, all pairs).
     """
 
-    def __init__(
-        self,
-        pairs: Dataset[Pair],
-        estimator: Callable[[Tensor, Tensor], Tensor],
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
+    def __init__(self, pairs: Dataset[Pair], estimator: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.pairs = pairs
-        count = len(pairs)  # type: ignore[arg-type]
         motions = []
-        for index in range(count):
+        for index in range(len(pairs)):  # type: ignore[arg-type]
             pair = pairs[index]
             motions.append(fit_affine(estimator(to_float(pair.blurry)[None], to_float(pair.sharp)[None])).cpu())
-            if progress is not None:
-                progress(index + 1, count)
         self.motions = torch.cat(motions)
 
     def __len__(self) -> int:
