@@ -32,7 +32,7 @@ def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedPr
         ("+backbone=unet", "backbone is already set: write backbone=... without the +"),
         ("objective.lam=[1", "objective.lam=[1: cannot be read (no viable alternative at input '[1')"),
         ("seed=${nothing}", "seed: Interpolation key 'nothing' not found"),
-        ("trainer.max_epochs=-1 optim=cosine data=leaves", "epochs=-1: this schedule ends with the training; set "),
+        ("trainer.max_epochs=-1 optim=cosine data=leaves", "epochs=-1: this schedule needs the number of epochs; set "),
         ("run_dir=mine", "run_dir=mine: follows the run's folder; give hydra.run.dir=mine"),
         (
             "-m objective.reblur.width=4 objective=charbonnier,jdrl",
