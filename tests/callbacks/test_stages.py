@@ -23,14 +23,14 @@ def follow(schedule: Schedule, epochs: range, callback: StageCallback) -> list[f
     return logged
 
 
-def test_listeners_hear_of_each_stage_once() -> None:
-    heard: list[str] = []
-    callback = StageCallback(listeners=[lambda stage: heard.append(stage.name)])
+def test_listeners_are_called_once_per_stage() -> None:
+    called: list[str] = []
+    callback = StageCallback(listeners=[lambda stage: called.append(stage.name)])
     assert follow(Schedule.paper(), range(12, 18), callback) == [0, 0, 0, 1, 1, 1]
-    assert heard == ["warmup", "joint"]
+    assert called == ["warmup", "joint"]
 
 
-def test_the_future_may_be_edited_and_the_past_may_not() -> None:
+def test_only_future_stages_may_be_edited() -> None:
     callback = StageCallback()
     follow(Schedule.paper(warmup_epochs=15), range(10), callback)
     again = StageCallback()
