@@ -57,7 +57,7 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     pictures: dict[str, list[Any]] = {}
     for method, trained in train_rows(configs, output.resolve()):
         if not test:  # rendered while others train
-            test = as_batches(data.pairs("test"), build.module(setup))
+            test = as_batches(data.pairs("test"))
             found["input"] = Row(measure_images(None, test)[0], 0.0)
         module = build.from_checkpoint(output / method / "checkpoints" / "last.ckpt")
         images, pictures[method] = measure_images(module, test)

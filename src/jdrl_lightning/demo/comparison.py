@@ -76,6 +76,6 @@ def measure_images(module: Any | None, pairs: Sequence[Pair]) -> tuple[dict[str,
     return {name: np.array([line[name] for line in lines]) for name in lines[0]}, images
 
 
-def as_batches(pairs: Any, module: Any) -> list[Pair]:
+def as_batches(pairs: Any) -> list[Pair]:
     """Every pair of a data set as a float batch of one."""
-    return [module.on_after_batch_transfer(collate([pairs[i]]), 0) for i in range(len(pairs))]
+    return [collate([pairs[i]]).to_float() for i in range(len(pairs))]
