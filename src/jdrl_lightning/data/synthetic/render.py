@@ -1,4 +1,4 @@
-"""A blurry and a misaligned sharp shot of one layered scene, and the truth about them."""
+"""Renders a blurry and a misaligned sharp shot of a layered scene, with ground truth."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.color import linear_rgb_to_rgb
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import srgb
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.misalignment import Displacement, Misalignment, invert_at
 from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut, smooth_size
@@ -22,10 +22,10 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["MASTER", "Optics", "render"]
 
-MASTER = 2  # master pixels a frame pixel: both shots are sampled once from it, so neither is softer
-MARGIN_PX = 24  # of the scene around the frame: content enters and leaves by the displacement, discs reach out
+MASTER = 2  # master pixels per frame pixel; both shots are sampled from the master once, so neither is softer
+MARGIN_PX = 24  # scene around the frame, px: the displacement and the blur bring its content into the frame
 
-# One independent stream for each part of a frame: with misalignment=none all the rest stays the same.
+# One independent random stream for each part of a frame: misalignment=none changes nothing else.
 SCENE, FOCUS, MISALIGNMENT, PHOTOMETRY, NOISE = range(5)
 
 
@@ -34,11 +34,11 @@ class Optics:
     """The camera.
 
     Attributes:
-        blur_px: largest radius of the circle of confusion, frame pixels; each frame draws its own strength up to it.
+        blur_px: upper bound of the circle of confusion's radius, frame pixels; each frame draws its own strength.
         gain: largest relative difference in exposure between the shots (aperture and shutter never match exactly).
-        white_balance: the same for each colour.
-        read_noise: standard deviation that does not depend on the light, of full scale in linear light.
-        shot_noise: variance a unit of linear light; the sharp shot, exposed longer, has a quarter of both.
+        white_balance: the same for each colour channel.
+        read_noise: signal-independent standard deviation, as a fraction of full scale in linear light.
+        shot_noise: variance per unit of linear light; the sharp shot, exposed longer, has a quarter of both variances.
     """
 
     blur_px: float = 7.0
@@ -49,7 +49,7 @@ class Optics:
 
     def __post_init__(self) -> None:
         if not 0 <= self.blur_px < MARGIN_PX:
-            raise UserError(f"data.blur_px={self.blur_px} lies outside 0 to {MARGIN_PX - 1} px, the scene's margin")
+            raise UserError(f"data.blur_px={self.blur_px} is outside 0 to {MARGIN_PX - 1} px, the margin of the scene")
 
 
 def render(
@@ -64,13 +64,13 @@ def render(
     """Render one frame; a pure function of its arguments.
 
     The circle of confusion of a thin lens is affine in inverse depth, hence over each plane. Layers are blurred with
-    their coverage and blended far to near in linear light, so that a blurred edge is half transparent and what is
-    behind it shows. The displaced shot is made by inverting the displacement for each layer.
+    their coverage and composited back to front in linear light, so that blurred edges are semi-transparent. The sharp
+    shot is rendered by inverting the displacement of each layer.
 
     Args:
         key: seeds, such as (seed, photograph, variant).
-        photo: background, ``(3, H, W)`` sRGB in [0, 1], ``MASTER`` times as fine as the frame.
-        others: photographs for the cut-outs.
+        photo: background, ``(3, H, W)`` sRGB in [0, 1], at ``MASTER`` times the frame's resolution.
+        others: photographs used as textures of the cut-outs.
         size: (height, width) of the frame, pixels.
         optics: the camera.
         misalignment: ranges of the displacement.
@@ -78,7 +78,7 @@ def render(
 
     Returns:
         ``blurry``, ``sharp`` uint8 ``(3, h, w)``; extras ``aligned`` uint8, ``flow`` float32 ``(2, h, w)`` with
-        ``warp(sharp, flow) ≈ aligned``, ``coc`` float32 ``(1, h, w)``, the circle of confusion's radius in pixels.
+        ``warp(sharp, flow) ≈ aligned``, ``coc`` float32 ``(1, h, w)``, radius of the circle of confusion in pixels.
     """
 
     def stream(which: int) -> np.random.Generator:
@@ -89,7 +89,7 @@ def render(
 
     focusing = stream(FOCUS)
     focus, strength = float(focusing.uniform(0, 1)), float(focusing.uniform(0.5, 1))
-    # κ of the thin lens, such that the frame's farthest or nearest possible surface gets strength × blur_px.
+    # κ of the thin lens, such that the farthest or nearest possible surface has radius strength × blur_px.
     kappa = strength * optics.blur_px / max(focus, 1 - focus)
 
     def radius(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ def render(
     x, y = (F.avg_pool2d(at[None], MASTER)[0] for at in coordinates(frame, MASTER))
     flow, coc = torch.zeros(2, *size), torch.zeros(1, *size)
     for layer in layers:
-        # Fields that must not be averaged over an edge: at the master pixel just right of and below the pixel's centre.
+        # Not averaged, which would mix fields across an edge: taken at the master pixel right of and below the centre.
         coverage = cut(layer.rgba[3:], layer.extent, frame)[:, MASTER // 2 :: MASTER, MASTER // 2 :: MASTER]
         seen = coverage > 0.5
         flow = torch.where(seen, displacement(x, y, layer.plane(x, y)), flow)
@@ -121,20 +121,20 @@ def render(
 
 
 def _defocused(layer: Layer, frame: Box, radius: Callable[[Plane, Tensor, Tensor], Tensor]) -> tuple[Tensor, Box]:
-    """The layer as the blurry shot sees it, and where: what reaches the frame, in a size that the FFT likes."""
+    """The layer in the blurry shot, and its extent: the part that reaches the frame, in a fast FFT size."""
     reach = math.ceil(float(radius(layer.plane, *coordinates(frame, MASTER)).max()) * MASTER) + 1
     content = layer.extent.common(frame.grown(reach))
     if content.empty:
         return layer.rgba, layer.extent
-    top, left, bottom, right = content.grown(reach)  # zeros all round: nothing wraps into the picture
+    top, left, bottom, right = content.grown(reach)  # zero padding: nothing wraps around into the image
     part = Box(top, left, top + smooth_size(bottom - top), left + smooth_size(right - left))
-    # Beyond the frame the plane may be blurred more than anywhere inside: not seen, and there is no room for it.
+    # Outside the frame the radius may be larger than anywhere inside; not visible, and it would exceed the padding.
     radii = (radius(layer.plane, *coordinates(part, MASTER)) * MASTER).clamp_max(reach - 1)
     return blur_by_discs(cut(content.of(layer.rgba, layer.extent), content, part), radii), part
 
 
 def _displaced(layer: Layer, frame: Box, displacement: Displacement) -> tuple[Tensor, Box]:
-    """The layer as the sharp shot sees it, and where: at ``q`` what the blurry one has at ``q + e(q)``."""
+    """The layer in the sharp shot, and its extent: at ``q`` the content of the blurry shot at ``q + e(q)``."""
 
     def forward(x: Tensor, y: Tensor) -> Tensor:
         return displacement(x, y, layer.plane(x, y))
@@ -150,7 +150,7 @@ def _displaced(layer: Layer, frame: Box, displacement: Displacement) -> tuple[Te
 
 
 def _blend(frame: Box, layers: Iterable[tuple[Tensor, Box]]) -> Tensor:
-    """Premultiplied layers far to near, over the frame: ``out = near + (1 − coverage) out``."""
+    """Composite premultiplied layers back to front over the frame: ``out = near + (1 − coverage) out``."""
     light = torch.zeros(3, frame.height, frame.width)
     for rgba, extent in layers:
         part = extent.common(frame)
@@ -162,15 +162,15 @@ def _blend(frame: Box, layers: Iterable[tuple[Tensor, Box]]) -> Tensor:
 
 
 def _to_frame(light: Tensor) -> Tensor:
-    """Area sampling of the master."""
+    """Area-sample the master."""
     return F.avg_pool2d(light[None], MASTER)[0]
 
 
-def _noisy(light: Tensor, noise: np.random.Generator, optics: Optics, share: float) -> Tensor:
-    """Poisson noise, as a Gaussian of the same variance, and read noise."""
-    deviation = (share * (optics.shot_noise * light.clamp_min(0) + optics.read_noise**2)).sqrt()
+def _noisy(light: Tensor, noise: np.random.Generator, optics: Optics, scale: float) -> Tensor:
+    """Add shot noise, as a Gaussian of the Poisson variance, and read noise; ``scale`` multiplies both variances."""
+    deviation = (scale * (optics.shot_noise * light.clamp_min(0) + optics.read_noise**2)).sqrt()
     return light + deviation * torch.from_numpy(noise.standard_normal(light.shape, dtype=np.float32))
 
 
 def _eight_bit(light: Tensor) -> Tensor:
-    return (srgb(light) * 255).round().to(torch.uint8)
+    return (linear_rgb_to_rgb(light.clamp(0, 1)) * 255).round().to(torch.uint8)

@@ -1,4 +1,4 @@
-"""A layered scene: a photograph behind, cut-outs of photographs before it, each a plane of affine inverse depth."""
+"""A layered scene: a photograph with cut-outs of photographs in front, each a plane with affine inverse depth."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic.regions import Box, coordinates
 
 __all__ = ["Layer", "Plane", "canvas", "draw_scene"]
@@ -29,7 +29,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Layer:
-    """Premultiplied linear RGB and coverage ``(4, H, W)``, the part of the master picture they cover, the plane."""
+    """Premultiplied linear RGB and coverage ``(4, H, W)``, their extent in the master image, the plane."""
 
     rgba: Tensor
     extent: Box
@@ -37,7 +37,7 @@ class Layer:
 
 
 def canvas(photo: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
-    """A part of ``photo`` ``(3, H, W)`` that may reach beyond it: the photograph goes on mirrored."""
+    """A part of ``photo`` ``(3, H, W)``, mirrored beyond its edges."""
     rows, columns = (
         _mirror(torch.arange(start, start + length), size)
         for start, length, size in ((top, height, photo.shape[1]), (left, width, photo.shape[2]))
@@ -53,26 +53,26 @@ def _mirror(index: Tensor, size: int) -> Tensor:
 def draw_scene(
     rng: np.random.Generator, photo: Tensor, others: Sequence[Tensor], extent: Box, scale: int
 ) -> list[Layer]:
-    """Background and one to three nearer cut-outs, far to near.
+    """Background and one to three cut-outs, back to front.
 
     Args:
-        rng: every choice comes from it.
+        rng: the only source of randomness.
         photo: the background, ``(3, H, W)`` sRGB in [0, 1], at the master's resolution.
-        others: photographs that the cut-outs are made of.
-        extent: of the master picture.
-        scale: master pixels a frame pixel.
+        others: photographs used as textures of the cut-outs.
+        extent: of the master image.
+        scale: master pixels per frame pixel.
     """
     height, width = extent.height, extent.width
     x, y = coordinates(extent, scale)
     reach_x, reach_y = float(x.max()), float(y.max())
     photo = photo.flip(2) if rng.random() < 0.5 else photo
-    # The margin around the frame may lie beyond the photograph, an eighth of the whole at most.
-    top = _anywhere(rng, -(height // 8), photo.shape[1] - height * 7 // 8)
-    left = _anywhere(rng, -(width // 8), photo.shape[2] - width * 7 // 8)
+    # Up to an eighth of the extent may be beyond the photograph; this is in the margin around the frame.
+    top = _draw_start(rng, -(height // 8), photo.shape[1] - height * 7 // 8)
+    left = _draw_start(rng, -(width // 8), photo.shape[2] - width * 7 // 8)
     ones = torch.ones(1, height, width)
     tilt = rng.uniform(-0.15, 0.15, size=2)
     background = Plane(float(rng.uniform(0.05, 0.35)), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
-    layers = [Layer(torch.cat([linear(canvas(photo, top, left, height, width)), ones]), extent, background)]
+    layers = [Layer(torch.cat([rgb_to_linear_rgb(canvas(photo, top, left, height, width)), ones]), extent, background)]
     levels = np.sort(rng.uniform(0.4, 1.0, size=int(rng.integers(1, 4))))
     for level in levels:
         texture = others[int(rng.integers(len(others)))]
@@ -81,23 +81,26 @@ def draw_scene(
         tilt = rng.uniform(-0.08, 0.08, size=2)
         plane = Plane(float(level), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
         rows, columns = (coverage.amax(dim).nonzero().flatten() for dim in (1, 0))
-        if len(rows) == 0:  # it lies wholly beyond the margin
+        if len(rows) == 0:  # entirely outside the margin
             continue
         first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
         part = Box(extent.top + first[0], extent.left + first[1], extent.top + last[0], extent.left + last[1])
-        top, left = _anywhere(rng, 0, texture.shape[1] - part.height), _anywhere(rng, 0, texture.shape[2] - part.width)
-        colour = linear(canvas(texture, top, left, part.height, part.width))
+        top, left = (
+            _draw_start(rng, 0, texture.shape[1] - part.height),
+            _draw_start(rng, 0, texture.shape[2] - part.width),
+        )
+        colour = rgb_to_linear_rgb(canvas(texture, top, left, part.height, part.width))
         coverage = part.of(coverage, extent)[None]
         layers.append(Layer(torch.cat([colour * coverage, coverage]), part, plane))
     return layers
 
 
-def _anywhere(rng: np.random.Generator, least: int, end: int) -> int:
-    return int(rng.integers(least, max(least + 1, end)))
+def _draw_start(rng: np.random.Generator, minimum: int, end: int) -> int:
+    return int(rng.integers(minimum, max(minimum + 1, end)))
 
 
 def cut_out(rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reach_y: float, scale: int) -> Tensor:
-    """Coverage ``(H, W)`` of a blob, a polygon or a bar, its edge one master pixel soft."""
+    """Coverage ``(H, W)`` of a blob, a polygon or a bar, with an antialiased edge one master pixel wide."""
     reach = min(reach_x, reach_y)
     kind = rng.choice(["blob", "polygon", "bar"], p=[0.5, 0.3, 0.2])
     dx, dy = x - float(rng.uniform(-0.8, 0.8)) * reach_x, y - float(rng.uniform(-0.8, 0.8)) * reach_y
