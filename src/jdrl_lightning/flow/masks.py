@@ -10,12 +10,14 @@ from jdrl_lightning.flow.color import flow_to_rgb
 from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.flow.warp import magnitude, warp
 
-__all__ = ["calibration_mask", "kept_quantile"]
+__all__ = ["LAM", "calibration_mask", "kept_quantile"]
+
+LAM = 0.35  # λ of Eq. 4
 
 
 @torch.no_grad()
 def calibration_mask(
-    flow: Tensor, lam: float = 0.35, kind: str = "magnitude", backward: Tensor | None = None, min_px: float = 0.0
+    flow: Tensor, lam: float = LAM, kind: str = "magnitude", backward: Tensor | None = None, min_px: float = 0.0
 ) -> Tensor:
     """1 where the flow is to be believed, else 0.
 

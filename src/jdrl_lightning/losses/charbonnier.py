@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-__all__ = ["charbonnier_loss"]
+__all__ = ["EPS", "charbonnier_loss"]
+
+EPS = 1e-3  # ε of Eq. 5 and 10, in units of the image range
 
 
 def charbonnier_loss(
     restored: Tensor,
     target: Tensor,
     mask: Tensor | None = None,
-    eps: float = 1e-3,
+    eps: float = EPS,
     reduction: str = "mean",
     min_share: float = 0.1,
 ) -> Tensor:

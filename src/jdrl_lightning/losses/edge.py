@@ -6,12 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.losses.charbonnier import EPS
+
 __all__ = ["edge_loss", "laplacian"]
 
 TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)  # Burt and Adelson's generating kernel with a = 0.4
 
 
-def edge_loss(restored: Tensor, target: Tensor, mask: Tensor | None = None, eps: float = 1e-3) -> Tensor:
+def edge_loss(restored: Tensor, target: Tensor, mask: Tensor | None = None, eps: float = EPS) -> Tensor:
     """Compare edges only: the mean over elements of ``sqrt(L(m d)² + eps²)``, ``d = restored - target``.
 
     Args:

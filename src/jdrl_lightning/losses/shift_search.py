@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from jdrl_lightning.losses.charbonnier import charbonnier_loss
+from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
 
 __all__ = ["best_shift", "shift_search_loss"]
 
 
-def shift_search_loss(restored: Tensor, target: Tensor, reach_px: int = 6, eps: float = 1e-3) -> Tensor:
+def shift_search_loss(restored: Tensor, target: Tensor, reach_px: int = 6, eps: float = EPS) -> Tensor:
     """Compare each image with its target where that fits best: ``min_s mean sqrt((r[p] - t[p + s])² + eps²)``.
 
     The shift ``s`` runs over whole pixels, ``reach_px`` each way; ``p`` over the interior, ``reach_px`` from the
@@ -35,7 +35,7 @@ def shift_search_loss(restored: Tensor, target: Tensor, reach_px: int = 6, eps: 
 
 
 @torch.no_grad()
-def best_shift(restored: Tensor, target: Tensor, reach_px: int = 6, eps: float = 1e-3) -> Tensor:
+def best_shift(restored: Tensor, target: Tensor, reach_px: int = 6, eps: float = EPS) -> Tensor:
     """The shift of each target that :func:`shift_search_loss` takes.
 
     Returns:
