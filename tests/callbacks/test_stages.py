@@ -23,11 +23,12 @@ def follow(schedule: Schedule, epochs: range, callback: StageCallback) -> list[f
     return logged
 
 
-def test_listeners_are_called_once_per_stage() -> None:
-    called: list[str] = []
-    callback = StageCallback(listeners=[lambda stage: called.append(stage.name)])
-    assert follow(Schedule.paper(), range(12, 18), callback) == [0, 0, 0, 1, 1, 1]
-    assert called == ["warmup", "joint"]
+def test_each_stage_is_logged_and_announced_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        assert follow(Schedule.paper(), range(12, 18), StageCallback()) == [0, 0, 0, 1, 1, 1]
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("epoch 12: stage warmup (flow from blurry; ")
+    assert second.startswith("epoch 15: stage joint (flow from restored; ")
 
 
 def test_only_future_stages_may_be_edited() -> None:

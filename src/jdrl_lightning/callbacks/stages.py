@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning as L
@@ -27,12 +26,10 @@ def schedule_of(pl_module: L.LightningModule) -> Schedule:
 class StageCallback(Callback):
     """Follows the schedule of ``pl_module.objective``, in any LightningModule with an ``objective``.
 
-    Stateless: the stage is a function of the epoch. Logs each change of stage, calls ``listeners`` with the new stage,
-    and stores the schedule in the checkpoint.
+    Stateless: the stage is a function of the epoch. Logs each change of stage; the checkpoint stores the schedule.
     """
 
-    def __init__(self, listeners: Sequence[Callable[[Stage], None]] = ()) -> None:
-        self.listeners = tuple(listeners)
+    def __init__(self) -> None:
         self._announced: Stage | None = None
         self._past: dict[str, Any] | None = None
         self._state: dict[str, Any] = {}
@@ -63,8 +60,6 @@ class StageCallback(Callback):
             log.info(
                 "epoch %d: stage %s (flow from %s; %s)", trainer.current_epoch, stage.name, stage.flow_source, weights
             )
-        for listener in self.listeners:
-            listener(stage)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
