@@ -1,4 +1,4 @@
-# Every target sets up what it needs (.venv with the tested versions) and does nothing twice.
+# Every target first creates what it needs (.venv with the tested versions), once.
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
@@ -9,17 +9,17 @@ READY := .venv/.ready
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## make .venv and install the package with its tools
+setup: $(READY) ## create .venv and install the package with its tools
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(READY) ## train and compare on misaligned pairs (3 to 7 minutes on two idle cores); outputs/demo/report.html
+demo: $(READY) ## train four ways on misaligned pairs and compare (3 to 7 minutes on two idle cores): outputs/demo/report.html
 	$(BIN)/python -m jdrl_lightning.demo
 
-smoke: $(READY) ## the real thing in half a minute
+smoke: $(READY) ## a complete training in half a minute
 	$(BIN)/python -m jdrl_lightning.train experiment=smoke
 
 test: $(READY) ## ruff, mypy and the test suite
@@ -28,9 +28,9 @@ test: $(READY) ## ruff, mypy and the test suite
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-bench: $(READY) ## the reblurring operator and the flow estimator against their references
+bench: $(READY) ## benchmark the reblurring operator and the flow estimator against their references
 	$(BIN)/python benchmarks/reblur_operator.py
 	$(BIN)/python benchmarks/flow.py
 
-clean: ## remove everything that was built or trained here
+clean: ## remove .venv and everything built or trained here
 	rm -rf .venv build dist outputs multirun .mypy_cache .pytest_cache .ruff_cache

@@ -185,7 +185,7 @@ def measured(row: str, case: Case, seed: int, form: Form, settings: Sequence[str
     # Blur, noise and the truth in place are the same for every case: displacement moves the sharp shot alone.
     of_data = [setting for setting in settings if setting.startswith("data")]  # others may be of this row's objective
     config = composed("aligned_ceiling", NONE, seed, form, of_data, Path("unused"))
-    pairs = as_batches(build.datamodule(config).pairs("test"), build.module(config))
+    pairs = as_batches(build.datamodule(config).pairs("test"))
     images, _ = measure_images(module, pairs)
     photographs = [str(pair.name[0]).rpartition("_")[0] for pair in pairs]
     lines = []

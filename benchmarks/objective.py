@@ -91,7 +91,7 @@ def measured(row: str, overrides: Sequence[str], data: str, seed: int, folder: P
         with tempfile.TemporaryDirectory() as run:
             module, _, _ = train_row(composed(Path(run), [*QUIET, *settings, *overrides]), Path(run))
         test = build.datamodule(composed(folder, settings)).pairs("test")
-        images = measure_images(module, as_batches(test, module))[0]
+        images = measure_images(module, as_batches(test))[0]
         write_csv(
             file, [dict(zip(images, map(float, values), strict=True)) for values in zip(*images.values(), strict=True)]
         )

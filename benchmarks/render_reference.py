@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import linear, srgb
 from jdrl_lightning.data.synthetic.camera import MARGIN_PX, Optics
 from jdrl_lightning.data.synthetic.dataset import SOFTNESS_PX
 from jdrl_lightning.data.synthetic.defocus_psf import disc
@@ -167,7 +167,7 @@ def _noisy(light: Tensor, noise: np.random.Generator, optics: Optics, share: flo
 
 
 def _eight_bit(light: Tensor) -> Tensor:
-    return (srgb(light) * 255).round().to(torch.uint8)
+    return (linear_rgb_to_rgb(light.clamp(0, 1)) * 255).round().to(torch.uint8)
 
 
 def blur_by_discs(image: Tensor, radius: Tensor) -> Tensor:
@@ -237,7 +237,7 @@ def draw_scene(
     ones = torch.ones(1, height, width)
     tilt = rng.uniform(-0.15, 0.15, size=2)
     background = Plane(float(rng.uniform(0.05, 0.35)), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
-    layers = [Layer(torch.cat([linear(canvas(photo, top, left, height, width)), ones]), extent, background)]
+    layers = [Layer(torch.cat([rgb_to_linear_rgb(canvas(photo, top, left, height, width)), ones]), extent, background)]
     levels = np.sort(rng.uniform(0.4, 1.0, size=int(rng.integers(1, 4))))
     for level in levels:
         texture = others[int(rng.integers(len(others)))]
@@ -251,7 +251,7 @@ def draw_scene(
         first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
         part = Box(extent.top + first[0], extent.left + first[1], extent.top + last[0], extent.left + last[1])
         top, left = _anywhere(rng, 0, texture.shape[1] - part.height), _anywhere(rng, 0, texture.shape[2] - part.width)
-        colour = linear(canvas(texture, top, left, part.height, part.width))
+        colour = rgb_to_linear_rgb(canvas(texture, top, left, part.height, part.width))
         coverage = part.of(coverage, extent)[None]
         layers.append(Layer(torch.cat([colour * coverage, coverage]), part, plane))
     return layers

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import OmegaConf
+from torch import nn
 
 from jdrl_lightning import backbones, build, objectives
 from jdrl_lightning.cli import config
 from jdrl_lightning.cli.targets import instantiate
-from jdrl_lightning.objectives import presets
 from small import backbone_settings, flow_settings
 
 CONF = Path(config.CONF)
@@ -107,27 +110,64 @@ def dotted(settings: dict[str, Any], prefix: str = "") -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", ["jdrl", "jdrl_official", "jdrl_robust"])
-def test_the_yaml_says_what_the_python_preset_says(name: str, composed: Compose, tmp_path: Path) -> None:
-    from_yaml = build.module(composed(tmp_path, f"objective={name}", *SMALL)).objective
-    from_python = objectives.create(name, flow={"name": "gauss_newton"})
-    assert from_yaml.schedule == from_python.schedule
-    assert from_yaml.state_dict().keys() == from_python.state_dict().keys()
-    for setting in (
-        "lam",
-        "mask",
-        "min_px",
-        "mask_warmup",
-        "in_frame",
-        "anchor",
-        "flow_of",
-        "reduction",
-        "grid",
-        "eps",
-        "edge_weight",
-    ):
-        assert getattr(from_yaml, setting) == getattr(from_python, setting), setting
-    assert hasattr(presets, name)
+def everything(objective: nn.Module) -> dict[str, Any]:
+    """All that an objective's settings have made: attributes, stages, flow estimator, networks and their first weights.
+
+    Each module's and the flow estimator's attributes under its name; what torch keeps for itself is left out.
+    """
+    found: dict[str, Any] = {}
+    for name, part in [*objective.named_modules(), ("flow", getattr(objective, "flow", None))]:
+        found[f"{name}: type"] = type(part)
+        for key, value in vars(part).items() if part is not None else ():
+            if isinstance(value, partial):
+                found[f"{name}.{key}"] = (value.func, value.args, value.keywords)
+            elif not key.startswith("_") and not (name == "" and key == "flow"):
+                found[f"{name}.{key}"] = value
+    return found | {f"weights of {name}": value.numpy().tobytes() for name, value in objective.state_dict().items()}
+
+
+def drawn(name: str, **settings: Any) -> dict[str, Any]:
+    torch.manual_seed(0)
+    return everything(objectives.create(name, **settings))
+
+
+@pytest.mark.parametrize("name", list(objectives._registry._targets))
+def test_a_preset_is_the_same_in_python_as_in_yaml(name: str, composed: Compose, tmp_path: Path) -> None:
+    settings = composed(tmp_path, f"objective={name}", "data.root=nowhere")["objective"]
+    flow = {"flow": {"name": "gauss_newton"}} if "flow" in settings else {}
+    assert settings["name"] == name
+    assert drawn(**settings) == drawn(name, **flow)
+
+
+OTHER = {  # than jdrl.yaml's, of settings that are words or lists
+    "warmup_reblur": "detached", "reblur_learns_from": "aligned", "schedule": "official", "mask": "none",
+    "anchor": "affine", "flow_of": "picture", "reduction": "masked_mean", "warp": "legacy", "output_weights": [0.5],
+    "flow.name": "none", "reblur.kernel": "free", "reblur.support": "disk", "reblur.padding": "reflect",
+    "reblur.init": "xavier",
+}  # fmt: skip
+
+
+def test_every_setting_of_the_objective_changes_what_is_built(composed: Compose, tmp_path: Path) -> None:
+    """Otherwise the test above would not see it, or it does nothing."""
+    small = ("objective.reblur.width=4", "objective.reblur.levels=3", "data.root=nowhere")
+    settings = composed(tmp_path, *small)["objective"]
+    torch.manual_seed(1)
+    torch.save(objectives.create(**settings).reblur.state_dict(), tmp_path / "reblur.pth")
+    before = drawn(**settings)
+    changed = dotted({key: value for key, value in settings.items() if key != "name"})
+    assert {"lam", "alpha", "warmup_epochs", "reblur.width", "reblur.weights"} <= set(changed)
+    for key in changed:
+        *parents, last = key.split(".")
+        other = copy.deepcopy(settings)
+        place = other[parents[0]] if parents else other
+        old = place[last]
+        if old is None:
+            place[last] = str(tmp_path / "reblur.pth")
+        elif isinstance(old, bool):
+            place[last] = not old
+        else:
+            place[last] = OTHER[key] if key in OTHER else old + type(old)(0.25) if isinstance(old, float) else old + 1
+        assert drawn(**other) != before, key
 
 
 def test_yaml_files_are_short_and_say_what_they_are() -> None:

@@ -23,10 +23,10 @@ def test_the_command_looks_at_everything_and_leaves_nothing(pairs_folder: Path, 
     assert done.returncode == 0, done.stderr
     for word in ("torch", torch.__version__.split("+")[0], "cpu:", "8 of 8, split train", "joint from epoch 15"):
         assert word in done.stdout
-    (loads,) = re.findall(r"one process loads \(files read before\)\s+│ (\S+) crops a second", done.stdout)
-    (takes,) = re.findall(r"training on cpu \(float32, forward and backward\)\s+│ (\S+) crops a second", done.stdout)
+    (loads,) = re.findall(r"one process loads \(files read before\)\s+│ (\S+) crops per second", done.stdout)
+    (takes,) = re.findall(r"training on cpu \(float32, forward and backward\)\s+│ (\S+) crops per second", done.stdout)
     assert float(loads) > 2 * float(takes) > 0
-    assert "Loading keeps up with training: data.num_workers=2 would read about" in done.stdout
+    assert "Loading keeps up with training: data.num_workers=2 loads about" in done.stdout
     # The folder's sharp pictures are cut one pixel lower.
     (median,) = re.findall(r"displacement, median\s+│ (\S+) px", done.stdout)
     assert float(median) == pytest.approx(1, abs=0.2)

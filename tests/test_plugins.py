@@ -124,7 +124,7 @@ def test_broken_plug_ins_are_named_and_harm_nobody(site: Path, hostile_site: Pat
     assert raising.startswith("backbone 'raising' comes from raising-plugin, which cannot be loaded")
     assert absent.startswith("unknown backbone 'absent'; known: unet")
     assert "plug-in torn-plugin: its backbone 'torn' cannot be loaded" in done.stderr
-    assert "plug-in bare-plugin: the backbone 'unet' is ours, theirs is ignored" in done.stderr
+    assert "plug-in bare-plugin: the backbone 'unet' is built in, so the plug-in's is ignored" in done.stderr
 
 
 def test_a_torn_yaml_concerns_only_those_who_ask_for_it(hostile_site: Path, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from PIL import Image
 
 from jdrl_lightning import UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.build import from_checkpoint
-from jdrl_lightning.data.srgb import linear, srgb
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.inference.tiles import restore
 from jdrl_lightning.io.image import read_picture, write_image
@@ -188,7 +188,9 @@ def test_without_a_checkpoint_the_shipped_network_restores_and_maps_the_blur(
     photo: torch.Tensor, tmp_path: Path
 ) -> None:
     sharp = photo[:, 90:250, 90:250]
-    blurry = srgb(blur_by_discs(linear(to_float(sharp)), torch.full(sharp.shape[-2:], 3.0)))
+    blurry = linear_rgb_to_rgb(
+        blur_by_discs(rgb_to_linear_rgb(to_float(sharp)), torch.full(sharp.shape[-2:], 3.0)).clamp(0, 1)
+    )
     write_image(tmp_path / "photo.png", to_uint(blurry))
     call = [sys.executable, "-m", "jdrl_lightning.predict", "input=photo.png", "output=restored", "blur_map=true"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -6,7 +6,7 @@ from jdrl_lightning import UserError
 from jdrl_lightning.rates import Constant, Cosine, Milestones, StepDecay
 
 
-def test_the_paper_halves_every_sixty_epochs() -> None:
+def test_step_decay_halves_every_60_epochs() -> None:
     assert [StepDecay()(epoch) for epoch in (0, 59, 60, 119, 120)] == [1, 1, 0.5, 0.5, 0.25]
 
 
@@ -18,17 +18,17 @@ def test_cosine_warms_up_peaks_and_ends_at_its_floor() -> None:
     assert rate(100) == pytest.approx(0.01)
 
 
-def test_milestones_are_shares_of_the_training() -> None:
+def test_milestones_are_fractions_of_the_training() -> None:
     rate = Milestones(epochs=12, at=[0.5, 0.75], gamma=0.1)
     assert [rate(epoch) for epoch in (0, 5, 6, 8, 9, 30)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 @pytest.mark.parametrize("epochs", [-1, 0, None])
-def test_a_schedule_that_ends_with_the_training_needs_its_end(epochs: int) -> None:
+def test_cosine_and_milestones_need_the_number_of_epochs(epochs: int) -> None:
     for schedule in (Cosine, lambda epochs: Milestones(epochs, at=[0.5])):
         with pytest.raises(UserError, match=r"set trainer\.max_epochs"):
             schedule(epochs)
 
 
-def test_constant_holds() -> None:
+def test_constant() -> None:
     assert {Constant()(epoch) for epoch in (0, 60, 3000)} == {1.0}

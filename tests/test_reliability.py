@@ -1,4 +1,4 @@
-"""Faults of docs/reliability.md that no other test has, and that those which it names are there."""
+"""Faults of docs/reliability.md that no other test covers; and the tests that it names exist."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def nan(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (one_pixel, r"blur/03\.png: 1x1 pixels are smaller than data\.crop=32"),
         (mismatched, r"blur/03\.png has 40x48 pixels, its partner \S+gt/03\.png 41x48; crop or resize"),
@@ -51,12 +51,12 @@ def nan(folder: Path) -> None:
         (nan, r"blur/03\.tif: cannot be read \(NaN or infinite values"),
     ],
 )
-def test_damaged_pictures_are_named_before_training(
-    damage: Callable[[Path], None], said: str, pairs_folder: Path, train: Callable[..., Path], tmp_path: Path
+def test_damaged_images_are_named_before_training(
+    damage: Callable[[Path], None], message: str, pairs_folder: Path, train: Callable[..., Path], tmp_path: Path
 ) -> None:
     mine = shutil.copytree(pairs_folder, tmp_path / "mine")
     damage(mine / "train")
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=message) as error:
         train(tmp_path / "run", f"data.root={mine}")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -65,24 +65,24 @@ def test_damaged_pictures_are_named_before_training(
 def test_a_corrupted_checkpoint_is_skipped_in_one_line(
     train: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Bytes altered in its directory, its pickle, and its middle, where the weights lie."""
+    """Bytes changed in its directory, its pickle, and its weights."""
     run = train(tmp_path / "run", "trainer.max_epochs=1", "callbacks.best=null", "trainer.limit_train_batches=1")
     good = run / "checkpoints" / "last.ckpt"
     identity = read_checkpoint(good)["jdrl_lightning"]["config"]["hash"]
     content = good.read_bytes()
-    for place in (100, len(content) // 2, len(content) - 40):
+    for start in (100, len(content) // 2, len(content) - 40):
         damaged = bytearray(content)
-        damaged[place : place + 20] = bytes(byte ^ 0xFF for byte in damaged[place : place + 20])
+        damaged[start : start + 20] = bytes(byte ^ 0xFF for byte in damaged[start : start + 20])
         (run / "checkpoints" / "newer.ckpt").write_bytes(bytes(damaged))
         caplog.clear()
-        assert latest_checkpoint(run, identity) == good, place
+        assert latest_checkpoint(run, identity) == good, start
         (line,) = [record.getMessage() for record in caplog.records]
         assert line.startswith("skipped: ")
         assert "newer.ckpt" in line
         assert "\n" not in line
 
 
-def test_every_test_that_the_page_names_exists() -> None:
+def test_the_tests_named_by_the_page_exist() -> None:
     page = (ROOT / "docs" / "reliability.md").read_text()
     named = re.findall(r"tests/[\w/]+\.py(?:::\w+)?", page)
     assert len(named) > 10

@@ -1,4 +1,4 @@
-"""A run that is interrupted and goes on is, bit by bit, the run that was not."""
+"""A run that is interrupted and resumed equals an uninterrupted one, bit for bit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEPS_AN_EPOCH = 8
 
 
 def every_step(folder: Path) -> list[str]:
-    """Settings that keep a checkpoint of each step and of each epoch's end."""
+    """Settings that keep a checkpoint of each step and each epoch's end."""
     settings = f"{{_target_: lightning.pytorch.callbacks.ModelCheckpoint, dirpath: {folder}, save_top_k: -1, "
     step = settings + "filename: '{step}', every_n_train_steps: 1, save_on_train_epoch_end: false}"
     return [f"+callbacks.every={step}"]
@@ -42,23 +42,23 @@ def rows(run: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {"root": tmp_path_factory.mktemp("whole")}
+def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {"root": tmp_path_factory.mktemp("shared")}
 
 
 @pytest.fixture
-def uninterrupted(whole: dict[str, Path], train: Callable[..., Path]) -> Path:
-    """One whole run for all tests of this file, with a checkpoint of each step."""
-    if "run" not in whole:
-        folder = whole["root"] / "run"
-        whole["run"] = train(folder, *RUN, *every_step(whole["root"] / "steps"))
-    return whole["run"]
+def uninterrupted(shared: dict[str, Path], train: Callable[..., Path]) -> Path:
+    """One uninterrupted run for all tests of this file, with a checkpoint of each step."""
+    if "run" not in shared:
+        folder = shared["root"] / "run"
+        shared["run"] = train(folder, *RUN, *every_step(shared["root"] / "steps"))
+    return shared["run"]
 
 
-def test_the_rate_moves_from_step_to_step(uninterrupted: Path, whole: dict[str, Path]) -> None:
+def test_the_learning_rate_changes_at_every_step(uninterrupted: Path, shared: dict[str, Path]) -> None:
     rates = []
     for step in range(1, 4 * STEPS_AN_EPOCH + 1):
-        checkpoint = torch.load(whole["root"] / "steps" / f"step={step}.ckpt", weights_only=True)
+        checkpoint = torch.load(shared["root"] / "steps" / f"step={step}.ckpt", weights_only=True)
         rates.append(checkpoint["optimizer_states"][0]["param_groups"][0]["lr"])
     warmup = 2 * STEPS_AN_EPOCH
     assert rates[:warmup] == pytest.approx([3e-4 * (0.01 + 0.99 * step / warmup) for step in range(warmup)])
@@ -74,10 +74,10 @@ def test_the_rate_moves_from_step_to_step(uninterrupted: Path, whole: dict[str, 
     [(11, 0), (16, 0), (19, 0), (24, 2), (29, 2)],
     ids=["before", "at", "mid", "past", "mid-workers"],
 )
-def test_it_goes_on_bit_by_bit(
-    step: int, workers: int, uninterrupted: Path, whole: dict[str, Path], train: Callable[..., Path], tmp_path: Path
+def test_resuming_is_bit_exact(
+    step: int, workers: int, uninterrupted: Path, shared: dict[str, Path], train: Callable[..., Path], tmp_path: Path
 ) -> None:
-    checkpoint = whole["root"] / "steps" / f"step={step}.ckpt"
+    checkpoint = shared["root"] / "steps" / f"step={step}.ckpt"
     resumed = train(
         tmp_path / "run",
         *RUN,
@@ -94,7 +94,7 @@ def test_it_goes_on_bit_by_bit(
     assert any(not torch.equal(first[key], found[key]) for key in first)
 
 
-def test_auto_goes_on_in_its_own_folder_and_keeps_the_table(
+def test_auto_resumes_in_its_own_folder_and_keeps_the_table(
     uninterrupted: Path, train: Callable[..., Path], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -108,7 +108,7 @@ def test_auto_goes_on_in_its_own_folder_and_keeps_the_table(
     assert all(torch.equal(kept[key], again[key]) for key in kept)
 
 
-def test_a_new_start_in_the_same_folder_begins_a_new_table(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_new_run_in_the_same_folder_starts_a_new_table(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=2")
     first = rows(run)
     train(run, *RUN, "trainer.max_epochs=1", "seed=5")
@@ -118,7 +118,7 @@ def test_a_new_start_in_the_same_folder_begins_a_new_table(train: Callable[..., 
     assert losses[0][0] != losses[1][0]
 
 
-def test_auto_takes_nothing_of_the_users_away(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_auto_deletes_none_of_the_users_files(train: Callable[..., Path], tmp_path: Path) -> None:
     earlier = train(tmp_path / "runs" / "earlier", *RUN, "trainer.max_epochs=1")
     fresh, mine = tmp_path / "runs" / "fresh", tmp_path / "runs" / "mine"
     for folder in (fresh, mine):
@@ -149,7 +149,7 @@ def test_auto_skips_a_truncated_checkpoint(
 
 
 @pytest.mark.parametrize("first", ["trainer.limit_train_batches=3", "+trainer.max_steps=9"])
-def test_epochs_are_whole_after_others_of_another_length(
+def test_epochs_are_complete_after_resuming_with_another_length(
     first: str, train: Callable[..., Path], tmp_path: Path
 ) -> None:
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=2", first)
@@ -159,13 +159,13 @@ def test_epochs_are_whole_after_others_of_another_length(
     assert sum(bool(row["val/gt/psnr"]) for row in last) == 1
 
 
-def test_fewer_epochs_than_were_trained_are_refused_in_one_line(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_fewer_epochs_than_trained_are_refused_in_one_line(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=3")
     with pytest.raises(UserError, match=r"current_epoch=\d, but you have set Trainer\(max_epochs=1\)"):
         train(run, *RUN, "trainer.max_epochs=1", "ckpt_path=auto")
 
 
-def test_a_schedule_edited_behind_the_epoch_reached_is_refused(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_edited_past_stages_are_refused(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=3")
     last = run / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match="stages"):

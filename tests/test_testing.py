@@ -1,4 +1,4 @@
-"""The kit for parts of one's own: all of ours pass it, and each way to be wrong is found."""
+"""The contract checks: all of our components pass them, and each kind of violation is found."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "restormer": {"dim": 8, "num_blocks": [1, 2, 1, 1], "num_refinement_blocks": 1, "heads": [1, 2, 2, 4]},
     "nafnet": NAFNET,
     "timm_unet": {"encoder": "mobilenetv3_small_050", "width": 4},
-    "spandrel": {"path": "weights.pth"},  # of the network above
+    "spandrel": {"path": "weights.pth"},  # of the NAFNet above
 }
 FLOWS: dict[str, dict[str, Any]] = {
     "pwcnet": {"weights": "random"},
@@ -41,13 +41,17 @@ FLOWS: dict[str, dict[str, Any]] = {
     "raft_large": {"weights": "random", "iterations": 1},
     "ptlflow": {"model": "neuflow2", "weights": "random"},
 }
-ACCURATE = ("gauss_newton", "dis", "tvl1")  # the others are networks with random weights here, or look at nothing
+ACCURATE = (
+    "gauss_newton",
+    "dis",
+    "tvl1",
+)  # the others are networks with random weights here, or do not estimate at all
 OBJECTIVES = sorted(path.stem for path in (Path(config.CONF) / "objective").glob("*.yaml"))
 
 
 @pytest.mark.filterwarnings("ignore:.*saved_variables")  # inside spandrel
 @pytest.mark.parametrize("name", backbones.names())
-def test_every_backbone_of_ours(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_backbones_pass(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     if name == "spandrel":
         monkeypatch.chdir(tmp_path)
@@ -57,34 +61,32 @@ def test_every_backbone_of_ours(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.filterwarnings("ignore:.*random weights")
 @pytest.mark.parametrize("name", flow.names())
-def test_every_flow_of_ours(name: str) -> None:
+def test_our_flow_estimators_pass(name: str) -> None:
     if name == "ptlflow":
-        pytest.importorskip("ptlflow", reason="its opencv-python does not go with the headless one of flow=dis")
+        pytest.importorskip("ptlflow", reason="its opencv-python conflicts with the headless one of flow=dis")
     assert_is_flow(flow.create(name, **FLOWS.get(name, {})), accurate=name in ACCURATE)
 
 
 @pytest.mark.parametrize("name", objectives.names())
-def test_every_objective_of_ours(name: str) -> None:
+def test_our_objectives_pass(name: str) -> None:
     jdrl = {"flow": {"name": "gauss_newton"}, "reblur": {"width": 4}}
     assert_is_objective(objectives.create(name, **(jdrl if name.startswith("jdrl") else {})))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_every_objective_of_the_configuration(
-    name: str, composed: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
+def test_the_configured_objectives_pass(name: str, composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     settings = composed(tmp_path, f"objective={name}", "backbone.width=4")["objective"]
     if settings.get("reblur"):
         settings["reblur"]["width"] = 4
     assert_is_objective(objectives.create(**settings))
 
 
-def test_an_objective_that_has_the_flow_measured_before() -> None:
+def test_an_objective_with_precomputed_flow_passes() -> None:
     settings = {"flow": {"name": "gauss_newton"}, "reblur": {"width": 4}, "flow_of": "picture"}
     assert_is_objective(objectives.create("jdrl_robust", **settings))
 
 
-def test_a_part_is_left_as_it_was() -> None:
+def test_the_component_is_unchanged() -> None:
     backbone = backbones.create("unet", width=4).train()
     before, state = deepcopy(backbone.state_dict()), torch.get_rng_state()
     assert_is_backbone(backbone)
@@ -95,7 +97,7 @@ def test_a_part_is_left_as_it_was() -> None:
 
 
 class Plain(nn.Module):
-    """A right backbone; subclasses are wrong in one way each."""
+    """A valid backbone; each subclass violates the contract in one way."""
 
     divisor, licence = 1, "none"
 
@@ -196,11 +198,11 @@ class NoCopy(Plain):
         (WrongShape, r"an output is \(2, 3, 37, 44\)"),
         (BareTensor, "Tensor instead of Restored"),
         (OnlyEvenSizes, "45×37 px"),
-        (NotClamped, "in eval mode the output runs from -"),
+        (NotClamped, "in eval mode the output ranges from -"),
         (AlwaysClamped, "in training the output is clamped"),
-        (NoGradient, "no gradient reaches the input"),
+        (NoGradient, "the final output gives no gradient to the input"),
         (IdleParameter, "no output depends on the trained idle.weight, idle.bias"),
-        (Noisy, "two calls on one image differ"),
+        (Noisy, "two calls on the same image differ"),
         (Counting, "same torch seed differ"),
         (NotFinite, "not finite"),
         (NoDivisor, "divisor=None"),
@@ -209,15 +211,15 @@ class NoCopy(Plain):
         (NoCopy, "cannot be copied.*only once"),
     ],
 )
-def test_a_broken_backbone_is_found(broken: type[Plain], message: str) -> None:
+def test_backbone_violations_are_found(broken: type[Plain], message: str) -> None:
     assert_is_backbone(Plain())
     with pytest.raises(AssertionError, match=message):
         assert_is_backbone(broken())
 
 
-def test_a_failure_inside_our_wrapper_is_told() -> None:
+def test_errors_of_the_wrapper_are_reported() -> None:
     broken = Backbone(nn.Conv2d(3, 3, 3), divisor=1, licence="none", name="shrinks")
-    with pytest.raises(AssertionError, match="shrinks made"):
+    with pytest.raises(AssertionError, match="shrinks returned"):
         assert_is_backbone(broken)
 
 
@@ -279,24 +281,24 @@ class AModule(nn.Module):
     ("broken", "message"),
     [
         (Reversed, r"\(-3\.\d+, 2\.\d+\) px found|\(-2\.\d+, [12]\.\d+\) px found"),
-        (Drifting, "equal images move by 0.42 px"),
+        (Drifting, "equal images give a flow of 0.42 px"),
         (Small, r"flow \(2, 2, 67, 81\)"),
-        (Random, "random numbers"),
+        (Random, "random state"),
         (Unsteady, "two calls on the same images differ"),
         (Trained, "the flow has a gradient"),
         (Overwriting, "changes its images"),
-        (Copied, "a copy of the estimator is not itself"),
+        (Copied, "a deep copy of the estimator is another object"),
         (Half, "flow in torch.float16"),
         (AModule, "is a torch.nn.Module"),
     ],
 )
-def test_a_broken_flow_is_found(broken: type, message: str) -> None:
+def test_flow_violations_are_found(broken: type, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         assert_is_flow(broken())
 
 
 class Honest(Supervised):
-    """A right objective with a head of its own; subclasses are wrong in one way each."""
+    """A valid objective with its own head; each subclass violates the contract in one way."""
 
     def __init__(self) -> None:
         super().__init__("l1")
@@ -362,22 +364,22 @@ class NoSchedule(nn.Module):
     [
         (LiesIdle, "find_unused_parameters is True, but every stage"),
         (LiesBusy, "find_unused_parameters is False, but stage 'supervised' leaves idle.weight, idle.bias"),
-        (NoGradientOut, "no stage's gradient reaches the restored image"),
+        (NoGradientOut, "no stage gives the restored image a gradient"),
         (NotFrozen, "stage 'alone' freezes the backbone"),
         (WrongTotal, "not the weighted sum"),
         (OtherTerms, r"weighs the terms \['pixel'\], but gets \['more', 'pixel'\]"),
         (GraphInMaps, "the map 'aligned' keeps the graph alive"),
         (SmallMap, r"the map 'mask' is \(2, 3, 41, 27\)"),
-        (NoSchedule, "no Schedule"),
+        (NoSchedule, "is not a Schedule"),
     ],
 )
-def test_a_broken_objective_is_found(broken: type[nn.Module], message: str) -> None:
+def test_objective_violations_are_found(broken: type[nn.Module], message: str) -> None:
     assert_is_objective(Honest())
     with pytest.raises(AssertionError, match=message):
         assert_is_objective(broken())
 
 
-def test_a_stage_whose_only_term_stops_at_the_output_leaves_the_backbone_idle() -> None:
+def test_a_stage_with_only_a_detached_term_leaves_the_backbone_unused() -> None:
     stages = [
         {"name": "alone", "start": 0, "flow_source": "none", "weights": {"reblur": 1.0}, "detach_reblur": True},
         {"name": "joint", "start": 1, "weights": {"align": 1.0, "reblur": 0.5}},

@@ -1,4 +1,4 @@
-"""The train command: what a run leaves behind, and what it says when the user is mistaken."""
+"""The train command: the files of a run, and its errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_a_run_leaves_what_the_readme_says(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_run_writes_the_files_of_the_readme(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(
         tmp_path / "run", "trainer.max_epochs=2", "objective.warmup_epochs=1", "callbacks.panels.every_n_epochs=1"
     )
@@ -54,7 +54,7 @@ def test_a_run_leaves_what_the_readme_says(train: Callable[..., Path], tmp_path:
         assert any(row[column] for row in rows), column
 
 
-def test_the_flow_estimator_is_in_no_checkpoint(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_checkpoints_do_not_contain_the_flow_estimator(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(tmp_path / "run", "trainer.max_epochs=1")
     names = read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"]
     assert {name.split(".")[0] for name in names} == {"backbone", "objective"}
@@ -68,7 +68,7 @@ def test_training_lowers_the_loss(train: Callable[..., Path], tmp_path: Path) ->
     assert sum(losses[-2:]) < 0.85 * sum(losses[:2])
 
 
-def test_ctrl_c_says_how_to_go_on(
+def test_ctrl_c_says_how_to_resume(
     train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def press(*_: object) -> None:
@@ -77,9 +77,9 @@ def test_ctrl_c_says_how_to_go_on(
     handler = signal.getsignal(signal.SIGINT)
     caplog.set_level(logging.INFO, "jdrl_lightning")
     run = tmp_path / "run"
-    for moment, saved in (("on_train_batch_end", "nothing was saved yet"), ("on_train_epoch_end", "ckpt_path=auto")):
+    for hook, saved in (("on_train_batch_end", "nothing was saved yet"), ("on_train_epoch_end", "ckpt_path=auto")):
         with monkeypatch.context() as patch:
-            patch.setattr(MidwayCheckpoint, moment, press)
+            patch.setattr(MidwayCheckpoint, hook, press)
             try:
                 with pytest.raises(SystemExit) as ended:
                     train(run, "trainer.max_epochs=2")
@@ -90,16 +90,16 @@ def test_ctrl_c_says_how_to_go_on(
         assert caplog.messages[-1].endswith(saved)
 
 
-def test_an_error_in_a_validation_leaves_no_process_behind(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_error_in_a_validation_leaves_no_worker_running(train: Callable[..., Path], tmp_path: Path) -> None:
     folder = tmp_path / "panels"
     folder.write_text("not a folder")
     settings = ("data.num_workers=2", "callbacks.panels.every_n_epochs=1", f"callbacks.panels.folder={folder}")
     with pytest.raises((OSError, UserError)):
         train(tmp_path / "run", *settings, "trainer.max_epochs=1")
-    left = active_children()
-    for child in left:
+    running = active_children()
+    for child in running:
         child.kill()
-    assert not left
+    assert not running
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_an_error_in_a_validation_leaves_no_process_behind(train: Callable[..., 
         ("64-true", "objective.flow={name: raft_small, weights: random}"),
     ],
 )
-def test_other_precisions_reach_the_joint_stage(
+def test_other_precisions_train_the_joint_stage(
     precision: str, more: str, train: Callable[..., Path], tmp_path: Path
 ) -> None:
     settings = ("objective=jdrl_robust", more, f"trainer.precision={precision}", "trainer.log_every_n_steps=1")
@@ -122,7 +122,7 @@ def test_other_precisions_reach_the_joint_stage(
     assert all(math.isfinite(float(row["train/loss"])) for row in rows)
 
 
-def test_nothing_is_logged_of_steps_if_so_wished(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_log_every_n_steps_0_logs_no_steps(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(tmp_path / "run", "trainer.max_epochs=1", "trainer.log_every_n_steps=0")
     assert json.loads((run / "summary.json").read_text())["steps"] == 8
     with (run / "metrics.csv").open() as file:
@@ -136,7 +136,7 @@ def test_accumulation_and_clipping_reach_the_trainer(train: Callable[..., Path],
     assert json.loads((run / "summary.json").read_text())["steps"] == 2
 
 
-def test_the_command_itself_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) -> None:
+def test_the_command_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) -> None:
     done = command(*TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     runs = list((tmp_path / "outputs" / "default").iterdir())
@@ -147,7 +147,7 @@ def test_the_command_itself_runs_from_any_folder(pairs_folder: Path, tmp_path: P
     assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
 
 
-def test_a_users_mistake_is_one_line_and_exit_1(tmp_path: Path) -> None:
+def test_a_user_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     done = command("data=folder", "data.root=nowhere", cwd=tmp_path)
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -160,8 +160,8 @@ def test_a_users_mistake_is_one_line_and_exit_1(tmp_path: Path) -> None:
     assert "Traceback" not in unknown.stderr
 
 
-def test_in_a_multirun_the_other_jobs_go_on(pairs_folder: Path, tmp_path: Path) -> None:
-    """The first job's mask does not exist; the second one trains."""
+def test_a_multirun_continues_after_a_failed_job(pairs_folder: Path, tmp_path: Path) -> None:
+    """The first job's mask does not exist; the second job trains."""
     done = command(
         "-m", *TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast", "objective.mask=soft,magnitude",
         cwd=tmp_path,
@@ -172,7 +172,7 @@ def test_in_a_multirun_the_other_jobs_go_on(pairs_folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("override", "message"),
     [
         ("objective.lam=2", "objective.lam"),
         ("objective.schedule=papers", "objective.schedule"),
@@ -199,21 +199,21 @@ def test_in_a_multirun_the_other_jobs_go_on(pairs_folder: Path, tmp_path: Path) 
         ("trainer.devices=abc", r"trainer: .*trainer\.devices=abc"),
         pytest.param(
             "trainer.accelerator=gpu", r"trainer: .*trainer\.accelerator=gpu",
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="here a GPU is no mistake"),
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="valid with a GPU"),
         ),
     ],
 )  # fmt: skip
-def test_mistakes_are_found_before_training(
-    override: str, words: str, train: Callable[..., Path], tmp_path: Path
+def test_user_errors_are_found_before_training(
+    override: str, message: str, train: Callable[..., Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=words) as error:
+    with pytest.raises(UserError, match=message) as error:
         train(tmp_path / "run", override)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 @pytest.mark.parametrize(
-    ("overrides", "words"),
+    ("overrides", "message"),
     [
         (("data=leaves", "data.frames_per_photo=3"), r"give data\.frames_per_photo\.train=3"),
         (("data=photos", "data.crop=300"), r"data\.crop=300 is larger than data\.frame=256"),
@@ -221,11 +221,11 @@ def test_mistakes_are_found_before_training(
         (("objective=charbonnier", "objective.eps=0"), r"objective\.eps=0 .* set objective\.eps="),
     ],
 )
-def test_mistakes_in_other_groups(
-    overrides: tuple[str, ...], words: str, composed: Callable[..., dict[str, Any]], tmp_path: Path
+def test_user_errors_in_other_groups(
+    overrides: tuple[str, ...], message: str, composed: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     small = ("backbone.width=4", "trainer.accelerator=cpu")
-    with pytest.raises(UserError, match=words):
+    with pytest.raises(UserError, match=message):
         fit(composed(tmp_path / "run", *small, *overrides), tmp_path / "run")
 
 
@@ -249,7 +249,7 @@ main()
 """
 
 
-def test_killed_inside_a_checkpoint_write_the_earlier_one_stays(
+def test_a_kill_while_writing_a_checkpoint_keeps_the_earlier_one(
     pairs_folder: Path, train: Callable[..., Path], tmp_path: Path
 ) -> None:
     run, settings = tmp_path / "run", ("trainer.max_epochs=3", "callbacks.best=null")
@@ -270,8 +270,8 @@ def test_killed_inside_a_checkpoint_write_the_earlier_one_stays(
     assert not list(run.rglob(".*.tmp"))
 
 
-def test_killed_at_any_moment_auto_goes_on_in_the_same_folder(pairs_folder: Path, tmp_path: Path) -> None:
-    """The killed run's folder is found from the new start's, which leaves no folder of its own."""
+def test_after_a_kill_auto_resumes_in_the_same_folder(pairs_folder: Path, tmp_path: Path) -> None:
+    """A new start finds the killed run's folder, and deletes its own."""
     arguments = [*TINY, f"data.root={pairs_folder}", "trainer.max_epochs=40", "callbacks.best=null"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(

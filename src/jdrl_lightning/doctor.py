@@ -101,8 +101,8 @@ def show_loading(console: Any, config: dict[str, Any], module: Any, items: list[
             return
         found = loading.Rates(loading.loaded(crops, items), trained, module.num_workers, packable)
     rows = [
-        ("one process loads (files read before)", f"{found.loaded:.3g} crops a second"),
-        (f"training on {device} (float32, forward and backward)", f"{found.trained:.3g} crops a second"),
+        ("one process loads (files read before)", f"{found.loaded:.3g} crops per second"),
+        (f"training on {device} (float32, forward and backward)", f"{found.trained:.3g} crops per second"),
         ("data.num_workers", found.workers),
     ]
     console.print(_table("loading", ("measure", "value"), rows))

@@ -19,7 +19,7 @@ from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
 from jdrl_lightning.runtime.compile import compiled
 from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
-from jdrl_lightning.types import Pair, to_float
+from jdrl_lightning.types import Pair
 
 __all__ = ["DeblurringModule", "channels_last", "paper_adam"]
 
@@ -80,12 +80,7 @@ class DeblurringModule(L.LightningModule):
 
     def on_after_batch_transfer(self, batch: Pair, dataloader_idx: int) -> Pair:
         """Integers become floats here, on the device, before any other arithmetic."""
-
-        def ready(image: Tensor) -> Tensor:
-            return to_float(image).to(self.dtype)  # Lightning converts what is a float before
-
-        extras = {name: ready(value) for name, value in batch.extras.items()}
-        return Pair(ready(batch.blurry), ready(batch.sharp), batch.name, extras)
+        return batch.to_float(cast(torch.dtype, self.dtype))
 
     def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
         """Set and log the rate of this step; held for an epoch, at its middle, where their number is not known.
@@ -127,9 +122,9 @@ class DeblurringModule(L.LightningModule):
     test_step = validation_step
 
     def configure_model(self) -> None:
-        """Lay the convolutions out as they are fastest: channels last on CUDA, in oneDNN's blocks on processors.
+        """Choose the fastest memory layout for convolutions: channels last on CUDA, oneDNN's blocks on CPUs.
 
-        There the gradient of their weights is up to twice as slow channels last.
+        On CPUs without AVX-512, channels last makes the gradients of the weights up to twice as slow.
         """
         if self.trainer.strategy.root_device.type == "cuda":
             channels_last(self)
@@ -137,7 +132,7 @@ class DeblurringModule(L.LightningModule):
             use_mkldnn_layout(self)
 
     def teardown(self, stage: str) -> None:
-        """The networks are as any others again."""
+        """Return the networks to the default layout."""
         use_mkldnn_layout(self, False)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -1,4 +1,4 @@
-"""Learning-rate factors as pure functions of time in epochs: 2.25 is a quarter into the third."""
+"""Learning-rate factors as pure functions of the time in epochs: 2.25 is a quarter into the third epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Constant", "Cosine", "Milestones", "StepDecay"]
 
 @dataclass(frozen=True)
 class Constant:
-    """1: the rate is held."""
+    """A constant factor of 1."""
 
     def __call__(self, epoch: float) -> float:
         return 1.0
@@ -21,7 +21,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class StepDecay:
-    """``gamma ** (epoch // every)``; the paper halves every 60 epochs."""
+    """``gamma ** (epoch // every)``; the paper halves the rate every 60 epochs."""
 
     every: int = 60
     gamma: float = 0.5
@@ -32,7 +32,7 @@ class StepDecay:
 
 @dataclass(frozen=True)
 class Milestones:
-    """``gamma`` for each milestone that has passed; ``at`` says where they are, as shares of ``epochs``."""
+    """A factor ``gamma`` for each milestone passed; ``at`` are their positions as fractions of ``epochs``."""
 
     epochs: int
     at: Sequence[float]
@@ -42,12 +42,12 @@ class Milestones:
         _check(self.epochs)
 
     def __call__(self, epoch: float) -> float:
-        return self.gamma ** sum(epoch >= share * self.epochs for share in self.at)
+        return self.gamma ** sum(epoch >= fraction * self.epochs for fraction in self.at)
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Linear from ``floor`` to 1 over the first epochs, then half a cosine back to ``floor`` at ``epochs``."""
+    """Linear warm-up from ``floor`` to 1, then half a cosine back to ``floor`` at ``epochs``."""
 
     epochs: int
     warmup_epochs: int = 0
@@ -58,16 +58,16 @@ class Cosine:
 
     def __call__(self, epoch: float) -> float:
         if epoch < self.warmup_epochs:
-            share = epoch / self.warmup_epochs
+            height = epoch / self.warmup_epochs
         else:
             done = min(1.0, (epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs))
-            share = 0.5 * (1 + math.cos(math.pi * done))
-        return self.floor + (1 - self.floor) * share
+            height = 0.5 * (1 + math.cos(math.pi * done))
+        return self.floor + (1 - self.floor) * height
 
 
 def _check(epochs: int) -> None:
-    """Refuse a schedule over no known number of epochs."""
+    """Check that the number of epochs is known."""
     if not isinstance(epochs, int) or epochs < 1:
         raise UserError(
-            f"epochs={epochs}: this schedule ends with the training; set trainer.max_epochs, or optim=paper"
+            f"epochs={epochs}: this schedule needs the number of epochs; set trainer.max_epochs, or optim=paper"
         )

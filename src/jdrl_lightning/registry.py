@@ -1,4 +1,4 @@
-"""Names for things that a config can ask for, without importing them before they are asked for."""
+"""Registries of components by name, with plug-ins from entry points; nothing is imported before it is used."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ log = logging.getLogger(__name__)
 
 
 def distribution(entry: EntryPoint) -> str:
-    """The installed package that an entry point comes from, as pip calls it."""
+    """The name of the installed package that an entry point comes from."""
     return entry.dist.name if entry.dist is not None else f"of {entry.value}"
 
 
 class Registry:
-    """A table ``name -> "module:attribute"``, widened by the entry points of installed packages.
+    """A table ``name -> "module:attribute"``, extended by the entry points of installed packages.
 
-    Our own names cannot be taken by others. A plug-in that cannot be imported is named in a warning, and only those who
-    asked for it are concerned.
+    Plug-ins cannot override our names. A plug-in that cannot be imported gives a warning when its name is used, and
+    affects no other name.
 
     Args:
-        kind: what the names stand for, in the singular, for error messages (``"backbone"``).
-        targets: our own names; what they point at is imported on first use.
-        group: entry-point group in which other packages register theirs (``"jdrl_lightning.backbones"``).
+        kind: what the names stand for, singular, for error messages (``"backbone"``).
+        targets: our names; their targets are imported on first use.
+        group: entry-point group of plug-ins (``"jdrl_lightning.backbones"``).
     """
 
     def __init__(self, kind: str, targets: dict[str, str], group: str) -> None:
@@ -39,14 +39,14 @@ class Registry:
         self._targets = targets
 
     def names(self) -> list[str]:
-        """All known names, ours first, then those of installed plug-ins; none of them is imported."""
+        """All names, ours first, then those of installed plug-ins; imports none of them."""
         return [*self._targets, *sorted({entry.name for entry in self._plugins()})]
 
     def load(self, name: str) -> Any:
-        """The class or factory behind ``name``.
+        """The class or factory ``name``.
 
         Raises:
-            UserError: the name is unknown, and the message lists those that are; or its plug-in is broken.
+            UserError: the name is unknown (the message lists the known ones), or its plug-in is broken.
         """
         if name in self._targets:
             module, attribute = self._targets[name].split(":")
@@ -56,12 +56,12 @@ class Registry:
             try:
                 return entry.load()
             except Exception as error:
-                told = first_line(error, kind=True)
-                log.warning("plug-in %s: its %s %r cannot be loaded (%s)", distribution(entry), self.kind, name, told)
+                reason = first_line(error, kind=True)
+                log.warning("plug-in %s: its %s %r cannot be loaded (%s)", distribution(entry), self.kind, name, reason)
         if entries:
             broken = ", ".join(distribution(entry) for entry in entries)
             raise UserError(
-                f"{self.kind} {name!r} comes from {broken}, which cannot be loaded ({told}): repair or remove it"
+                f"{self.kind} {name!r} comes from {broken}, which cannot be loaded ({reason}): repair or remove it"
             )
         raise UserError(f"unknown {self.kind} {name!r}; known: {', '.join(self.names())}")
 
@@ -70,7 +70,10 @@ class Registry:
         for entry in entries:
             if entry.name in self._targets:
                 log.warning(
-                    "plug-in %s: the %s %r is ours, theirs is ignored", distribution(entry), self.kind, entry.name
+                    "plug-in %s: the %s %r is built in, so the plug-in's is ignored",
+                    distribution(entry),
+                    self.kind,
+                    entry.name,
                 )
         return [entry for entry in entries if entry.name not in self._targets]
 
@@ -78,7 +81,7 @@ class Registry:
         """Build ``name`` with ``kwargs``.
 
         Raises:
-            UserError: unknown name, or a setting that it does not take or not with this value.
+            UserError: an unknown name, an unknown or missing setting, or an invalid value.
         """
         target = self.load(name)
         try:
@@ -90,8 +93,8 @@ class Registry:
 
 
 def _hint(target: Any, given: dict[str, Any]) -> str:
-    """The names nearest to the first that ``target`` does not take; empty where none is."""
-    taken = list(inspect.signature(target).parameters)
-    wrong = [key for key in given if key not in taken]
-    near = get_close_matches(wrong[0], taken) if wrong else []
+    """Suggestions for the first argument that ``target`` does not accept; empty if there are none."""
+    accepted = list(inspect.signature(target).parameters)
+    unknown = [key for key in given if key not in accepted]
+    near = get_close_matches(unknown[0], accepted) if unknown else []
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -14,7 +14,8 @@ class Pair(NamedTuple):
     """A blurry and a sharp photograph of one scene that need not line up.
 
     Inside a batch every tensor has a leading ``B``; a single sample out of a data set has none. Images are RGB, either
-    ``uint8``/``uint16`` (as they travel from the disk) or float in [0, 1] (as the network and the losses see them).
+    ``uint8``/``uint16`` (as they travel from the disk) or float in [0, 1] (as the network and the losses see them);
+    :meth:`to_float` makes the latter of the former.
 
     Attributes:
         blurry: ``(B, 3, H, W)``, the network's input.
@@ -31,6 +32,18 @@ class Pair(NamedTuple):
     sharp: Tensor
     name: list[str] | str
     extras: dict[str, Tensor]
+
+    def to_float(self, dtype: torch.dtype = torch.float32) -> Pair:
+        """The pair as networks and losses take it: integer images by :func:`to_float`, and every tensor of ``dtype``.
+
+        Extras in other units (``flow``, ``coc``) are floats already and keep their values.
+        """
+
+        def convert(image: Tensor) -> Tensor:
+            return to_float(image).to(dtype)
+
+        extras = {name: convert(value) for name, value in self.extras.items()}
+        return Pair(convert(self.blurry), convert(self.sharp), self.name, extras)
 
 
 class Restored(NamedTuple):

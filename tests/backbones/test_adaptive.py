@@ -21,7 +21,7 @@ def test_dynamic_filter_against_unfolded_patches(side: int, size: tuple[int, int
     torch.testing.assert_close(dynamic_filter(image, kernels), expected, rtol=0, atol=1e-10)
 
 
-def test_dynamic_filter_takes_the_neighbour_that_its_kernel_names() -> None:
+def test_dynamic_filter_kernels_are_row_major() -> None:
     image = _rand(1, 2, 6, 5)
     kernels = torch.zeros(1, 9, 6, 5, dtype=torch.float64)
     kernels[:, 5] = 1  # row-major: same row, next column
@@ -31,8 +31,8 @@ def test_dynamic_filter_takes_the_neighbour_that_its_kernel_names() -> None:
 
 
 @pytest.mark.parametrize("channels", [4, 8, 16, 48])
-def test_dynamic_filter_wants_an_odd_square(channels: int) -> None:
-    with pytest.raises(ValueError, match=f"{channels} channels are no kernel"):
+def test_dynamic_filter_needs_an_odd_square(channels: int) -> None:
+    with pytest.raises(ValueError, match=f"{channels} channels are not a kernel"):
         dynamic_filter(torch.rand(1, 3, 4, 4), torch.rand(1, channels, 4, 4))
 
 
@@ -49,7 +49,7 @@ def test_gradients() -> None:
 
 
 def _pixel_by_pixel(features: Tensor, filters: Tensor, n: int, bug: bool, last: bool) -> Tensor:
-    """The layout and the formula in plain loops."""
+    """The definition in plain loops."""
     batch, channels, height, width = features.shape
     out = features.clone()
     for step in range(n):
@@ -63,8 +63,8 @@ def _pixel_by_pixel(features: Tensor, filters: Tensor, n: int, bug: bool, last: 
                             for tap in range(3):
                                 row = min(max(y + (tap - 1) * (axis == 0), 0), height - 1)
                                 column = min(max(x + (tap - 1) * (axis == 1), 0), width - 1)
-                                place = step * 6 * channels + which * 3 * channels + 3 * c + tap
-                                total += float(filters[b, place, y, x] * before[b, c, row, column])
+                                index = step * 6 * channels + which * 3 * channels + 3 * c + tap
+                                total += float(filters[b, index, y, x] * before[b, c, row, column])
                             out[b, c, y, x] = total
         out += filters[:, 6 * channels * n + step * channels :][:, :channels]
         if last or step < n - 1:
@@ -81,7 +81,7 @@ def test_iterative_adaptive_convolution_against_loops(bug: bool, last: bool) -> 
     torch.testing.assert_close(actual, _pixel_by_pixel(features, filters, 3, bug, last), rtol=0, atol=1e-10)
 
 
-def test_the_shared_kernel_makes_a_difference_and_leaves_horizontal_kernels_idle() -> None:
+def test_the_shared_kernel_changes_the_result_and_leaves_horizontal_kernels_unused() -> None:
     torch.manual_seed(0)
     features = _rand(1, 2, 4, 4)
     filters = _rand(1, 14, 4, 4).requires_grad_()
@@ -92,7 +92,7 @@ def test_the_shared_kernel_makes_a_difference_and_leaves_horizontal_kernels_idle
     assert used.tolist() == [True] * 6 + [False] * 6 + [True] * 2
 
 
-def test_nothing_is_copied_for_the_steps() -> None:
+def test_step_filters_are_views() -> None:
     filters = torch.rand(1, 17 * 7 * 4, 2, 2)
     parts = step_filters(filters, 17)
     assert len(parts) == 17

@@ -11,7 +11,7 @@ from jdrl_lightning.types import Restored
 
 
 class Spy(nn.Module):
-    """Returns ``function(image)`` and remembers the image."""
+    """Returns ``function(image)`` and keeps the image."""
 
     def __init__(self, function) -> None:  # type: ignore[no-untyped-def]
         super().__init__()
@@ -27,21 +27,21 @@ def _wrap(function, **settings) -> Backbone:  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.parametrize("size", [(16, 24), (17, 23), (1, 1), (3, 40), (8, 9), (15, 1)])
-def test_any_size_comes_back_unchanged(size: tuple[int, int]) -> None:
+def test_any_size_is_returned_unchanged(size: tuple[int, int]) -> None:
     backbone = _wrap(lambda image: image, divisor=8)
     blurry = torch.rand(2, 3, *size)
     assert torch.equal(backbone(blurry).images[0], blurry)
     assert all(side % 8 == 0 for side in backbone.network.seen.shape[-2:])
 
 
-def test_padding_reflects_where_it_can() -> None:
+def test_padding_reflects_if_possible() -> None:
     row = torch.arange(6.0).view(1, 1, 1, 6)
     assert pad_to_multiple(row, 4)[0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 4, 3]
     assert pad_to_multiple(row[..., :2], 8)[0, 0, 0].tolist() == [0, 1, 1, 1, 1, 1, 1, 1]
     assert pad_to_multiple(row[..., :4], 4).shape[-2:] == (4, 4)
 
 
-def test_colour_order_and_range_are_the_networks() -> None:
+def test_colour_order_and_range_of_the_network() -> None:
     blurry = torch.rand(1, 3, 4, 4)
     backbone = _wrap(lambda image: image, color_order="bgr", value_range=(-1.0, 1.0))
     restored = backbone(blurry).images[0]
@@ -68,7 +68,7 @@ def test_outputs_of_every_form(function) -> None:  # type: ignore[no-untyped-def
     assert set(restored.aux) <= {"filters"}
 
 
-def test_clamped_in_eval_mode_only() -> None:
+def test_images_are_clamped_only_in_eval_mode() -> None:
     blurry = torch.rand(1, 3, 4, 4)
     backbone = _wrap(lambda image: 3 * image - 1)
     assert torch.equal(backbone.train()(blurry).images[0], 3 * blurry - 1)
@@ -76,17 +76,17 @@ def test_clamped_in_eval_mode_only() -> None:
     assert torch.equal(_wrap(lambda image: 3 * image - 1, clamp_eval=False).eval()(blurry).images[0], 3 * blurry - 1)
 
 
-def test_gradient_reaches_the_input_through_the_wrapper() -> None:
+def test_the_input_gets_a_gradient_through_the_wrapper() -> None:
     blurry = torch.rand(1, 3, 5, 5, requires_grad=True)
     backbone = _wrap(lambda image: 3 * image - 1, divisor=4, color_order="bgr", value_range=(-0.5, 0.5))
     backbone(blurry).images[0].sum().backward()
     torch.testing.assert_close(blurry.grad, torch.full_like(blurry, 3))
 
 
-def test_wrong_use_is_refused() -> None:
+def test_wrong_settings_and_sizes_are_refused() -> None:
     with pytest.raises(UserError, match="'gbr'"):
         _wrap(lambda image: image, color_order="gbr")
-    with pytest.raises(ValueError, match=r"spy made \(1, 3, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"spy returned \(1, 3, 2, 2\)"):
         _wrap(lambda image: image[..., ::2, ::2])(torch.rand(1, 3, 4, 4))
 
 

@@ -65,7 +65,7 @@ def test_every_layout(layout: str, source: Backbone, target: Backbone, tmp_path:
     assert loaded.licence == (None if layout == "lightning" else target.licence)
 
 
-def test_a_backbones_own_state_dict_and_safetensors(source: Backbone, target: Backbone, tmp_path: Path) -> None:
+def test_state_dict_of_a_backbone_and_safetensors(source: Backbone, target: Backbone, tmp_path: Path) -> None:
     torch.save(source.state_dict(), tmp_path / "weights.pt")
     load_weights(target, tmp_path / "weights.pt")
     assert _same_output(source, target)
@@ -100,7 +100,7 @@ def test_pickled_code_does_not_run(form: str, source: Backbone, target: Backbone
     if form != "pickle4":
         assert "pickled code (posix.system)" in str(error.value)
     pickle.loads(pickle.dumps(content["extra"]))
-    assert witness.exists()  # so the file above was dangerous indeed
+    assert witness.exists()  # the pickle does run when it is trusted
 
 
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
@@ -111,12 +111,12 @@ def test_damaged_files(content: bytes, name: str, target: Backbone, tmp_path: Pa
         load_weights(target, tmp_path / name)
 
 
-def test_cut_files(source: Backbone, target: Backbone, tmp_path: Path) -> None:
+def test_truncated_files(source: Backbone, target: Backbone, tmp_path: Path) -> None:
     for zipped in (True, False):
         torch.save(source.state_dict(), tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
         whole = (tmp_path / "whole.pth").read_bytes()
-        for share in (0.01, 0.5, 0.99):
-            (tmp_path / "cut.pth").write_bytes(whole[: int(share * len(whole))])
+        for fraction in (0.01, 0.5, 0.99):
+            (tmp_path / "cut.pth").write_bytes(whole[: int(fraction * len(whole))])
             with pytest.raises(UserError, match=r"cut\.pth cannot be read"):
                 load_weights(target, tmp_path / "cut.pth")
 
@@ -130,7 +130,7 @@ def test_missing_file_and_no_state_dict(target: Backbone, tmp_path: Path) -> Non
             load_weights(target, tmp_path / "odd.pth")
 
 
-def test_everything_that_does_not_fit_is_named(source: Backbone, target: Backbone, tmp_path: Path) -> None:
+def test_all_mismatches_are_named(source: Backbone, target: Backbone, tmp_path: Path) -> None:
     state = source.network.state_dict()
     del state["out.0.bias"]
     state["extra.weight"] = torch.rand(1)

@@ -33,7 +33,7 @@ def test_published_size(levels: int, parameters: int) -> None:
 
 
 def _patch_by_patch(network: DMPHN, image: Tensor) -> Tensor:
-    """The paper's figure in words, one patch at a time."""
+    """The paper's figure, one patch at a time."""
     part = network.get_submodule
     height, width = image.shape[-2] // 2, image.shape[-1] // 2
     halves = [image[..., :height, :], image[..., height:, :]]
@@ -64,8 +64,8 @@ def test_batched_patches_equal_patch_by_patch(levels: int) -> None:
     torch.testing.assert_close(network(images), expected, rtol=0, atol=1e-13)
 
 
-def test_layers_between_are_linear_but_for_the_residual_blocks() -> None:
-    """No activation on strided and transposed convolutions: with the blocks' own branches off, all is linear."""
+def test_only_residual_blocks_are_nonlinear() -> None:
+    """No activation on strided and transposed convolutions: without the blocks' branches, the network is linear."""
     network = _tiny(0, 3).network
     for layer in network.modules():
         if isinstance(layer, nn.Sequential):
@@ -115,7 +115,7 @@ def test_learns() -> None:
 
 
 def _publish(backbone: Backbone, folder: Path, prefix: str = "") -> None:
-    """One file a part, keys without the part's name."""
+    """One file per submodule, keys without its name."""
     for name, part in backbone.network.named_children():
         torch.save({prefix + key: value for key, value in part.state_dict().items()}, folder / f"{name}.pkl")
 
@@ -136,7 +136,7 @@ def test_published_folder(levels: int, prefix: str, tmp_path: Path) -> None:
     assert "without a licence" in loaded.licence
 
 
-def test_one_file_of_ours(tmp_path: Path) -> None:
+def test_one_file_with_our_names(tmp_path: Path) -> None:
     source, target = _tiny(1, 3), _tiny(2, 3)
     torch.save(source.network.state_dict(), tmp_path / "all.pth")
     assert load_weights(target, tmp_path / "all.pth").layout == "bare"

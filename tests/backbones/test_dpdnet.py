@@ -22,7 +22,7 @@ def test_published_size() -> None:
 
 
 def _forward(state: dict[str, Tensor], image: Tensor) -> Tensor:
-    """DPDNet from the paper's list of layers, as functions of the weights."""
+    """DPDNet from the paper's list of layers, in functional form."""
 
     def conv(features: Tensor, name: str, pad: tuple[int, ...] = (1, 1, 1, 1)) -> Tensor:
         return F.conv2d(F.pad(features, pad), state[f"{name}.weight"], state[f"{name}.bias"])
@@ -44,7 +44,7 @@ def _forward(state: dict[str, Tensor], image: Tensor) -> Tensor:
 
 
 def _scrambled(network: nn.Module) -> nn.Module:
-    """Weights that make every unit matter: PyTorch's default biases, and negative and positive sums at the tail."""
+    """Weights for which every unit matters: PyTorch's default biases, negative and positive values in the tail."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             layer.reset_parameters()
@@ -61,7 +61,7 @@ def test_forward_equals_plain_functions() -> None:
     torch.testing.assert_close(network(image), expected, rtol=0, atol=1e-12)
 
 
-def test_bgr_inside_is_rgb_outside() -> None:
+def test_bgr_internally_and_rgb_externally() -> None:
     torch.manual_seed(0)
     backbone = backbones.create("dpdnet", width=4).eval()
     _scrambled(backbone.network)
@@ -77,10 +77,10 @@ def test_odd_sizes(size: tuple[int, int]) -> None:
     assert restored.shape == (2, 3, *size)
 
 
-def test_the_tail_is_alive_at_the_start(photo: Tensor) -> None:
+def test_no_channel_of_the_tail_is_dead_at_the_start(photo: Tensor) -> None:
     image = photo[None, :, 100:196, 150:246].float() / 255
     images = torch.cat([image, torch.zeros_like(image), torch.ones_like(image)])
-    mostly_off = 0
+    mostly_dead = 0
     for seed in range(8):
         torch.manual_seed(seed)
         network = DPDNet(width=16).eval()
@@ -91,12 +91,12 @@ def test_the_tail_is_alive_at_the_start(photo: Tensor) -> None:
             assert (seen[0] > 0).all()
             assert restored.min() > 0.1
             assert restored.max() < 0.9
-            assert (restored[0].std((1, 2)) > 0).all()  # every colour shows the picture
+            assert (restored[0].std((1, 2)) > 0).all()  # every channel depends on the image
             _scrambled(network.out)
             nn.init.zeros_(network.out[0].bias)
             network(images)
-        mostly_off += int(((seen[1][0] > 0).float().mean((1, 2)) < 0.05).sum())
-    assert mostly_off > 0  # drawn like the other layers, some channels would be off
+        mostly_dead += int(((seen[1][0] > 0).float().mean((1, 2)) < 0.05).sum())
+    assert mostly_dead > 0  # initialised like the other layers, some channels would be dead
 
 
 def test_every_parameter_learns() -> None:

@@ -19,7 +19,7 @@ def _tiny(seed: int = 0, width: int = 2) -> Backbone:
 
 
 def _silence(network: nn.Module) -> None:
-    """No kernels and no residual: each block passes its image on."""
+    """Zero kernels and residual: each block returns its image."""
     for block in network.refine:
         for layer in (block.kernels, block.residual[2]):
             nn.init.zeros_(layer.weight)
@@ -55,7 +55,7 @@ def test_a_block_against_unfolded_patches() -> None:
 
 
 @pytest.mark.parametrize(("bias", "moved"), [(0.3, 0.15), (-0.3, -0.015)])
-def test_the_residual_passes_a_leaky_relu_and_lives_between_minus_one_and_one(bias: float, moved: float) -> None:
+def test_the_residual_passes_a_leaky_relu_in_the_range_minus_one_to_one(bias: float, moved: float) -> None:
     backbone = _tiny()
     _silence(backbone.network)
     nn.init.constant_(backbone.network.refine[3].residual[2].bias, bias)

@@ -21,7 +21,7 @@ from jdrl_lightning.types import Pair
 
 
 def _tiny(seed: int = 0, **settings: Any) -> Backbone:
-    """With filters large enough to show: as published they start so small that what they are applied to is lost."""
+    """With filters large enough to matter: as published they start so small that they suppress the features."""
     torch.manual_seed(seed)
     backbone = backbones.create("ifan", **{"n_filters": 3, "width": 2} | settings)
     nn.init.normal_(backbone.network.filters.bias, std=0.5)
@@ -88,7 +88,7 @@ def test_filters_step_by_step_equal_filters_all_at_once(bug: bool) -> None:
     assert torch.equal(network.estimate_disparity(blurry), evaluation.aux["disparity"])
 
 
-def test_the_bug_reaches_the_output() -> None:
+def test_the_bug_changes_the_output() -> None:
     right, wrong = _tiny().eval(), _tiny(shared_kernel_bug=True).eval()
     assert all(torch.equal(a, b) for a, b in zip(right.parameters(), wrong.parameters(), strict=True))
     blurry = torch.rand(1, 3, 16, 16)
@@ -142,14 +142,14 @@ def test_wrong_settings() -> None:
 
 
 def test_the_reblurring_loss_by_hand() -> None:
-    """With filters that do nothing and a bias of their own the reblurred image is known."""
+    """With zero filters and a known bias the reblurred image is known."""
     backbone = _tiny()
     heads = backbone.auxiliary()
     last = heads.reblur[-1]
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
     with torch.no_grad():
-        last.bias[-3:] = torch.tensor([0.1, -0.2, 0.3])  # the last step's, one a colour: no activation follows
+        last.bias[-3:] = torch.tensor([0.1, -0.2, 0.3])  # the last step's, one per channel: no activation follows
     blurry, sharp = torch.rand(2, 3, 16, 24), torch.rand(2, 3, 16, 24)
     losses = heads(backbone, backbone(blurry), _pair(blurry, sharp))
     reblurred = F.interpolate(sharp, scale_factor=1 / 8, mode="nearest") + last.bias[-3:].view(1, 3, 1, 1)
@@ -158,7 +158,7 @@ def test_the_reblurring_loss_by_hand() -> None:
     torch.testing.assert_close(losses["filter_reblur"], expected)
 
 
-def test_the_reblurring_loss_falls_and_reaches_the_filters(photo: Tensor) -> None:
+def test_the_reblurring_loss_decreases_and_trains_the_filters(photo: Tensor) -> None:
     backbone = _tiny()
     heads = backbone.auxiliary()
     sharp = photo[None, :, 100:164, 200:264] / 255
@@ -185,7 +185,7 @@ def test_the_head_has_the_bug_too() -> None:
         backbone = _tiny(shared_kernel_bug=bug)
         heads = backbone.auxiliary()
         heads(backbone, backbone(blurry), _pair(blurry, sharp))["filter_reblur"].backward()
-        trained = heads.reblur[-1].weight.grad.abs().amax((1, 2, 3)) > 0  # 9 vertical, 9 horizontal taps a step
+        trained = heads.reblur[-1].weight.grad.abs().amax((1, 2, 3)) > 0  # 9 vertical, 9 horizontal taps per step
         assert trained[:9].all()
         assert trained[9:18].any() != bug
 
@@ -202,11 +202,11 @@ def _disparity_loss(backbone: Backbone, left: Tensor, right: Tensor) -> float:
     return backbone.auxiliary()(backbone, backbone(left), pair)["disparity"].item()
 
 
-def test_disparity_is_horizontal_and_in_small_pixels() -> None:
+def test_disparity_is_horizontal_at_an_eighth_of_the_resolution() -> None:
     torch.manual_seed(1)
     right = torch.rand(1, 3, 64, 64)
     left = right.roll(-8, -1)
-    left[..., -8:] = 0  # what comes in from beyond the frame is black
+    left[..., -8:] = 0  # content from outside the frame is black
     assert _disparity_loss(_with_disparity(0.0), right, right) < 1e-12
     assert _disparity_loss(_with_disparity(1.0), left, right) < 1e-12
     assert _disparity_loss(_with_disparity(0.0), left, right) > 1e-3
@@ -228,7 +228,7 @@ def test_the_disparity_loss_needs_both_views_and_trains_the_estimator() -> None:
 
 
 def _published(backbone: Backbone, rename: bool = True) -> dict[str, Tensor]:
-    """A file's content: names that are not ours, but for the prefix and the second encoder's."""
+    """A file's content, with other names than ours except for the prefix and the second encoder's."""
     state = {"module.reblurNet.0.weight": torch.rand(3, 3)}
     for number, (key, value) in enumerate(backbone.network.state_dict().items()):
         part = "kconv" if key.startswith("kernel_encoder.") else "part"
@@ -251,7 +251,7 @@ def test_published_layout_with_our_names(tmp_path: Path) -> None:
     assert _same(source, target)
 
 
-def test_published_layout_by_order_says_that_it_is_unverified(tmp_path: Path, caplog: Any) -> None:
+def test_published_layout_by_order_warns_that_it_is_unverified(tmp_path: Path, caplog: Any) -> None:
     source, target = _tiny(seed=1), _tiny(seed=2)
     torch.save(_published(source), tmp_path / "w.pth")
     with caplog.at_level(logging.WARNING):
@@ -267,7 +267,7 @@ def _moved(state: dict[str, Tensor], first: int, second: int) -> dict[str, Tenso
 
 
 @pytest.mark.parametrize("damage", ["encoders", "order", "kinds", "fewer", "settings", "safetensors"])
-def test_what_does_not_match_in_order_is_refused(damage: str, tmp_path: Path) -> None:
+def test_mismatches_in_order_are_refused(damage: str, tmp_path: Path) -> None:
     source, target = _tiny(seed=1), _tiny(seed=2)
     before = {key: value.clone() for key, value in target.network.state_dict().items()}
     state, path = _published(source), tmp_path / "w.pth"
@@ -285,7 +285,7 @@ def test_what_does_not_match_in_order_is_refused(damage: str, tmp_path: Path) ->
         target = _tiny(seed=2, n_filters=2)
         before = {key: value.clone() for key, value in target.network.state_dict().items()}
     if damage == "safetensors":
-        path = tmp_path / "w.safetensors"  # keeps no order, even if the names happen to sort well here
+        path = tmp_path / "w.safetensors"  # keeps no order, even if these names happen to sort correctly
         save_file({key: value.contiguous() for key, value in state.items()}, path)
     else:
         torch.save(state, path)
@@ -294,7 +294,7 @@ def test_what_does_not_match_in_order_is_refused(damage: str, tmp_path: Path) ->
     assert all(torch.equal(value, before[key]) for key, value in target.network.state_dict().items())
 
 
-def test_parts_are_defined_in_the_order_in_which_they_run() -> None:
+def test_submodules_are_defined_in_execution_order() -> None:
     network, called = _tiny().network, []
     layers = {m: name for name, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)}
     for layer in layers:

@@ -12,7 +12,7 @@ from jdrl_lightning.errors import UserError
 
 
 def _tiny(levels: int = 2, tf_padding: bool = False) -> Backbone:
-    """With a last layer that is not zero: what comes before it shows."""
+    """With a non-zero last layer, so that the output depends on the others."""
     torch.manual_seed(0)
     backbone = backbones.create("kpac", levels=levels, width=4, tf_padding=tf_padding).eval()
     nn.init.normal_(backbone.network.decoder[-1].fuse.weight, std=0.1)
@@ -33,7 +33,7 @@ def _leaky(features: Tensor) -> Tensor:
 
 
 def test_one_shared_kernel_at_five_dilations() -> None:
-    """The block against dense kernels: the shared one with zeros between its taps, five times."""
+    """Compare with dense kernels: the shared one with zeros between its taps, at five dilations."""
     torch.manual_seed(0)
     block = KPACBlock(channels=6, width=3).double()
     features = torch.randn(2, 6, 24, 20, dtype=torch.float64)

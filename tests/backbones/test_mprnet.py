@@ -27,9 +27,9 @@ def test_published_size() -> None:
         network = MPRNet()
     assert sum(parameter.numel() for parameter in network.parameters()) == 20_127_073
     assert len(network.state_dict()) == 316
-    places = [p for name, p in network.named_parameters(remove_duplicate=False) if p.numel() == 1]
-    assert len(places) == 55
-    assert len({id(parameter) for parameter in places}) == 1
+    slopes = [p for name, p in network.named_parameters(remove_duplicate=False) if p.numel() == 1]
+    assert len(slopes) == 55
+    assert len({id(parameter) for parameter in slopes}) == 1
 
 
 @pytest.mark.parametrize("settings", [{"num_cab": 2}, {"kernel_size": 5, "reduction": 2}])
@@ -49,11 +49,11 @@ def test_equals_spandrel(settings: dict[str, int]) -> None:
     assert not torch.allclose(outputs[0][0], outputs[0][1])
     expected = dict(theirs.named_parameters())
     for name, parameter in ours.named_parameters():
-        target = expected[name].grad  # 0 where a channel attention's narrow layer is dead
+        target = expected[name].grad  # 0 if a channel attention's narrow layer is dead
         torch.testing.assert_close(parameter.grad, target, rtol=1e-7, atol=1e-7 * target.abs().max().item())
 
 
-def test_official_layout_fills_the_shared_prelu(tmp_path: Path) -> None:
+def test_official_layout_loads_the_shared_prelu(tmp_path: Path) -> None:
     theirs = SpandrelMPRNet(**SMALL)
     with torch.no_grad():
         theirs.shallow_feat1[1].body[1].weight.fill_(0.125)
@@ -73,7 +73,7 @@ def test_official_layout_fills_the_shared_prelu(tmp_path: Path) -> None:
         torch.testing.assert_close(backbone(blurry).images, expected, rtol=0, atol=1e-5)
 
 
-def test_own_checkpoint_keeps_the_sharing(tmp_path: Path) -> None:
+def test_our_checkpoint_keeps_the_prelu_shared(tmp_path: Path) -> None:
     source, target = backbones.create("mprnet", **SMALL), backbones.create("mprnet", **SMALL)
     _randomise(source)
     state = {f"backbone.{key}": value for key, value in source.state_dict().items()}
@@ -95,7 +95,7 @@ def test_odd_sizes(size: tuple[int, int]) -> None:
     assert [image.shape for image in restored] == 3 * [(2, 3, *size)]
 
 
-def test_each_quarter_is_restored_by_itself_in_stage_one() -> None:
+def test_quarters_are_independent_in_stage_one() -> None:
     torch.manual_seed(0)
     network = MPRNet(**SMALL).eval()
     blurry = torch.rand(2, 3, 32, 48)

@@ -19,7 +19,7 @@ SMALL: dict[str, Any] = {"width": 4, "enc_blk_nums": [1, 2], "middle_blk_num": 1
 
 
 def _randomise(network: torch.nn.Module) -> None:
-    """Away from the initial values, at which half of the branches are switched off."""
+    """Move away from the initial values, at which half of the branches are off."""
     torch.manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -80,7 +80,7 @@ def test_box_mean_equals_brute_force(window: int, size: tuple[int, int]) -> None
     features = torch.rand(2, 3, *size, dtype=torch.float64)
     inside = [min(window, side) for side in size]
     means = sliding_window_view(features.numpy(), inside, axis=(2, 3)).mean((4, 5))
-    # Around pixel i lie the window's pixels from i - (window - 1) // 2 on, as far as the image allows.
+    # The window of pixel i starts at i - (window - 1) // 2, clipped to the image.
     rows, columns = (
         np.clip(np.arange(side) - (part - 1) // 2, 0, side - part) for side, part in zip(size, inside, strict=True)
     )
@@ -96,7 +96,7 @@ def test_box_mean_of_a_large_image_is_exact() -> None:
     assert box_mean(features.half(), 384)[..., -1, -1].item() == pytest.approx(0.3, rel=1e-3)
 
 
-def test_local_means_of_large_images_in_eval_mode_only() -> None:
+def test_local_means_apply_to_large_images_in_eval_mode_only() -> None:
     plain, local = NAFNet(**SMALL).eval(), NAFNet(**SMALL, local_pool=24).eval()
     _randomise(plain)
     local.load_state_dict(plain.state_dict())
@@ -115,7 +115,7 @@ def test_layer_norm_equals_torch_and_survives_half_precision() -> None:
     features = torch.randn(2, 5, 4, 6, dtype=torch.float64)
     expected = F.layer_norm(features.movedim(1, -1), (5,), layer.weight, layer.bias, 1e-6).movedim(-1, 1)
     torch.testing.assert_close(layer(features), expected)
-    half = layer.float()(1000 * features.half())  # squares are beyond float16
+    half = layer.float()(1000 * features.half())  # the squares overflow float16
     assert half.dtype == torch.float16
     torch.testing.assert_close(half.double(), expected, rtol=0.01, atol=0.01)
 

@@ -78,17 +78,17 @@ def test_other_weights_for_the_same_network(tmp_path: Path) -> None:
     assert torch.equal(backbone(blurry).images[0], _nafnet(1)(blurry))
 
 
-def test_extra_architectures_when_asked_for(tmp_path: Path) -> None:
+def test_extra_architectures_on_request(tmp_path: Path) -> None:
     theirs, path = MPRNet(n_feat=8, scale_unetfeats=4, scale_orsnetfeats=4, num_cab=1), str(tmp_path / "w.pth")
     torch.save({"state_dict": theirs.state_dict()}, path)
-    with pytest.raises(UserError, match=r"w\.pth are of no network that spandrel knows; backbone\.extra_arches=true"):
+    with pytest.raises(UserError, match=r"w\.pth are of a network unknown to spandrel; backbone\.extra_arches=true"):
         backbones.create("spandrel", path=path)
     backbone = backbones.create("spandrel", path=path, extra_arches=True)
     assert (backbone.divisor, backbone.name) == (8, "spandrel:MPRNet")
     assert "non-commercial" in backbone.licence
     restored = backbone(torch.rand(1, 3, 17, 30)).images
     assert [image.shape for image in restored] == 3 * [(1, 3, 17, 30)]
-    with pytest.raises(UserError, match="no network that spandrel knows"):  # the library's own list is left alone
+    with pytest.raises(UserError, match="a network unknown to spandrel"):  # the library's own registry is unchanged
         backbones.create("spandrel", path=path)
 
 
@@ -96,7 +96,7 @@ def test_divisor_satisfies_the_smallest_size(tmp_path: Path) -> None:
     torch.save(SCUNet(dim=64, config=[1] * 7).state_dict(), tmp_path / "w.pth")
     backbone = backbones.create("spandrel", path=str(tmp_path / "w.pth"))
     size = ModelLoader("cpu").load_from_state_dict(torch.load(tmp_path / "w.pth")).size_requirements
-    assert size.minimum > size.multiple_of  # so the network was well chosen
+    assert size.minimum > size.multiple_of  # otherwise the test would show nothing
     assert backbone.divisor >= size.minimum
     assert backbone.divisor % size.multiple_of == 0
     assert backbone(torch.rand(1, 3, 3, 50)).images[0].shape == (1, 3, 3, 50)
@@ -116,14 +116,14 @@ def test_networks_of_another_kind_are_refused(network: Any, message: str, tmp_pa
         backbones.create("spandrel", path=str(tmp_path / "w.pth"))
 
 
-def test_a_network_that_wants_more_than_an_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_with_further_inputs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(_nafnet().state_dict(), tmp_path / "w.pth")
     monkeypatch.setattr(NAFNet, "forward", lambda self, image, noise_level: image)
-    with pytest.raises(UserError, match=r"NAFNet does not make an image from an image alone \(.*noise_level"):
+    with pytest.raises(UserError, match=r"NAFNet does not map one image to one image \(.*noise_level"):
         backbones.create("spandrel", path=str(tmp_path / "w.pth"))
 
 
-def test_files_that_hold_no_network(tmp_path: Path) -> None:
+def test_files_without_a_network(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"backbone\.path=<file>"):
         backbones.create("spandrel")
     with pytest.raises(UserError, match=r"nowhere\.pth do not exist"):
@@ -134,7 +134,9 @@ def test_files_that_hold_no_network(tmp_path: Path) -> None:
     for number, content in enumerate(contents):
         path = str(tmp_path / f"odd{number}.pth")
         torch.save(content, path)
-        with pytest.raises(UserError, match=rf"odd{number}\.pth (hold no state dict|are of no network|do not fit)"):
+        with pytest.raises(
+            UserError, match=rf"odd{number}\.pth (hold no state dict|are of a network unknown|do not fit)"
+        ):
             backbones.create("spandrel", path=path)
     torch.save(_nafnet(), tmp_path / "pickled.pth")
     with pytest.raises(UserError, match=r"pickled\.pth hold pickled code"):

@@ -23,7 +23,7 @@ def test_convolutional_encoders(encoder: str) -> None:
     assert_is_backbone(backbone)
 
 
-def test_it_starts_as_the_identity_and_learns_at_once() -> None:
+def test_it_starts_as_the_identity_and_learns() -> None:
     torch.manual_seed(0)
     backbone = backbones.create("timm_unet", encoder="mobilenetv3_small_050", width=4)
     blurry, sharp = torch.rand(2, 3, 33, 50), torch.rand(2, 3, 33, 50)
@@ -52,7 +52,7 @@ def test_the_published_size() -> None:
     assert total - inside == decoder + 9 * 32 * 3 + 3
 
 
-def test_the_encoder_sees_pictures_as_it_was_trained_on() -> None:
+def test_the_encoders_input_is_normalised() -> None:
     backbone = backbones.create("timm_unet", encoder="mobilenetv4_conv_small_035", width=4).eval()
     seen: list[torch.Tensor] = []
     backbone.network.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -63,7 +63,7 @@ def test_the_encoder_sees_pictures_as_it_was_trained_on() -> None:
 
 @pytest.mark.parametrize("encoder", ["resnet18", "convnext_atto"])
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_encoder_weights_of_the_whole_classifier(encoder: str, suffix: str, tmp_path: Path) -> None:
+def test_encoder_weights_from_the_whole_classifier(encoder: str, suffix: str, tmp_path: Path) -> None:
     torch.manual_seed(1)
     classifier = timm.create_model(encoder).eval()
     path = tmp_path / f"weights.{suffix}"
@@ -74,14 +74,12 @@ def test_encoder_weights_of_the_whole_classifier(encoder: str, suffix: str, tmp_
     torch.manual_seed(2)
     backbone = backbones.create("timm_unet", encoder=encoder, width=4, encoder_weights=str(path)).eval()
     blurry = torch.rand(1, 3, 64, 64)
-    _, expected = classifier.forward_intermediates(blurry)  # timm's own way to the same features
+    _, expected = classifier.forward_intermediates(blurry)  # the same features by timm's own method
     found = backbone.network.encoder(blurry)
     torch.testing.assert_close(found[-1], expected[-1])
 
 
-def test_a_checkpoint_does_not_need_the_encoders_file_again(
-    composed: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_checkpoint_does_not_need_the_encoders_file(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     path = tmp_path / "encoder.pth"
     torch.save(timm.create_model("mobilenetv3_small_050").state_dict(), path)
     small = ("backbone.encoder=mobilenetv3_small_050", "backbone.width=4", "objective=l1")
@@ -118,12 +116,12 @@ def test_wrong_encoder_weights_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        ("banana", "is no model of timm"),
-        ("hf-hub:timm/resnet18", "is no model of timm"),
-        ("local-dir:somewhere", "is no model of timm"),
-        ("vit_tiny_patch16_224", "gives no features of pictures of any size"),
-        ("swin_tiny_patch4_window7_224", "gives no features of pictures of any size"),
-        ("inception_v4", "gives no features of pictures of any size"),
+        ("banana", "is not a timm model"),
+        ("hf-hub:timm/resnet18", "is not a timm model"),
+        ("local-dir:somewhere", "is not a timm model"),
+        ("vit_tiny_patch16_224", "has no features for images of any size"),
+        ("swin_tiny_patch4_window7_224", "has no features for images of any size"),
+        ("inception_v4", "has no features for images of any size"),
     ],
 )
 def test_unsuitable_encoders_are_refused(encoder: str, message: str) -> None:

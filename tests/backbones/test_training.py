@@ -1,4 +1,4 @@
-"""Each network learns with JDRL."""
+"""Each network trains with JDRL."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_twenty_steps_of_jdrl_lower_the_loss(name: str, pair: Pair, tmp_path: Pa
     losses = []
     for step in range(STEPS):
         restored = backbone(pair.blurry)
-        # The warm-up's target stands still, so its loss can be compared from step to step; the joint stage follows.
+        # The warm-up's target is fixed, so its losses are comparable; the joint stage follows.
         loss = objective(restored, pair, objective.schedule.at(0 if step < STEPS - 2 else 1)).total
         total = loss + sum(heads(backbone, restored, pair).values()) if heads else loss
         optimizer.zero_grad(set_to_none=True)

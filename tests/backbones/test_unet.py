@@ -25,9 +25,9 @@ def test_published_size() -> None:
 
 
 def _conv(image: np.ndarray, layer: torch.nn.Conv2d) -> np.ndarray:
-    """A convolution by SciPy; a kernel of 2 starts at the pixel itself, zeros follow right and below."""
+    """A convolution by SciPy; a 2×2 kernel starts at the pixel itself, zero-padded right and below."""
     weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
-    origin = -1 if weight.shape[-1] == 2 else 0  # SciPy centres a kernel of 2 on its second tap
+    origin = -1 if weight.shape[-1] == 2 else 0  # SciPy centres a kernel of size 2 on its second tap
     return np.stack(
         [
             b + sum(correlate(c, k, mode="constant", origin=origin) for c, k in zip(image, kernels, strict=True))
@@ -58,7 +58,7 @@ def test_forward_equals_a_numpy_unet() -> None:
     np.testing.assert_allclose(network(image)[0].detach().numpy(), expected, atol=1e-12)
 
 
-def test_bgr_inside_is_rgb_outside() -> None:
+def test_bgr_internally_and_rgb_externally() -> None:
     torch.manual_seed(0)
     backbone = backbones.create("unet", width=4).eval()
     blurry = torch.rand(2, 3, 32, 32)
@@ -95,7 +95,7 @@ def test_global_residual_starts_as_the_identity_and_learns() -> None:
     assert all(parameter.grad.abs().max() > 0 for parameter in backbone.parameters())
 
 
-def test_dropped_features_are_the_skip_too() -> None:
+def test_dropout_applies_to_the_skip() -> None:
     torch.manual_seed(0)
     network, image = UNet(width=2, dropout=1.0), torch.rand(1, 3, 32, 32)
     dropped, kept = network.train()(image), network.eval()(image)

@@ -1,4 +1,4 @@
-"""Reads W&B's offline runs back with W&B's own tool."""
+"""Reads W&B's offline runs with W&B's own tool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-# What a training on pairs without truth logs.
+# All scalars logged by a training on pairs without ground truth.
 SCALARS = {
     "train/loss", "train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/kept", "train/flow_px",
     "train/flow_p95_px", "stage", "lr-Adam", "train/images_per_s", "train/peak_memory_mib", "val/placement/rms",
@@ -20,17 +20,17 @@ WANDB = Path(sys.executable).with_name("wandb")
 
 
 def runs(run_dir: Path) -> list[Path]:
-    """The offline runs under a run folder, the oldest first."""
+    """The offline runs in a run folder, oldest first."""
     return sorted((run_dir / "wandb").glob("offline-run-*"))
 
 
 def summary(offline_run: Path) -> dict[str, Any]:
-    """State, config and last values."""
+    """State, config and last value of each metric."""
     return json.loads(_inspect(offline_run, "--summary"))
 
 
 def records(offline_run: Path, kind: str) -> list[dict[str, Any]]:
-    """All records of a kind (``history``, ``artifact``, ``run``) in their order."""
+    """All records of a kind (``history``, ``artifact``, ``run``), in order."""
     lines = [json.loads(line) for line in _inspect(offline_run).splitlines()]
     return [line[kind] for line in lines if line["type"] == kind]
 

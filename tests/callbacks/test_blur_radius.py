@@ -22,9 +22,9 @@ REBLUR = ReblurNet(levels=3, width=4)
         (ReblurNet(levels=3, width=4, kernel="free"), 0, True, False),
         (None, 0, True, False),
     ],
-    ids=["first image", "second image", "another process", "free kernels", "no reblurring"],
+    ids=["first image", "second image", "another rank", "free kernels", "no reblurring"],
 )
-def test_the_radius_is_logged_where_there_is_one(network: Any, batch_idx: int, first: bool, logged: bool) -> None:
+def test_the_radius_is_logged_if_there_is_one(network: Any, batch_idx: int, first: bool, logged: bool) -> None:
     found: dict[str, torch.Tensor] = {}
     trainer: Any = SimpleNamespace(sanity_checking=False, is_global_zero=first, loggers=[], global_step=0)
     module: Any = SimpleNamespace(

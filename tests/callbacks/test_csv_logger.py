@@ -11,7 +11,7 @@ from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from jdrl_lightning.callbacks.csv_logger import ContinuedCSVLogger
 
 
-def test_rows_of_an_earlier_part_are_kept_and_those_to_be_made_again_go(tmp_path: Path) -> None:
+def test_earlier_rows_are_kept_and_later_rows_trimmed(tmp_path: Path) -> None:
     first = ContinuedCSVLogger(str(tmp_path))
     for step in range(5):
         first.log_metrics({"loss": step / 10}, step)
@@ -26,10 +26,10 @@ def test_rows_of_an_earlier_part_are_kept_and_those_to_be_made_again_go(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.csv"]
 
 
-def test_a_kill_between_two_checkpoints_costs_no_row(
+def test_a_kill_between_two_checkpoints_loses_no_row(
     train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row of an epoch is written after its checkpoints, of which the first is gone on from."""
+    """An epoch's row is written after its checkpoints; the run is resumed from the first of them."""
     settings = ("trainer.max_epochs=2", "monitor=val/gt/psnr")
     whole, run = tmp_path / "a" / "whole", tmp_path / "b" / "run"
     train(whole, *settings)
@@ -49,6 +49,6 @@ def test_a_kill_between_two_checkpoints_costs_no_row(
 
 
 def filled(run: Path) -> list[tuple[str, ...]]:
-    """Which columns each row of the table has, in the rows' order."""
+    """The step and the non-empty columns of each row."""
     with (run / "metrics.csv").open() as file:
         return [(row["step"], *(name for name, value in row.items() if value)) for row in csv.DictReader(file)]

@@ -1,4 +1,4 @@
-"""A step whose loss is no number, or far too large, changes no weight, and is told with its images."""
+"""A step with a non-finite or exploding loss changes no weight, and its images are named."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SKIP = "callbacks.divergence.on_divergence=skip"
 
 
 @pytest.fixture
-def spoilt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """``spoilt(step, how)``: the loss of one step becomes ``how(loss)``; returns what was seen there and after it."""
+def corrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """``corrupt(step, change)``: change one step's loss; returns its images and the weights around it."""
 
-    def spoil(step: int, how: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, Any]:
+    def install(step: int, change: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, Any]:
         seen: dict[str, Any] = {}
-        whole = DeblurringModule.training_step
+        original = DeblurringModule.training_step
 
         def training_step(self: DeblurringModule, batch: Any, batch_idx: int) -> dict[str, Any]:
-            output = whole(self, batch, batch_idx)
+            output = original(self, batch, batch_idx)
             if self.global_step == step:
-                output["loss"] = how(output["loss"])
+                output["loss"] = change(output["loss"])
                 seen["names"] = batch.name
                 seen["before"] = {key: value.clone() for key, value in self.state_dict().items()}
             if self.global_step == step + 1:
@@ -40,41 +40,44 @@ def spoilt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
         monkeypatch.setattr(DeblurringModule, "training_step", training_step)
         return seen
 
-    return spoil
+    return install
 
 
 BAD = {
     "nan": lambda loss: loss * float("nan"),
     "infinite": lambda loss: loss * float("inf"),
     "exploding": lambda loss: loss * 1e6,
-    "gradient": lambda loss: loss + 0 * (loss - loss.detach()).sqrt(),  # the loss itself stays what it is
+    "gradient": lambda loss: loss + 0 * (loss - loss.detach()).sqrt(),  # the loss itself is unchanged
 }
 
 
-@pytest.mark.parametrize("how", BAD.values(), ids=BAD.keys())
-def test_it_stops_at_the_step_names_its_images_and_keeps_the_last_good_checkpoint(
-    how: Callable[[torch.Tensor], torch.Tensor], spoilt: Callable[..., Any], train: Callable[..., Path], tmp_path: Path
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
+def test_stop_names_the_images_and_keeps_the_last_good_checkpoint(
+    change: Callable[[torch.Tensor], torch.Tensor],
+    corrupt: Callable[..., Any],
+    train: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
-    seen = spoilt(4, how)
+    seen = corrupt(4, change)
     with pytest.raises(UserError) as error:
         train(tmp_path / "run", *RUN)
-    told = str(error.value)
-    assert "\n" not in told
-    assert told.startswith("epoch 0, step 4: ")
-    assert f" on {', '.join(seen['names'])}; lower optim.optimizer.lr" in told
-    assert f"{tmp_path / 'run'}/checkpoints/last.ckpt" in told
+    message = str(error.value)
+    assert "\n" not in message
+    assert message.startswith("epoch 0, step 4: ")
+    assert f" on {', '.join(seen['names'])}; lower optim.optimizer.lr" in message
+    assert f"{tmp_path / 'run'}/checkpoints/last.ckpt" in message
     kept = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
     assert kept["global_step"] == 4
     assert all(torch.equal(value, seen["before"][key]) for key, value in kept["state_dict"].items())
 
 
-@pytest.mark.parametrize("how", BAD.values(), ids=BAD.keys())
-def test_skipped_the_first_step_changes_nothing(
-    how: Callable[[torch.Tensor], torch.Tensor], spoilt: Callable[..., Any], train: Callable[..., Path], tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD.keys())
+def test_a_skipped_first_step_changes_no_weight(
+    change: Callable[[torch.Tensor], torch.Tensor], corrupt: Callable[..., Any], train: Callable[..., Path],
+    tmp_path: Path, caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
-    """The first, because Adam's momentum still moves the weights at a later one."""
-    seen = spoilt(0, how)
+    """At later steps Adam's momentum would still move the weights."""
+    seen = corrupt(0, change)
     run = train(tmp_path / "run", *RUN, SKIP)
     assert all(torch.equal(value, seen["after"][key]) for key, value in seen["before"].items())
     kept = read_checkpoint(run / "checkpoints" / "last.ckpt")
@@ -85,18 +88,18 @@ def test_skipped_the_first_step_changes_nothing(
 
 
 def test_with_accumulation_all_images_of_the_step_are_named(
-    spoilt: Callable[..., Any], train: Callable[..., Path], tmp_path: Path
+    corrupt: Callable[..., Any], train: Callable[..., Path], tmp_path: Path
 ) -> None:
-    spoilt(1, BAD["nan"])
+    corrupt(1, BAD["nan"])
     with pytest.raises(UserError, match=r"epoch 0, step 1: .* on (\d\d, ){7}\d\d; lower"):
         train(tmp_path / "run", *RUN, "trainer.accumulate_grad_batches=4")
 
 
-def test_late_looks_name_the_right_images(monkeypatch: pytest.MonkeyPatch, spoilt: Callable[..., Any],
+def test_deferred_checks_name_the_right_images(monkeypatch: pytest.MonkeyPatch, corrupt: Callable[..., Any],
                                           train: Callable[..., Path], tmp_path: Path) -> None:  # fmt: skip
-    """As on a GPU: it is looked at at an epoch's end, and before that nothing is saved."""
+    """As on a GPU: checked only at the epoch's end, with nothing saved before."""
     monkeypatch.setattr(DivergenceCallback, "on_train_batch_end", lambda *_: None)
-    seen = spoilt(2, BAD["nan"])
+    seen = corrupt(2, BAD["nan"])
     with pytest.raises(UserError) as error:
         train(tmp_path / "run", *RUN, "callbacks.midway=null")
     assert str(error.value).startswith("epoch 0, step 2: ")
@@ -104,13 +107,13 @@ def test_late_looks_name_the_right_images(monkeypatch: pytest.MonkeyPatch, spoil
     assert not list((tmp_path / "run").rglob("*.ckpt"))
 
 
-def test_skipping_gives_up_when_nothing_else_is_left(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_skipping_stops_after_20_consecutive_steps(train: Callable[..., Path], tmp_path: Path) -> None:
     settings = ("trainer.max_epochs=9", SKIP, "+callbacks.divergence.max_loss=1e-9")
-    with pytest.raises(UserError, match="the last of 20 such steps in a row"):
+    with pytest.raises(UserError, match="the last of 20 consecutive such steps"):
         train(tmp_path / "run", *RUN, *settings)
 
 
-def test_weights_that_are_no_numbers_are_never_saved(train: Callable[..., Path], tmp_path: Path) -> None:
+def test_non_finite_weights_are_never_saved(train: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the weights are not finite"):
         train(tmp_path / "run", *RUN, "optim.optimizer.lr=1e37")
     assert not list((tmp_path / "run").rglob("*.ckpt"))

@@ -1,4 +1,4 @@
-"""callbacks=ema: Lightning's averaged weights together with our validation, checkpoints and continuation."""
+"""callbacks=ema: Lightning's weight averaging with our validation, checkpoints and resumption."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def kept() -> dict[str, Path]:
 
 @pytest.fixture
 def whole(kept: dict[str, Path], train: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One uninterrupted run for this file, with a checkpoint of each step beside it."""
+    """One uninterrupted run for all tests of this file, with a checkpoint of each step next to it."""
     if not kept:
         folder = tmp_path_factory.mktemp("ema")
         kept["run"] = train(folder / "run", *RUN, EVERY % (folder / "steps"))
@@ -48,7 +48,7 @@ def states(run: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("step", [2, 3, 5], ids=["mid-epoch", "epoch end", "second epoch"])
-def test_a_run_that_goes_on_is_the_uninterrupted_one(
+def test_a_resumed_run_equals_the_uninterrupted_one(
     step: int, whole: Path, train: Callable[..., Path], tmp_path: Path
 ) -> None:
     checkpoint = whole.parent / "steps" / f"step={step}.ckpt"
@@ -77,18 +77,18 @@ def test_validation_and_the_saved_network_have_averaged_weights(whole: Path) -> 
     assert abs(logged - current) > 1e-2
 
 
-def test_what_is_frozen_is_not_copied(
+def test_frozen_networks_are_not_copied(
     train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the flow estimator of the objective nor the measures' networks."""
+    """Neither the flow estimator of the objective nor the networks of the metrics."""
     seen: list[Any] = []
-    ended = EMAWeightAveraging.on_train_end
+    original = EMAWeightAveraging.on_train_end
 
-    def watching(self: Any, trainer: Any, pl_module: Any) -> None:
+    def record(self: Any, trainer: Any, pl_module: Any) -> None:
         seen.extend([self._average_model.module, pl_module])
-        ended(self, trainer, pl_module)
+        original(self, trainer, pl_module)
 
-    monkeypatch.setattr(EMAWeightAveraging, "on_train_end", watching)
+    monkeypatch.setattr(EMAWeightAveraging, "on_train_end", record)
     train(tmp_path / "run", *RUN, "debug=fast", "trainer.max_epochs=1")
     copy, module = seen
     assert isinstance(module.objective.flow, GaussNewton)

@@ -9,7 +9,7 @@ import torch
 from jdrl_lightning.callbacks.empty_mask import EmptyMaskCallback
 
 
-def test_an_empty_mask_is_told_once_and_only_on_logged_steps(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_empty_mask_warns_once_and_only_on_logged_steps(caplog: pytest.LogCaptureFixture) -> None:
     callback, module = EmptyMaskCallback(), Any
     trainer: Any = SimpleNamespace(log_every_n_steps=5, current_epoch=2)
     empty = {"maps": {"mask": torch.zeros(1, 1, 4, 4)}}

@@ -9,14 +9,14 @@ from lightning.pytorch.callbacks import RichProgressBar
 from jdrl_lightning.callbacks.progress import ProgressCallback
 
 
-def test_the_loss_is_read_off_the_device_on_logged_steps_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_are_read_only_on_logged_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
 
-    def reading(self: Any, trainer: Any, module: Any) -> dict[str, int]:
+    def get_metrics(self: Any, trainer: Any, module: Any) -> dict[str, int]:
         read.append(trainer.global_step)
         return {"train/loss": trainer.global_step}
 
-    monkeypatch.setattr(RichProgressBar, "get_metrics", reading)
+    monkeypatch.setattr(RichProgressBar, "get_metrics", get_metrics)
     bar, module = ProgressCallback(), Any
     shown = []
     for step in range(1, 25):

@@ -23,14 +23,15 @@ def follow(schedule: Schedule, epochs: range, callback: StageCallback) -> list[f
     return logged
 
 
-def test_listeners_hear_of_each_stage_once() -> None:
-    heard: list[str] = []
-    callback = StageCallback(listeners=[lambda stage: heard.append(stage.name)])
-    assert follow(Schedule.paper(), range(12, 18), callback) == [0, 0, 0, 1, 1, 1]
-    assert heard == ["warmup", "joint"]
+def test_each_stage_is_logged_and_announced_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        assert follow(Schedule.paper(), range(12, 18), StageCallback()) == [0, 0, 0, 1, 1, 1]
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("epoch 12: stage warmup (flow from blurry; ")
+    assert second.startswith("epoch 15: stage joint (flow from restored; ")
 
 
-def test_the_future_may_be_edited_and_the_past_may_not() -> None:
+def test_only_future_stages_may_be_edited() -> None:
     callback = StageCallback()
     follow(Schedule.paper(warmup_epochs=15), range(10), callback)
     again = StageCallback()

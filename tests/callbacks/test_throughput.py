@@ -10,7 +10,7 @@ from jdrl_lightning.callbacks import throughput
 from jdrl_lightning.callbacks.throughput import ThroughputCallback
 
 
-def test_images_a_second_without_the_time_for_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_per_second_exclude_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(throughput.time, "monotonic", lambda: clock.now)
     logged: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Checkpoints in mid-epoch, and what a training does when it is told to end."""
+"""Checkpoints in mid-epoch and on stop signals."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("number", "step", "saved"), [(signal.SIGTERM, 3, 4), (signal.SIGUSR1, 7, 8)], ids=["middle", "end"]
 )
-def test_told_to_end_it_saves_asks_for_another_start_and_goes_on_bit_by_bit(
+def test_on_a_signal_it_saves_exits_for_a_requeue_and_resumes_bit_exactly(
     number: int, step: int, saved: int, train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = [signal.getsignal(other) for other in SIGNALS]
     whole = train(tmp_path / "a" / "whole", *RUN)
     run = tmp_path / "b" / "run"
 
-    def tell(self: MidwayCheckpoint, trainer: L.Trainer, *_: object) -> None:
+    def send(self: MidwayCheckpoint, trainer: L.Trainer, *_: object) -> None:
         if trainer.global_step == step:
             os.kill(os.getpid(), number)
 
     with monkeypatch.context() as patched, requeueing():
-        patched.setattr(MidwayCheckpoint, "on_train_batch_start", tell)
+        patched.setattr(MidwayCheckpoint, "on_train_batch_start", send)
         with pytest.raises(SystemExit) as ended:
             train(run, *RUN)
     assert ended.value.code == REQUEUE
@@ -53,11 +53,11 @@ def test_told_to_end_it_saves_asks_for_another_start_and_goes_on_bit_by_bit(
     assert all(torch.equal(value, weights(run)[key]) for key, value in weights(whole).items())
 
 
-def test_by_the_clock_it_saves_in_mid_epoch_and_not_at_its_last_step(
+def test_timed_saves_are_in_mid_epoch_and_not_at_its_last_step(
     train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = []
-    monkeypatch.setattr(MidwayCheckpoint, "_save", lambda self, trainer, told: saved.append(trainer.global_step))
+    monkeypatch.setattr(MidwayCheckpoint, "_save", lambda self, trainer, stop: saved.append(trainer.global_step))
     settings = ("trainer.max_epochs=1", "callbacks.best=null", "callbacks.midway.every_minutes=1e-9")
     train(tmp_path / "every", *settings)
     assert saved == [1, 2, 3, 4, 5, 6, 7]
@@ -72,10 +72,8 @@ def test_by_the_clock_it_saves_in_mid_epoch_and_not_at_its_last_step(
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_the_command_ends_with_the_code_that_asks_for_a_requeue(
-    devices: int, pairs_folder: Path, tmp_path: Path
-) -> None:
-    """The signal goes to the command alone, as ``kill`` sends it; it tells the processes that it has started."""
+def test_the_command_exits_with_the_requeue_code(devices: int, pairs_folder: Path, tmp_path: Path) -> None:
+    """The signal is sent to the launcher only, as by ``kill``; it forwards it to the ranks."""
     run = tmp_path / "run"
     settings = (*TINY, f"data.root={pairs_folder}", "trainer.max_epochs=100000", f"trainer.devices={devices}",
                 "data.num_workers=1", f"hydra.run.dir={run}")  # fmt: skip

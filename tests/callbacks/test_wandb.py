@@ -21,8 +21,8 @@ from jdrl_lightning.metrics import psnr
 
 
 @pytest.fixture(autouse=True)
-def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A user without keys, and afterwards W&B's environment as it was."""
+def no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A user without W&B keys; restores W&B's environment afterwards."""
     for name in ("API_KEY", "IDENTITY_TOKEN_FILE", "MODE", "BASE_URL", "DATA_DIR", "FINISH_TIMEOUT"):
         monkeypatch.setenv(f"WANDB_{name}", "")
         monkeypatch.delenv(f"WANDB_{name}")
@@ -32,7 +32,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
 
 
-def test_without_a_key_a_run_is_kept_offline_with_all_that_is_logged(
+def test_without_a_key_everything_is_logged_offline(
     train: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -40,7 +40,7 @@ def test_without_a_key_a_run_is_kept_offline_with_all_that_is_logged(
         tmp_path / "run", "logger=wandb", "trainer.max_epochs=1", "callbacks.panels.every_n_epochs=1",
         "callbacks.worst.images=1", "data.num_workers=0",
     )  # fmt: skip
-    assert caplog.text.count("no key set, so the run is kept offline") == 1
+    assert caplog.text.count("no API key found, so the run is logged offline") == 1
     (kept,) = offline.runs(run)
     found = offline.summary(kept)
     assert (found["state"], found["project"], found["name"]) == ("finished", "jdrl_lightning", f"{tmp_path.name}/run")
@@ -70,7 +70,7 @@ def test_without_a_key_a_run_is_kept_offline_with_all_that_is_logged(
     histogram = found["summary"]["val/blur/histogram"]
     assert sum(histogram["values"]) == radius.numel()
     assert histogram["bins"][-1] == pytest.approx(radius.max().item(), rel=1e-4)
-    assert (run / "wandb" / "artifacts" / "staging").is_dir()  # the table waits here, not in the user's home
+    assert (run / "wandb" / "artifacts" / "staging").is_dir()  # files wait for upload here, not in the user's home
 
 
 @pytest.fixture
@@ -95,11 +95,11 @@ def server() -> Iterator[str]:
     serving.server_close()
 
 
-def test_online_takes_a_key_and_a_server_that_answers(
+def test_online_needs_a_key_and_a_reachable_server(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", server)
-    assert _why_offline() == "no key set"
+    assert _why_offline() == "no API key found"
     netrc = tmp_path / "netrc"
     netrc.write_text(f"machine {server.removeprefix('http://')} login user password {'a' * 40}\n")
     netrc.chmod(0o600)
@@ -108,7 +108,7 @@ def test_online_takes_a_key_and_a_server_that_answers(
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     assert _why_offline() is None
     monkeypatch.setenv("WANDB_MODE", "offline")
-    assert _why_offline() == "WANDB_MODE says offline"
+    assert _why_offline() == "WANDB_MODE=offline"
     monkeypatch.delenv("WANDB_MODE")
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     assert _why_offline() == "http://127.0.0.1:9 cannot be reached"
@@ -117,7 +117,7 @@ def test_online_takes_a_key_and_a_server_that_answers(
         _why_offline()
 
 
-def test_a_key_that_is_not_accepted_is_told_before_training(
+def test_a_rejected_key_is_an_error_before_training(
     server: str, train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", server)
@@ -128,9 +128,9 @@ def test_a_key_that_is_not_accepted_is_told_before_training(
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("settings", [{}, {"offline": True}], ids=["no key", "asked for"])
+@pytest.mark.parametrize("settings", [{}, {"offline": True}], ids=["no key", "offline=true"])
 def test_an_upload_is_refused_offline(settings: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="log_model=True uploads a checkpoint, but the run is kept offline") as error:
+    with pytest.raises(UserError, match="log_model=True needs an online run") as error:
         wandb_logger(str(tmp_path), log_model=True, **settings)
     assert "\n" not in str(error.value)
 
@@ -141,14 +141,16 @@ def test_disabled_stays_disabled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not list(tmp_path.rglob("*.wandb"))
 
 
-def test_the_artifact_is_the_best_checkpoint_alone(tmp_path: Path) -> None:
+def test_only_the_best_checkpoint_is_an_artifact(tmp_path: Path) -> None:
     class Model(BoringModel):
         def validation_step(self, batch: Any, batch_idx: int) -> Any:
             self.log("loss", self.step(batch))
 
     best = ModelCheckpoint(tmp_path, "best", monitor="loss")
     last = ModelCheckpoint(tmp_path, "last", save_on_train_epoch_end=True)
-    logger = _Logger(save_dir=tmp_path, mode="offline", log_model=True)  # the factory refuses: nothing is uploaded
+    logger = _Logger(
+        save_dir=tmp_path, mode="offline", log_model=True
+    )  # which the factory refuses, since offline runs upload nothing
     trainer = L.Trainer(
         max_epochs=2, logger=logger, callbacks=[best, last], accelerator="cpu", limit_train_batches=2,
         limit_val_batches=1, enable_progress_bar=False, enable_model_summary=False,

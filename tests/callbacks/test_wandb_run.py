@@ -23,8 +23,8 @@ LOGGERS = {"csv": {"_target_": "jdrl_lightning.callbacks.csv_logger.ContinuedCSV
 
 
 @pytest.fixture(autouse=True)
-def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """W&B's environment afterwards as it was."""
+def restore_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore W&B's environment afterwards."""
     for name in ("WANDB_DATA_DIR", "WANDB_FINISH_TIMEOUT"):
         monkeypatch.setenv(name, "1")
     yield
@@ -32,14 +32,14 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def saved_by(run_id: Any, folder: Path) -> Path:
-    """A checkpoint of ours in ``folder`` that says which W&B run wrote it."""
+    """A checkpoint in ``folder`` with the id of the W&B run that wrote it."""
     path = folder / "checkpoints" / "last.ckpt"
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"jdrl_lightning": {"config": {}}, "state_dict": {}, "wandb_run_id": run_id}, path)
     return path
 
 
-def test_a_run_that_crashes_goes_on_as_the_same_run_and_a_new_start_does_not(
+def test_resuming_a_crashed_run_keeps_its_id_and_a_new_run_has_its_own(
     train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = DeblurringModule.training_step
@@ -67,32 +67,30 @@ def test_a_run_that_crashes_goes_on_as_the_same_run_and_a_new_start_does_not(
     assert offline.summary(offline.runs(another)[0])["run_id"] != found[0]["run_id"]
 
 
-def test_what_the_user_says_stays(tmp_path: Path) -> None:
+def test_user_settings_take_precedence(tmp_path: Path) -> None:
     path = saved_by("abc123", tmp_path / "earlier")
-    told = identified(LOGGERS, path, tmp_path / "runs" / "now")
-    assert told["csv"] == LOGGERS["csv"]
-    assert told["wandb"] == LOGGERS["wandb"] | {"name": "runs/now", "id": "abc123"}
+    loggers = identified(LOGGERS, path, tmp_path / "runs" / "now")
+    assert loggers["csv"] == LOGGERS["csv"]
+    assert loggers["wandb"] == LOGGERS["wandb"] | {"name": "runs/now", "id": "abc123"}
     theirs = {"wandb": LOGGERS["wandb"] | {"name": "mine", "id": "fresh"}}
     assert identified(theirs, path, tmp_path) == theirs
     assert "id" not in identified(LOGGERS, saved_by(None, tmp_path / "without"), tmp_path)["wandb"]
     assert identified(None, None, tmp_path) == {}
 
 
-def test_a_run_of_an_agent_is_the_one_that_the_server_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agents_run_id_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_RUN_ID", "servers")
     assert "id" not in identified(LOGGERS, saved_by("abc123", tmp_path / "earlier"), tmp_path)["wandb"]
 
 
 @pytest.mark.parametrize("run_id", ["../../elsewhere", "", 7, ["a"], "a" * 65])
-def test_an_id_from_a_strange_checkpoint_is_refused(run_id: Any, tmp_path: Path) -> None:
+def test_an_invalid_id_in_a_checkpoint_is_refused(run_id: Any, tmp_path: Path) -> None:
     path = saved_by(run_id, tmp_path)
-    with pytest.raises(UserError, match=r"last\.ckpt: its wandb_run_id is no id"):
+    with pytest.raises(UserError, match=r"last\.ckpt: wandb_run_id is not a valid W&B run id"):
         identified(LOGGERS, path, tmp_path)
 
 
-def test_the_jobs_of_a_sweep_are_runs_of_their_own_in_one_group(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_jobs_of_a_sweep_are_separate_runs_in_one_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     job = tmp_path / "multirun" / "lam" / "today" / "1"
     with initialize_config_dir(version_base="1.3", config_dir=config.CONF):

@@ -11,7 +11,7 @@ from jdrl_lightning.callbacks.worst_images import WorstCallback
 from jdrl_lightning.types import Pair
 
 
-def test_the_lowest_of_the_last_validation_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lowest_psnr_of_the_last_validation_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     tables: list[dict[str, Any]] = []
     logger = SimpleNamespace(log_table=lambda key, **table: tables.append({"key": key, **table}))
     monkeypatch.setattr(worst_images, "wandb_of", lambda trainer: logger)
@@ -30,7 +30,7 @@ def test_the_lowest_of_the_last_validation_come_first(monkeypatch: pytest.Monkey
     assert (table["key"], table["step"]) == ("worst", 7)
     assert table["columns"] == ["name", "gt/psnr", "deformed_gt/psnr", "blurry, restored, sharp"]
     assert [row[:3] for row in table["data"]] == [["d", 94.0, 5.0], ["b", 89.0, 10.0]]
-    assert {row[3].image.size for row in table["data"]} == {(3 * 20 + 2 * 4, 13 + 16)}  # 40×60 reduced to 13×20
+    assert {row[3].image.size for row in table["data"]} == {(3 * 20 + 2 * 4, 13 + 16)}  # 40×60 downscaled to 13×20
 
 
 def test_without_measures_there_is_no_table(monkeypatch: pytest.MonkeyPatch) -> None:

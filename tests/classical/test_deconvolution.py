@@ -117,13 +117,13 @@ def test_blur_is_a_convolution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "settings", "told"),
+    ("kernel", "settings", "message"),
     [
         (torch.ones(4, 5) / 20, {}, "odd sizes"),
         (torch.ones(3, 3) / 9, {"weight": 0.0}, "weight=0.0"),
-        (torch.ones(3, 3) / 9, {"alpha": 2.0}, r"alpha=2.0 lies outside \(0, 2\)"),
+        (torch.ones(3, 3) / 9, {"alpha": 2.0}, r"alpha=2.0 is outside \(0, 2\)"),
     ],
 )
-def test_what_makes_no_sense_is_refused(kernel: Tensor, settings: dict[str, float], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_arguments_are_refused(kernel: Tensor, settings: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         deconvolve(torch.rand(1, 1, 8, 8), kernel, **settings)

@@ -133,7 +133,7 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
     before: dict[str, Tensor] = {k: v.clone() for k, v in network.state_dict().items()}
     torch.save(DMENet(width=2).state_dict(), tmp_path / "narrow.pth")
     np.savez(tmp_path / "short.npz", *_as_tensorlayer(network)[:-1])
-    for name, told in (("narrow.pth", "narrow.pth do not fit dmenet with this width"), ("short.npz", "do not fit")):
-        with pytest.raises(UserError, match=told):
+    for name, message in (("narrow.pth", "narrow.pth do not fit dmenet with this width"), ("short.npz", "do not fit")):
+        with pytest.raises(UserError, match=message):
             load_dmenet(network, tmp_path / name)
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())

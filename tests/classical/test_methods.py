@@ -57,11 +57,11 @@ def test_dmenets_map_does_not_depend_on_the_padding(dmenet_file: Path) -> None:
 
 
 def test_dmenet_without_weights_says_what_to_do() -> None:
-    with pytest.raises(UserError, match=r"needs weights, which are not shipped: .* then weights=<file>"):
+    with pytest.raises(UserError, match=r"needs weights, which are not shipped: .* then set weights=<file>"):
         classical.create("dmenet")
     with pytest.raises(UserError, match=r"weights nowhere\.pth do not exist"):
         classical.create("dmenet", weights="nowhere.pth", width=4)
-    with pytest.warns(UserWarning, match="its map means nothing"):
+    with pytest.warns(UserWarning, match="its map is meaningless"):
         classical.create("dmenet", weights="random", width=2)
 
 
@@ -69,5 +69,5 @@ def test_dmenet_without_weights_says_what_to_do() -> None:
 def test_settings_that_there_are_not(name: str) -> None:
     with pytest.raises(UserError, match=f"classical method '{name}': .*unexpected keyword argument 'wieght'"):
         classical.create(name, wieght=3.0)
-    with pytest.raises(UserError, match="blend='x' is neither soft nor hard"):
+    with pytest.raises(UserError, match="blend='x' is not one of soft, hard"):
         classical.create(name, blend="x")

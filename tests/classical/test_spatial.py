@@ -73,28 +73,28 @@ def test_gaussian_kernels_for_gaussian_blur(sharp: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
-        ({"blend": "feathered"}, "blend='feathered' is neither soft nor hard"),
-        ({"kernel": "box"}, "kernel='box' is neither disc nor gaussian"),
+        ({"blend": "feathered"}, "blend='feathered' is not one of soft, hard"),
+        ({"kernel": "box"}, "kernel='box' is not one of disc, gaussian"),
         ({"alpha": 2.0}, "alpha=2.0 must be above 0 and below 2"),
         ({"weight": -1.0}, "weight=-1.0 must be above 0"),
         ({"step_px": 0.0}, "step_px=0.0 must be above 0"),
     ],
 )
-def test_wrong_settings_are_named(settings: dict[str, object], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_wrong_settings_are_named(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         MapDeconvolution(**settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("radius", "told"),
+    ("radius", "message"),
     [
         (torch.zeros(1, 1, 8, 7), "does not fit"),
-        (torch.full((1, 1, 8, 8), -1.0), "negative or undefined"),
-        (torch.full((1, 1, 8, 8), torch.nan), "negative or undefined"),
+        (torch.full((1, 1, 8, 8), -1.0), "negative or NaN"),
+        (torch.full((1, 1, 8, 8), torch.nan), "negative or NaN"),
     ],
 )
-def test_maps_that_are_none_are_refused(radius: Tensor, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_maps_are_refused(radius: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         MapDeconvolution()(torch.rand(1, 3, 8, 8), radius)

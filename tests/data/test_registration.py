@@ -68,9 +68,8 @@ def inner(image: Tensor) -> Tensor:
 @pytest.mark.parametrize(("dtype", "levels"), [(torch.uint8, 255), (torch.uint16, 65535), (torch.float32, 1)])
 def test_the_sharp_picture_comes_into_place(dtype: torch.dtype, levels: int) -> None:
     pairs = OnePair(dtype)
-    steps: list[tuple[int, int]] = []
-    registered = Registered(pairs, estimate, progress=lambda done, total: steps.append((done, total)))
-    assert (len(registered), steps) == (1, [(1, 1)])
+    registered = Registered(pairs, estimate)
+    assert len(registered) == 1
     pair = registered[0]
     assert pair.sharp.dtype == dtype
     assert pair.name == "a"

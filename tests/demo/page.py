@@ -1,4 +1,4 @@
-"""Made-up results, the page that they give, and a strict reader of it."""
+"""Made-up results, their report, and a strict parser for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CURVES = {name: [(0, 20.0), (50, 21.5), (100, 22.0 + i / 4)] for i, name in enum
 
 
 def made_up(psnr: tuple[float, ...] = (23.41, 22.87, 24.02, 24.61, 25.13), half_width: float = 0.25) -> dict[str, Any]:
-    """Results whose ratios follow from the PSNR of ``METHODS``; their intervals are ``half_width`` dB to each side."""
+    """Results whose ratios follow from the PSNR of ``METHODS``, with intervals of ± ``half_width`` dB."""
     blurry, pixel_wise, registered, jdrl, ceiling = psnr
 
     def ratio(start: float, way: float) -> tuple[float, list[float]]:
@@ -44,7 +44,8 @@ def made_up(psnr: tuple[float, ...] = (23.41, 22.87, 24.02, 24.61, 25.13), half_
         "over_prealign_db": over,
         "recovered_psnr": recovered,
         "intervals": {
-            "over": "photographs",
+            "over": "images",
+            "count": 24,
             "level": 0.95,
             "psnr": {name: [value - 0.83, value + 0.91] for name, value in zip(METHODS, psnr, strict=True)},
             "over_prealign_db": [over - half_width, over + half_width],
@@ -54,6 +55,7 @@ def made_up(psnr: tuple[float, ...] = (23.41, 22.87, 24.02, 24.61, 25.13), half_
         "seconds": 412.3,
         "settings": {
             "seed": 7,
+            "overrides": [],
             "steps": 1230,
             "preset": "jdrl_robust",
             "misalignment": "nonrigid",
@@ -75,7 +77,7 @@ def crops() -> dict[str, Any]:
 
 
 class Page(HTMLParser):
-    """Refuses tags that do not match, and collects text, attributes and tags."""
+    """Rejects unbalanced tags and duplicate attributes; collects text, attributes and tags."""
 
     def __init__(self, source: str) -> None:
         super().__init__()

@@ -23,9 +23,9 @@ def said(results: dict[str, Any]) -> str:
         (
             24.61,
             0.75,
-            "cannot be told apart here: the difference is +0.59 dB (95 % interval −0.16 to +1.34 dB, which inc",
+            "are indistinguishable here: the difference is +0.59 dB (95 % interval −0.16 to +1.34 dB, which inc",
         ),
-        (23.91, 0.25, "cannot be told apart here: the difference is −0.11 dB"),
+        (23.91, 0.25, "are indistinguishable here: the difference is −0.11 dB"),
         (
             23.52,
             0.25,
@@ -40,8 +40,8 @@ def test_registering_is_beaten_only_if_the_interval_says_so(jdrl: float, half_wi
 @pytest.mark.parametrize(
     ("pixel_wise", "expected"),
     [
-        (22.87, "ends 0.54 dB below the blurry images it was given: worse than leaving them alone"),
-        (23.71, "ends 0.30 dB above the blurry images it was given ("),
+        (22.87, "ends 0.54 dB below the blurry images: worse than leaving them unchanged"),
+        (23.71, "ends 0.30 dB above the blurry images ("),
         (23.412, "ends level with the blurry images"),
     ],
 )
@@ -57,7 +57,11 @@ def test_pixel_wise_training_is_called_worse_where_it_is(pixel_wise: float, expe
             "JDRL ends 1.20 dB above the blurry images: 70 % of the 1.72 dB",
             "ends 1.74 dB above pixel-wise training",
         ),
-        (23.31, "cannot be told apart from the blurry images: the difference is −0.10 dB", "0.44 dB above pixel-wise"),
+        (
+            23.31,
+            "is indistinguishable from the blurry images: the difference is −0.10 dB",
+            "0.44 dB above pixel-wise",
+        ),
         (22.41, "JDRL ends 1.00 dB below the blurry images: −58 % of the 1.72 dB", "0.46 dB below pixel-wise training"),
     ],
 )
@@ -67,8 +71,10 @@ def test_shares_follow_sign_and_interval(jdrl: float, over_blurry: str, over_pix
     assert over_pixel_wise in text
 
 
-def test_no_share_of_a_way_that_leads_down() -> None:
+def test_no_fraction_of_a_negative_gain() -> None:
     text = said(made_up((23.41, 22.87, 24.02, 24.61, 23.0)))
-    assert "the ceiling is not above the blurry images (−0.41 dB), so a share of that way means nothing here" in text
+    assert (
+        "the ceiling is not above the blurry images (−0.41 dB), so a fraction of its gain is meaningless here" in text
+    )
     assert "Above the ceiling: Blurry image, Registered first and JDRL." in text
     assert "Above the ceiling" not in said(made_up())

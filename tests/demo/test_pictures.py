@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from demo.page import Page, crops, made_up, written
 
 
-def test_pictures_are_the_crops_described_and_measured(tmp_path: Path) -> None:
+def test_images_are_the_crops_with_alt_text_and_psnr(tmp_path: Path) -> None:
     page = Page(written(tmp_path, made_up()))
     images = [attrs for tag, attrs in page.tags if tag == "img"]
     shown = crops()
@@ -23,8 +23,8 @@ def test_pictures_are_the_crops_described_and_measured(tmp_path: Path) -> None:
     assert f"{peak_signal_noise_ratio(shown['truth'], shown['jdrl']):.2f} dB" in page.text
 
 
-def test_pictures_without_a_truth_or_equal_to_it(tmp_path: Path) -> None:
+def test_crops_without_a_truth_or_equal_to_it(tmp_path: Path) -> None:
     truth = crops()["truth"]
     page = Page(written(tmp_path, made_up(), examples=[{"jdrl": truth, "truth": truth}, {"blurry": truth}]))
     assert "equal to the truth" in page.text
-    assert "inf" not in page.text.split("What it looks like")[1].split("How to read")[0]
+    assert "inf" not in page.text.split("Examples")[1].split("How to read")[0]

@@ -56,7 +56,7 @@ def test_images_are_measured_whole_against_the_truth(photo: torch.Tensor) -> Non
     assert values["placement_px"][0] < 0.05
     perfect, _ = measure_images(lambda blurry: truth, [pair])
     assert perfect["ssim"][0] == pytest.approx(1)
-    (shown,) = examples([pair], {"jdrl": images}, count=4)
+    (shown,) = examples([pair], {"jdrl": images})
     assert list(shown) == ["blurry", "sharp as given", "jdrl", "truth"]
     expected = (truth[0, :, 24:120, 16:112] * 255).round().byte().permute(1, 2, 0).numpy()
     assert np.array_equal(shown["truth"], expected)

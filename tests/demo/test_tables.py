@@ -35,14 +35,14 @@ def test_markdown_table_lines_up_and_holds_the_rows() -> None:
     ]
 
 
-def test_no_card_of_a_way_that_leads_down() -> None:
+def test_no_card_with_a_fraction_of_a_negative_gain() -> None:
     over, gain, recovered = cards(made_up((23.41, 22.87, 24.02, 24.61, 23.0)))
     assert "+0.59 dB" in over
-    assert "means nothing: the ceiling is not above the blurry images" in gain
+    assert "meaningless: the ceiling is not above the blurry images" in gain
     assert "includes zero" not in recovered
 
 
-def test_cards_say_what_the_interval_says() -> None:
+def test_cards_follow_the_interval() -> None:
     for half_width, verdict in ((0.25, "excludes zero"), (0.75, "includes zero")):
         over, *_ = cards(made_up(half_width=half_width))
         assert verdict in over

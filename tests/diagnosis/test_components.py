@@ -1,4 +1,4 @@
-"""The parts of a configuration are built and filled, or the error is kept."""
+"""The components of a configuration are built with their weights, or the error is returned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jdrl_lightning import UserError, backbones
 from jdrl_lightning.diagnosis import components
 
 
-def test_parts_are_built_and_their_weights_read(tmp_path: Path) -> None:
+def test_components_are_built_with_their_weights(tmp_path: Path) -> None:
     torch.save(backbones.create("unet", width=4).network.state_dict(), tmp_path / "w.pth")
     config = {
         "backbone": {"name": "unet", "width": 4, "weights": str(tmp_path / "w.pth")},
@@ -18,6 +18,6 @@ def test_parts_are_built_and_their_weights_read(tmp_path: Path) -> None:
         "objective": {"name": "l1"},
     }
     found = components.tried(config)
-    assert "46 tensors read" in str(found["backbone"])
+    assert "46 tensors loaded" in str(found["backbone"])
     assert isinstance(found["flow"], UserError)
     assert found["objective"] == "l1: supervised from epoch 0"

@@ -1,4 +1,4 @@
-"""The extras that doctor knows are those of the project; a missing one comes with its command."""
+"""doctor knows the extras of the project, and names the command to install a missing one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_the_extras_are_those_of_the_project() -> None:
     assert {name: package for name, (package, _) in environment.EXTRAS.items()} == wanted
 
 
-def test_a_missing_extra_comes_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_has_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "EXTRAS", {"odd": ("no-such-package-anywhere", "nothing")})
     assert environment.extras() == [("odd", "missing: pip install 'jdrl_lightning[odd]'", "nothing")]
     assert environment.versions()["torch"].startswith(torch.__version__.split("+")[0])

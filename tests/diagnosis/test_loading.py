@@ -1,4 +1,4 @@
-"""Reading and a training step are timed, and the verdict says which of them waits."""
+"""Loading and a training step are timed, and the slower one is reported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jdrl_lightning.diagnosis import loading
 from jdrl_lightning.types import Pair
 
 
-def test_reading_is_timed() -> None:
+def test_loading_is_timed() -> None:
     class Slow(Dataset[Pair]):
         def __len__(self) -> int:
             return 3
@@ -31,28 +31,28 @@ def test_reading_is_timed() -> None:
     assert 10 < loading.loaded(TrainingCrops(Slow(), 32, 0), range(6)) <= 20
 
 
-def test_a_step_is_timed_with_flow_that_was_measured_before(composed: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_step_is_timed_with_precomputed_flow(composed: Callable[..., Any], tmp_path: Path) -> None:
     config = composed(tmp_path, *TINY, "data.root=nowhere", "objective=jdrl_robust", "objective.flow_of=picture")
     crop = Pair(torch.rand(3, 32, 32), torch.rand(3, 32, 32), "a", {})
     assert loading.trained(config, [crop, crop], torch.device("cpu")) > 0
 
 
 @pytest.mark.parametrize(
-    ("loads", "takes", "workers", "told"),
+    ("loads", "takes", "workers", "message"),
     [
         (100, 1, 0, "keeps up with training: it takes 1.0% of the time"),
         (30, 60, 0, "bottleneck: training waits for loading 67% of the time, since data.num_workers=0. Set data.num_w"),
         (60, 20, 0, "Training waits for loading 25% of the time, since data.num_workers=0. Set data.num_workers=1; or"),
-        (50, 60, 2, "keeps up with training: data.num_workers=2 would read about 100 crops a second"),
-        (50, 190, 2, "bottleneck: data.num_workers=2 would read about 100 crops a second. Set data.num_workers=4; or"),
-        (50, 900, 8, "bottleneck: data.num_workers=8 would read about 200 crops a second. 18 cores would have to read"),
+        (50, 60, 2, "keeps up with training: data.num_workers=2 loads about 100 crops per second"),
+        (50, 190, 2, "bottleneck: data.num_workers=2 loads about 100 crops per second. Set data.num_workers=4; or"),
+        (50, 900, 8, "bottleneck: data.num_workers=8 loads about 200 crops per second. It would take 18 cores of 4"),
     ],
 )  # fmt: skip
-def test_whether_training_waits_for_reading(
-    loads: float, takes: float, workers: int, told: str, monkeypatch: pytest.MonkeyPatch
+def test_whether_training_waits_for_loading(
+    loads: float, takes: float, workers: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4), raising=False)
-    said = loading.verdict(loading.Rates(loads, takes, workers))
-    assert told in said
-    assert ("prepare pack" in said) == ("keeps up" not in said)
+    verdict = loading.verdict(loading.Rates(loads, takes, workers))
+    assert message in verdict
+    assert ("prepare pack" in verdict) == ("keeps up" not in verdict)
     assert "prepare pack" not in loading.verdict(loading.Rates(loads, takes, workers, packable=False))

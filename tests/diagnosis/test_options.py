@@ -1,4 +1,4 @@
-"""Every option is listed with the first comment of its file; one that does not compose is named."""
+"""Options are listed with the first comment of their file, and those that do not compose are named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def hydra() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("hydra")
-def test_every_option_is_listed_with_a_line() -> None:
+def test_every_option_is_listed_with_its_comment() -> None:
     for group in options.LISTS.values():
         found = options.described(group)
         files = {path.stem: path for path in (Path(conf.CONF) / group).glob("*.yaml")}

@@ -1,4 +1,4 @@
-"""Settings that name a file of weights are found, and the file described."""
+"""Settings of weight files are found, and the files described."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from jdrl_lightning.diagnosis import weights
 
 
-def test_files_of_weights(tmp_path: Path) -> None:
+def test_weight_files(tmp_path: Path) -> None:
     config = {"backbone": {"weights": None, "encoder_weights": "a", "width": 3}, "flow": {"net": {"path": "b"}}}
     expected = [("backbone.weights", None), ("backbone.encoder_weights", "a"), ("flow.net.path", "b")]
     assert list(weights.settings(config)) == expected

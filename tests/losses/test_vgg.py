@@ -36,15 +36,15 @@ def test_equals_torchvision(trunk: torch.nn.Module, file: Path) -> None:
     assert image.grad.any()
 
 
-def test_a_model_average_shares_it(file: Path) -> None:
+def test_a_model_average_shares_the_weights(file: Path) -> None:
     features = VggFeatures(file)
     assert deepcopy(features) is features
 
 
-def test_a_missing_or_other_file_is_named(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"absent\.pth do not exist: get torchvision's VGG19"):
+def test_missing_and_wrong_files_are_named(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"absent\.pth do not exist: download torchvision's VGG19"):
         VggFeatures(tmp_path / "absent.pth")
     other = tmp_path / "other.pth"
     torch.save({"features.0.weight": torch.rand(64, 3, 3, 3)}, other)
-    with pytest.raises(UserError, match="not those of VGG19"):
+    with pytest.raises(UserError, match="are not VGG19 weights"):
         VggFeatures(other)

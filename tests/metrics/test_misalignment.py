@@ -29,7 +29,7 @@ def rendered(kind: str) -> list[Pair]:
 
 
 def test_the_verdict_is_right_where_the_truth_is_known() -> None:
-    for kind, word in (("none", "line up"), ("random", "One affine map"), ("nonrigid", "JDRL is what")):
+    for kind, word in (("none", "aligned to within a pixel"), ("random", "One affine map"), ("nonrigid", "need JDRL")):
         samples = rendered(kind)
         found = look(samples)
         assert word in pairs.verdict(found), kind
@@ -43,7 +43,7 @@ def test_strangers_are_not_taken_for_pairs() -> None:
     strangers = [one._replace(sharp=other.sharp) for one, other in zip(samples, samples[1:] + samples[:1], strict=True)]
     found = look(strangers)
     assert len(found.unlike) >= 4
-    assert "check which files are partners" in pairs.verdict(found)
+    assert "check how the files are paired" in pairs.verdict(found)
 
 
 def test_zoom_and_shift_are_those_of_the_pair(photo: torch.Tensor) -> None:

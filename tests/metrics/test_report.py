@@ -14,7 +14,6 @@ from jdrl_lightning.metrics.report import (
     figure,
     markdown_table,
     paired_interval,
-    summary,
     write_csv,
 )
 
@@ -33,10 +32,6 @@ def test_csv_keeps_every_digit(tmp_path: Path) -> None:
     assert list(rows[0]) == list(ROWS[0])
 
 
-def test_summary_is_the_mean_over_images() -> None:
-    assert summary(ROWS) == pytest.approx({"gt/psnr": 26.3117283945, "gt/ssim": 0.8})
-
-
 def test_markdown() -> None:
     assert markdown_table(ROWS).splitlines() == [
         "| name | gt/psnr | gt/ssim | gt/lpips |",
@@ -46,14 +41,13 @@ def test_markdown() -> None:
     ]
 
 
-def test_what_could_not_be_had_is_empty_and_has_no_mean(tmp_path: Path) -> None:
+def test_what_could_not_be_had_is_empty(tmp_path: Path) -> None:
     rows: list[Row] = [
         {"name": "a", "gt/psnr": 25.0, "gt/lpips": None},
         {"name": "b", "gt/psnr": 27.0, "gt/lpips": 0.1},
     ]
     write_csv(tmp_path / "images.csv", rows)
     assert (tmp_path / "images.csv").read_text().splitlines() == ["name,gt/psnr,gt/lpips", "a,25.0,", "b,27.0,0.1"]
-    assert summary(rows) == {"gt/psnr": 26.0, "gt/lpips": None}
     assert markdown_table(rows).splitlines()[2] == "| a | 25.00 | – |"
 
 
@@ -69,12 +63,11 @@ def test_figures() -> None:
     assert figure("gt/psnr", "words") == "words"
 
 
-@pytest.mark.parametrize("function", [summary, markdown_table])
-def test_rows_must_agree(function) -> None:  # type: ignore[no-untyped-def]
+def test_rows_must_agree() -> None:
     with pytest.raises(ValueError, match="no rows"):
-        function([])
+        markdown_table([])
     with pytest.raises(ValueError, match=r"row 1 .*gt/mae"):
-        function([{"gt/psnr": 1.0}, {"gt/psnr": 1.0, "gt/mae": 0.1}])
+        markdown_table([{"gt/psnr": 1.0}, {"gt/psnr": 1.0, "gt/mae": 0.1}])
 
 
 def test_bootstrap_equals_scipy() -> None:

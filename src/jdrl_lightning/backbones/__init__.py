@@ -1,4 +1,4 @@
-"""Deblurring networks by name, and their weights."""
+"""Deblurring networks by name, and loading their weights."""
 
 from __future__ import annotations
 

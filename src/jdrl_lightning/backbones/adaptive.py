@@ -1,4 +1,4 @@
-"""Convolutions whose kernels are predicted for every pixel: 2-D for images, iterated separable ones for features."""
+"""Convolutions with predicted per-pixel kernels: 2-D for images, iterated separable ones for features."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ SLOPE = 0.1  # of the LeakyReLU between steps
 
 
 def dynamic_filter(image: Tensor, kernels: Tensor) -> Tensor:
-    """Filter each pixel's neighbourhood with its own kernel, shared by the colours; edge pixels are repeated outside.
+    """Filter each pixel's neighbourhood with its own kernel, shared by the channels; edges are replicated.
 
-    ``filtered[p] = Σ_k kernels[k, p] · image[p + offset_k]``, a loop over shifts: no copy for each of the k² offsets.
+    ``filtered[p] = Σ_k kernels[k, p] · image[p + offset_k]``, as a loop over shifts, without unfolding k² copies.
 
     Args:
         image: ``(B, C, H, W)``.
-        kernels: ``(B, k², H, W)``, k odd; row-major, so that channel 0 belongs to the neighbour k // 2 up and left.
+        kernels: ``(B, k², H, W)``, k odd; row-major, so channel 0 is the neighbour k // 2 up and left.
 
     Returns:
         ``(B, C, H, W)``.
 
     Raises:
-        ValueError: the number of channels is no odd square.
+        ValueError: the number of channels is not the square of an odd number.
     """
     side = round(kernels.shape[1] ** 0.5)
     if side * side != kernels.shape[1] or side % 2 == 0:
-        raise ValueError(f"{kernels.shape[1]} channels are no kernel: they must be the square of an odd number")
+        raise ValueError(f"{kernels.shape[1]} channels are not a kernel: they must be the square of an odd number")
     height, width = image.shape[-2:]
     padded = F.pad(image, (side // 2,) * 4, mode="replicate")
     filtered = torch.zeros_like(image)
@@ -47,16 +47,16 @@ def iterative_adaptive_convolution(
     shared_kernel_bug: bool = False,
     last_activation: bool = True,
 ) -> Tensor:
-    """Filter ``features`` again and again: vertically, horizontally, plus a bias, each of them per pixel and channel.
+    """Filter ``features`` iteratively: vertically, horizontally, plus a bias, all per pixel and channel.
 
-    A LeakyReLU(0.1) follows each step. Three taps a pass, edge pixels repeated outside; by sums of shifted views.
+    Each step ends with a LeakyReLU(0.1). Three taps per pass, edges replicated, computed as sums of shifted views.
 
     Args:
         features: ``(B, C, H, W)``.
-        steps: vertical and horizontal kernels ``(B, C·3, H, W)``, the taps of a channel side by side, and bias
+        steps: vertical and horizontal kernels ``(B, C·3, H, W)``, the taps of a channel adjacent, and bias
             ``(B, C, H, W)`` of each step, in order.
-        shared_kernel_bug: the horizontal pass takes the vertical pass's kernel again, as the published code does.
-        last_activation: False leaves the activation after the last step out.
+        shared_kernel_bug: reuse the vertical kernel in the horizontal pass, as the published code does.
+        last_activation: False omits the activation after the last step.
 
     Returns:
         ``(B, C, H, W)``.
@@ -72,13 +72,13 @@ def iterative_adaptive_convolution(
 
 
 def step_filters(filters: Tensor, n_filters: int, dim: int = 1) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Cut what a network predicts into the kernels and the bias of each step; views, no copies.
+    """Split predicted filters into the kernels and the bias of each step, as views.
 
     Args:
         filters: ``(B, n·7·C, H, W)``: for each of the n steps the vertical kernels (C channels of three taps) and the
             horizontal ones; after all kernels, for each step the bias of C channels.
         n_filters: n.
-        dim: where the n·7·C lie; 0 cuts the parameters of the convolution that predicts the filters.
+        dim: dimension to split; 0 splits the parameters of the convolution that predicts the filters.
     """
     channels = filters.shape[dim] // (n_filters * (2 * TAPS + 1))
     parts = filters.split([TAPS * channels] * (2 * n_filters) + [channels] * n_filters, dim)

@@ -1,4 +1,4 @@
-"""The contract between the framework and a deblurring network: any size, RGB in [0, 1], in and out."""
+"""The wrapper that adapts a deblurring network to images of any size, RGB in [0, 1]."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["Backbone", "pad_to_multiple"]
 
 
 class Backbone(nn.Module):
-    """Wraps a network that wants its own colour order, value range and image size; owns it and nothing else.
+    """Wraps a network with its own colour order, value range and image size. It has no parameters of its own.
 
-    In eval mode the images are clamped to [0, 1]; in training never, because a clamp has no gradient outside.
+    Images are clamped to [0, 1] in eval mode, but not in training, where a clamp has no gradient outside the range.
 
     Args:
-        network: ``(B, 3, H, W)`` in; a tensor, a list or tuple of tensors (final output first), or :class:`Restored`
-            out, every image of the input's size.
-        divisor: the network needs height and width to be multiples of this, pixels.
-        licence: terms of the network's published weights, for people to read.
-        color_order: ``rgb`` or ``bgr``, what the network takes and gives.
-        value_range: what the network calls black and white.
-        clamp_eval: False leaves the images as they are in eval mode too.
-        name: what messages call it.
+        network: maps ``(B, 3, H, W)`` to a tensor, a list or tuple of tensors (final output first), or
+            :class:`Restored`; every image has the input's size.
+        divisor: height and width of the network's input must be multiples of this, pixels.
+        licence: licence of the network's published weights, in words.
+        color_order: of the network's input and output, ``rgb`` or ``bgr``.
+        value_range: the network's values of black and white.
+        clamp_eval: False disables clamping in eval mode.
+        name: used in messages.
         read_foreign: reads weights published in another format than a PyTorch state dict (a folder, HDF5, npz):
             ``(path) -> {key of network: tensor}``, or None if ``path`` is not in that format.
-        block: class of the blocks that a large network consists of; see :meth:`checkpoint_activations`.
+        block: class of the network's repeated blocks; see :meth:`checkpoint_activations`.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Backbone(nn.Module):
             blurry: ``(B, 3, H, W)``, RGB in [0, 1], any size.
 
         Returns:
-            Images ``(B, 3, H, W)`` like ``blurry``, final output first; ``aux`` as the network gives it (padded size).
+            Images ``(B, 3, H, W)`` like ``blurry``, final output first; ``aux`` from the network (padded size).
 
         Raises:
-            ValueError: the network returned an image of another size than it was given.
+            ValueError: the network returned an image of another size than its input.
         """
         given = pad_to_multiple(self._to_network(blurry), self.divisor)
         output = self.network(given)
@@ -76,22 +76,23 @@ class Backbone(nn.Module):
         return Restored(tuple(self._from_network(image, given, blurry) for image in images), aux)
 
     def auxiliary(self) -> nn.Module | None:
-        """New heads that only training needs; they belong to whoever trains, not to the backbone. None: there are none.
+        """New heads needed only for training, or None. They belong to the caller (the LightningModule), not to the
+        backbone.
 
-        They are called ``heads(backbone, restored, pair) -> dict[str, Tensor]`` in each training step that does not
-        freeze the backbone: ``restored`` is the backbone's answer to ``pair.blurry`` in training mode (``aux`` holds
-        what the heads need), ``pair`` is float RGB in [0, 1]. What comes back are named, unweighted scalars; their sum
-        is added to the objective's total, each with weight 1.
+        Each training step that does not freeze the backbone calls ``heads(backbone, restored, pair) -> dict[str,
+        Tensor]``: ``restored`` is the backbone's output for ``pair.blurry`` in training mode (its ``aux`` has what the
+        heads need), ``pair`` is float RGB in [0, 1]. The result is a dict of unweighted scalars, whose sum is added to
+        the objective's total.
         """
         return None
 
     def checkpoint_activations(self) -> bool:
-        """Have training keep the input of each block only, and compute the inside again in the backward pass.
+        """Store only the input of each block in training, and recompute the block in the backward pass.
 
-        The gradients are the same, the memory is smaller, and a step computes the blocks forward twice.
+        Same gradients, less memory, but each step runs the blocks' forward pass twice.
 
         Returns:
-            Whether the network is made of such blocks.
+            Whether the network has such blocks.
         """
         kind = self.block
         return kind is not None and checkpoint_activations(b for b in self.network.modules() if isinstance(b, kind))
@@ -106,7 +107,9 @@ class Backbone(nn.Module):
 
     def _from_network(self, image: Tensor, given: Tensor, blurry: Tensor) -> Tensor:
         if image.shape != given.shape:
-            raise ValueError(f"{self.name} made {tuple(image.shape)} of {tuple(given.shape)}; the shapes must be equal")
+            raise ValueError(
+                f"{self.name} returned {tuple(image.shape)} for {tuple(given.shape)}; the shapes must be equal"
+            )
         black, white = self.value_range
         image = image[..., : blurry.shape[-2], : blurry.shape[-1]]
         image = image.flip(1) if self.color_order == "bgr" else image
@@ -115,9 +118,9 @@ class Backbone(nn.Module):
 
 
 def pad_to_multiple(image: Tensor, divisor: int) -> Tensor:
-    """Extend ``(B, C, H, W)`` to the right and below, up to multiples of ``divisor``, by reflection.
+    """Pad ``(B, C, H, W)`` on the right and bottom to multiples of ``divisor``, by reflection.
 
-    A side too short to be reflected (no more pixels than are missing) repeats its last row or column instead.
+    A side too short for reflection (not longer than the padding) repeats its last row or column instead.
     """
     for axis in (-1, -2):
         size = image.shape[axis]

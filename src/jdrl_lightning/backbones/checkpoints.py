@@ -1,4 +1,4 @@
-"""Weights from files: our own checkpoints and the layouts in which others publish theirs. Files are not trusted."""
+"""Loading backbone weights: our checkpoints, and the layouts of published ones. Files are not trusted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 
 class LoadedWeights(NamedTuple):
-    """What was loaded: the file's layout (``lightning``: our checkpoint, a wrapper's key, ``bare``, or ``foreign``),
-    the number of tensors, and the terms of the published weights (None for our own checkpoints)."""
+    """What was loaded: the file's layout (``lightning`` for our checkpoints, the wrapper's key, ``bare`` or
+    ``foreign``), the number of tensors, and the licence of published weights (None for our checkpoints)."""
 
     layout: str
     n_tensors: int
@@ -44,26 +44,26 @@ def weights_file(path: str | os.PathLike[str], name: str) -> Path:
 
 
 def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeights:
-    """Fill a backbone's network from a file; every tensor must be there and fit, or nothing is changed.
+    """Load a backbone's weights from a file; if a tensor is missing or does not fit, nothing is changed.
 
-    Read are our own checkpoints (keys ``backbone.network.*``), a state dict under ``G_state_dict`` (JDRL),
-    ``state_dict``, ``params_ema`` or ``params``, and a bare one, each with or without ``module.`` (and IFAN's
-    ``Network.``) before its keys; as PyTorch files, or as safetensors if the file is called so; and whatever formats
-    the backbone reads itself. Code in a file is never run. The terms of published weights are logged.
+    Supported are our checkpoints (keys ``backbone.network.*``) and state dicts, either bare or under ``G_state_dict``
+    (JDRL), ``state_dict``, ``params_ema`` or ``params``, with or without the prefix ``module.`` (and IFAN's
+    ``Network.``), as PyTorch or safetensors files (by suffix); and the backbone's own foreign formats. Code in a file
+    is never run. The licence of published weights is logged.
 
     Args:
         backbone: changed in place.
         path: the file; or ``builtin``, the weights that come with the package.
 
     Raises:
-        UserError: the file is missing, unreadable, holds pickled code, or does not fit; the message names the keys.
+        UserError: the file is missing, unreadable, has pickled code, or does not fit; the message names the keys.
     """
     file = weights_file(path, backbone.name)
     foreign = backbone.read_foreign(file) if backbone.read_foreign and file.exists() else None
     layout, state = unwrap(read_weights(file), file) if foreign is None else ("foreign", foreign)
     wanted = backbone.network.state_dict()
     if layout != "lightning" and not wanted.keys() & state.keys():
-        state = {key.removeprefix("network."): value for key, value in state.items()}  # a Backbone's own state dict
+        state = {key.removeprefix("network."): value for key, value in state.items()}  # the state dict of a Backbone
     fill(backbone.network, state, f"weights {file} do not fit backbone {backbone.name!r} with these settings")
     if layout != "lightning":
         log.info("weights %s: %d tensors for %s; %s", file, len(state), backbone.name, backbone.licence)

@@ -1,4 +1,4 @@
-"""Deep multi-patch hierarchical network: the picture in ever more patches, restored from the smallest up."""
+"""DMPHN, the deep multi-patch hierarchical network: restores the image from small patches to the whole."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ from jdrl_lightning.io.weights import read_weights
 __all__ = ["DMPHN", "dmphn"]
 
 HEIGHT, WIDTH = -2, -1
-SPLITS = (HEIGHT, WIDTH, HEIGHT)  # how level 1's picture becomes level 2's patches, those level 3's, those level 4's
+SPLITS = (HEIGHT, WIDTH, HEIGHT)  # axis along which the patches of levels 1, 2 and 3 are split for the next level
 
 
 class DMPHN(nn.Module):
-    """Level ``k`` has ``2 ** (k - 1)`` patches, one encoder and one decoder for all of them, and no normalisation.
+    """Level ``k`` has ``2 ** (k - 1)`` patches with a shared encoder and decoder, and no normalisation.
 
-    From the finest level up: patches, corrected by what the finer level's decoder made, are encoded; the finer level's
-    features, joined to these patches' size, are added; pairs of neighbours are joined and decoded into the next level's
-    correction. What level 1 decodes is the image itself, not a correction. A level's patches go through its networks
-    as one batch.
+    From the finest level up, each level encodes its patches plus the correction decoded by the finer level, adds the
+    finer level's features joined to the same size, and decodes the joined pairs into the next level's correction. Level
+    1 decodes the image itself, not a correction. The patches of a level are processed as one batch.
 
     Args:
         levels: 3 (the paper's 1-2-4 patches) or 4 (1-2-4-8).
-        width: channels at full resolution; twice and four times as many at a half and a quarter.
+        width: channels at full resolution; 2 and 4 times as many at 1/2 and 1/4.
 
     Source: Zhang, Dai, Li and Koniusz, CVPR 2019, "Deep Stacked Hierarchical Multi-Patch Network for Image Deblurring".
-    Parameters are named as in the published weights, with ``encoder_lv1.`` or the like before each file's keys.
+    Parameters are named as in the published weights, with the file name (``encoder_lv1.`` and so on) as prefix.
     """
 
     def __init__(self, levels: int = 3, width: int = 32) -> None:
@@ -46,8 +45,8 @@ class DMPHN(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Weights normal with standard deviation ``0.5 sqrt(2 / n)``, ``n`` the kernel's area times the channels out
-        (the published recipe); biases 0 (ours: the recipe says nothing of them)."""
+        """Normal weights with standard deviation ``0.5 sqrt(2 / n)``, ``n`` being the kernel's area times the output
+        channels, as published; zero biases (our choice)."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 n = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels
@@ -105,7 +104,7 @@ class Decoder(nn.Module):
 
 
 class _Residual(nn.Sequential):
-    """Convolution, ReLU, convolution, added to what came in; no activation after."""
+    """Convolution, ReLU, convolution, plus the input; no activation after the sum."""
 
     def forward(self, input: Tensor) -> Tensor:
         return input + super().forward(input)
@@ -120,26 +119,26 @@ def _residual(channels: int) -> nn.Sequential:
 
 
 def _split(patches: Tensor, axis: int) -> Tensor:
-    """Halves along ``axis``, all first halves before all second ones: ``(N, …)`` to ``(2 N, …)``."""
+    """Split into halves along ``axis``, ``(N, …)`` to ``(2 N, …)``: all first halves, then all second halves."""
     return torch.cat(patches.chunk(2, dim=axis), dim=0)
 
 
 def _join(patches: Tensor, axis: int) -> Tensor:
-    """What :func:`_split` took apart, ``(2 N, …)`` to ``(N, …)``."""
+    """The inverse of :func:`_split`, ``(2 N, …)`` to ``(N, …)``."""
     return torch.cat(patches.unflatten(0, (2, -1)).unbind(0), dim=axis)
 
 
 def _read_folder(folder: Path, levels: int) -> dict[str, Tensor] | None:
-    """The network's tensors from the published files, a state dict each; None if ``folder`` is none.
+    """The network's tensors from the published files, one state dict each; None if ``folder`` is not a folder.
 
     Raises:
-        UserError: a file is missing, unreadable or holds code, or the folder is of a network with more levels.
+        UserError: a file is missing, unreadable or has pickled code, or the network has more levels.
     """
     if not folder.is_dir():
         return None
     deeper = folder / f"encoder_lv{levels + 1}.pkl"
-    if deeper.exists():  # the files of the other levels would fit and give nonsense
-        raise UserError(f"weights {deeper} are of a level that the network does not have: set backbone.levels")
+    if deeper.exists():  # the other levels' files would load, but give wrong results
+        raise UserError(f"weights {deeper} are of a network with more levels: set backbone.levels")
     state: dict[str, Tensor] = {}
     for name in (f"{part}_lv{level}" for level in range(1, levels + 1) for part in ("encoder", "decoder")):
         file = folder / f"{name}.pkl"

@@ -1,4 +1,4 @@
-"""DPDNet for one image: the U-Net of the dual-pixel paper."""
+"""DPDNet for a single image: the U-Net of the dual-pixel paper."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from jdrl_lightning.io.tensorflow_weights import read_keras
 
 __all__ = ["DPDNet", "dpdnet"]
 
-TAIL_GAIN = 4.0  # the tail's ReLU is zero where the pixel is darker than sigmoid(-4) = 0.018
-TAIL_SPREAD = 0.1  # how much of He's standard deviation the convolution before that ReLU starts with
+TAIL_GAIN = 4.0  # the tail's ReLU is zero for pixels darker than sigmoid(-4) = 0.018
+TAIL_SPREAD = 0.1  # initial weights of the convolution before that ReLU, relative to He's standard deviation
 
 
 class DPDNet(UNet):
-    """The paper's :class:`UNet` but for three things: a ReLU after the 2×2 convolutions too, the skip connection first
-    where features are joined, and a tail of 3×3 convolution to 3 channels, ReLU, 1×1 convolution, sigmoid.
+    """The paper's :class:`UNet` with three differences: a ReLU also after the 2×2 convolutions, the skip connection
+    first in concatenations, and a tail of 3×3 convolution to 3 channels, ReLU, 1×1 convolution, sigmoid.
 
     Args:
-        width: channels of the first level, doubled at each of the four others.
+        width: channels of the first level, doubled at each of the other four.
         dropout: probability at the two deepest levels.
 
     Source: Abuolaim and Brown, ECCV 2020, "Defocus Deblurring Using Dual-Pixel Data", the single-image network.
@@ -35,12 +35,12 @@ class DPDNet(UNet):
         super().__init__(width, dropout)
 
     def reset_parameters(self) -> None:
-        """Draw new parameters: He's normal (fan in) and biases 0 as in the paper, but not in the tail.
+        """Initialise: He normal (fan in) and zero biases as in the paper, except in the tail.
 
-        The tail's ReLU has three channels only. Drawn like the other layers, a quarter of them start off in more than
-        95 % of a photograph's pixels (measured at the published width), and what is off gets no gradient; with all
-        three off the output is constant for good. So the tail starts as ``sigmoid(4 (relu(1 + e) - 1))``, ``e`` a faint
-        picture of the features: at mid-grey, every channel on everywhere, far from the dead half, which lies at black.
+        The tail's ReLU has only three channels. With He initialisation, a quarter of them are zero in more than 95 % of
+        a photograph's pixels (measured at the published width), where they get no gradient; if all three are, the
+        output stays constant. So the tail starts as ``sigmoid(4 (relu(1 + e) - 1))`` with a small projection ``e`` of
+        the features: mid-grey, with all channels active everywhere and far from the ReLU's zero region at black.
         """
         super().reset_parameters()
         tail = dict(self.out.named_parameters())
@@ -55,10 +55,10 @@ class DPDNet(UNet):
 
 
 def dpdnet(width: int = 64, dropout: float = 0.4) -> Backbone:
-    """DPDNet as a backbone, BGR inside; 31,033,423 parameters at the published width.
+    """DPDNet as a backbone, BGR internally; 31,033,423 parameters at the published width.
 
     Published weights are Keras HDF5 files, of the weights or of the whole model; reading them needs the h5py package.
-    Those of the dual-pixel network (six channels in) do not fit.
+    Those of the dual-pixel network (six input channels) do not fit.
 
     Args:
         width: see :class:`DPDNet`.

@@ -1,4 +1,4 @@
-"""DRBNet: filters and corrects the image at four sizes, coarse to fine, by kernels predicted for every pixel."""
+"""DRBNet: filters and corrects the image with per-pixel kernels at four resolutions, coarse to fine."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ KERNEL = 7  # px, side of the predicted kernels
 class DRBNet(nn.Module):
     """The single-image variant: IFAN's encoder, a decoder, and a dynamic residual block at 1/8, 1/4, 1/2 and 1.
 
-    Every convolution is followed by a LeakyReLU(0.1), but those that end a residual block or give the kernels; the
-    residual passes through one, so that the block lowers values with a tenth of the slope only (as published). The
-    published network clips its output in training too, which stops the gradient: here only :class:`Backbone` clips.
+    A LeakyReLU(0.1) follows every convolution except the last of a residual block and the one that predicts the
+    kernels. The residual itself passes one, so that it can lower values only with a tenth of the slope (as published).
+    The published network clips its output in training too, which stops the gradient; here only :class:`Backbone` clips.
 
-    The names are ours. **How the heads of a block are wired and how wide they are, we chose**: the description that we
-    have leaves it open. Our choice gives the published number of parameters, but is not the published one: that takes
-    44.3 G multiply-adds for 256×256 pixels, ours 33.0 G. Published weights do not fit.
+    The names are ours. **The wiring and width of a block's heads are our choice**, since the description leaves them
+    open. It gives the published number of parameters, but is not the published design, which takes 44.3 G multiply-adds
+    for 256×256 pixels where ours takes 33.0 G. Published weights do not fit.
 
     Args:
-        width: channels at full size; 2, 4 and 8 times as many at the smaller ones. Even.
+        width: channels at full resolution, even; 2, 4 and 8 times as many at the lower ones.
 
     Source: Ruan et al., "Learning to Deblur using Light Field Generated and Real Defocus Images", CVPR 2022.
     """
@@ -57,7 +57,7 @@ class DRBNet(nn.Module):
 
 
 class _ResidualBlock(nn.Module):
-    """Two convolutions and a skip; unlike IFAN's without activation after the sum."""
+    """Two convolutions and a skip; unlike IFAN's, no activation after the sum."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class _ResidualBlock(nn.Module):
 
 
 class _Up(nn.Module):
-    """Twice the size and half the channels, plus the encoder's features of that size, and two residual blocks."""
+    """Upsampling by 2 with half the channels, plus the encoder's features, and two residual blocks."""
 
     def __init__(self, before: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class _Up(nn.Module):
 
 
 class _DynamicResidual(nn.Module):
-    """``image + filtered image + residual``, both from the decoder's features and the image's own."""
+    """``image + filtered image + residual``; kernels and residual come from the decoder's and the image's features."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class _DynamicResidual(nn.Module):
 
 
 def drbnet(width: int = 32) -> Backbone:
-    """DRBNet as a backbone; 11,689,616 parameters at the published width, of which it restores the final size only.
+    """DRBNet as a backbone; 11,689,616 parameters at the published width. Only the full-resolution image is returned.
 
     Args:
         width: see :class:`DRBNet`.

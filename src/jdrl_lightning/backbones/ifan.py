@@ -1,4 +1,4 @@
-"""IFAN: deblurs features by small separable filters that it predicts for every pixel, applied again and again."""
+"""IFAN: deblurs features with small separable per-pixel filters, applied iteratively."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = ["IFAN", "ifan"]
 
 
 class IFAN(nn.Module):
-    """An encoder and a decoder for the image; between them, at an eighth of the size, adaptive filters.
+    """An encoder and a decoder for the image with adaptive filters in between, at 1/8 resolution.
 
-    A second encoder and the disparity map made from it say which filters. Every convolution is followed by a
-    LeakyReLU(0.1), but those that end in the disparity, the filters and the image. The parts are defined in the order
-    in which they run; their names are ours, see :func:`~jdrl_lightning.backbones.ifan_weights.read_by_order`.
+    The filters are predicted from a second encoder and the disparity map estimated from it. A LeakyReLU(0.1) follows
+    every convolution except those that output the disparity, the filters and the image. The submodules are defined in
+    execution order; their names are ours, see :func:`~jdrl_lightning.backbones.ifan_weights.read_by_order`.
 
     Args:
-        n_filters: how many pairs of filters are applied one after another (N of the paper).
-        width: channels at full size; 2, 4 and 4 times as many at a half, a quarter and an eighth.
-        shared_kernel_bug: the horizontal pass takes the vertical kernel again, as in the published code. Published
-            weights need True; whoever trains from the start wants False.
+        n_filters: number of filter pairs applied in sequence (N in the paper).
+        width: channels at full resolution; 2, 4 and 4 times as many at 1/2, 1/4 and 1/8.
+        shared_kernel_bug: reuse the vertical kernel in the horizontal pass, as in the published code. True for
+            published weights; use False when training from scratch.
 
     Source: Lee et al., "Iterative Filter Adaptive Network for Single Image Defocus Deblurring", CVPR 2021.
     """
@@ -55,7 +55,7 @@ class IFAN(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Xavier-uniform, with gain 1.5 where the filters are predicted; zero biases (as published)."""
+        """Xavier-uniform, with gain 1.5 in the filter prediction; zero biases (as published)."""
         initialise(self)
         initialise(self.filter_features, gain=1.5)
         initialise(self.filters, gain=1.5)
@@ -65,8 +65,8 @@ class IFAN(nn.Module):
 
         Returns:
             One image. ``aux``: ``disparity`` ``(B, 1, H/8, W/8)`` and, in training mode only, ``filters``
-            ``(B, N·7·C, H/8, W/8)`` with C = 4·width. In eval mode they are made and dropped step by step: all at once
-            they are 15,232 channels, 1.8 GB at 1120×1680.
+            ``(B, N·7·C, H/8, W/8)`` with C = 4·width. In eval mode they are predicted step by step: together they have
+            15,232 channels, 1.8 GB at 1120×1680.
         """
         skips = [blurry]
         for level in self.encoder:
@@ -90,11 +90,11 @@ class IFAN(nn.Module):
         return Restored((blurry + self.out(features),), aux)
 
     def estimate_disparity(self, view: Tensor) -> Tensor:
-        """Disparity ``(B, 1, H/8, W/8)`` of ``(B, 3, H, W)``: what a forward pass makes on its way to the filters."""
+        """The disparity ``(B, 1, H/8, W/8)`` of ``(B, 3, H, W)``, as in the forward pass."""
         return self.disparity(self.kernel_encoder(view))
 
     def _steps(self, predicted: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """The kernels and bias of each step, by the rows of ``filters`` that make them."""
+        """Predict the kernels and bias of each step from the corresponding output channels of ``filters``."""
         assert self.filters.bias is not None
         weights = step_filters(self.filters.weight, self.n_filters, dim=0)
         biases = step_filters(self.filters.bias, self.n_filters, dim=0)
@@ -104,7 +104,7 @@ class IFAN(nn.Module):
 
 
 class _Up(nn.Module):
-    """Twice the size, plus the encoder's features of that size, and two residual blocks."""
+    """Upsampling by 2, plus the encoder's features of that resolution, and two residual blocks."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def _refine(before: int, after: int) -> nn.Sequential:
 
 
 class _IFANBackbone(Backbone):
-    """A backbone with a head for training: the filters must also reblur."""
+    """A backbone with a training-only head: the filters must also reblur."""
 
     def auxiliary(self) -> IFANHeads:
         network = self.network
@@ -129,10 +129,10 @@ class _IFANBackbone(Backbone):
 
 
 def ifan(n_filters: int = 17, width: int = 32, shared_kernel_bug: bool = False) -> Backbone:
-    """IFAN as a backbone; 10,476,996 parameters as published, and a head of 19,139,685 that only training has.
+    """IFAN as a backbone; 10,476,996 parameters as published, and 19,139,685 in the training-only head.
 
     Args:
-        n_filters: see :class:`IFAN`; published are 8, 17, 26, 35 and 44.
+        n_filters: see :class:`IFAN`; 8, 17, 26, 35 and 44 are published.
         width: see :class:`IFAN`.
         shared_kernel_bug: see :class:`IFAN`.
     """

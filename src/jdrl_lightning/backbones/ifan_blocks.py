@@ -1,4 +1,4 @@
-"""What IFAN, its training-only head and DRBNet are made of."""
+"""Building blocks of IFAN, its training-only head and DRBNet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def conv(before: int, after: int, stride: int = 1) -> nn.Sequential:
 
 
 def encoder(channels: Sequence[int]) -> nn.Sequential:
-    """Of an image, levels of three convolutions; from the second level on the first of them halves the size."""
+    """Levels of three convolutions on an image; from the second level on, the first one has stride 2."""
     return nn.Sequential(
         *(
             nn.Sequential(conv(before, after, 2 if level else 1), conv(after, after), conv(after, after))
@@ -29,7 +29,7 @@ def encoder(channels: Sequence[int]) -> nn.Sequential:
 
 
 class ResidualBlocks(nn.Module):
-    """``n`` times ``f = lrelu(f + conv(lrelu(conv(f))))``; if n > 1, plus the first ``f`` at the end."""
+    """``n`` times ``f = lrelu(f + conv(lrelu(conv(f))))``; if n > 1, the initial ``f`` is added at the end."""
 
     def __init__(self, channels: int, n: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What IFAN has in training only: a head that makes reblurring filters of the deblurring ones, and a disparity loss."""
+"""IFAN's training-only parts: a head that predicts reblurring filters from the deblurring ones, a disparity loss."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from jdrl_lightning.types import Pair, Restored
 
 __all__ = ["IFANHeads"]
 
-SCALE = 8  # the filters live at an eighth of the size
+SCALE = 8  # the filters' resolution is 1/8
 
 
 class _DisparityEstimator(Protocol):
-    """What the heads ask of IFAN itself."""
+    """What the heads need from IFAN."""
 
     def estimate_disparity(self, view: Tensor) -> Tensor:
-        """Disparity ``(B, 1, H/8, W/8)``, px of the small image, of a view ``(B, 3, H, W)``."""
+        """Disparity ``(B, 1, H/8, W/8)``, px at 1/8 resolution, of a view ``(B, 3, H, W)``."""
 
 
 class IFANHeads(nn.Module):
-    """IFAN's two losses beside the image's, at an eighth of the size; follows :meth:`Backbone.auxiliary`.
+    """IFAN's two auxiliary losses, at 1/8 resolution; follows :meth:`Backbone.auxiliary`.
 
-    ``filter_reblur``: a network turns the predicted deblurring filters into ones for three colours, and these, applied
-    to the sharp image, must give the blurry one. ``disparity``, if there are dual-pixel views: the right view, moved
-    sideways by the disparity predicted from it (pixels of the small image), must be the left one.
+    ``filter_reblur``: a network maps the predicted deblurring filters to filters for three channels, which, applied to
+    the sharp image, must give the blurry one. ``disparity``, with dual-pixel views: the right view, shifted
+    horizontally by the disparity predicted from it (px at 1/8 resolution), must give the left one.
 
-    The published training has pairs in place. Where ours are not, the reblurring filters have to shift as well as
-    blur; at an eighth of the size that is little.
+    The published training uses aligned pairs. With misaligned ones the reblurring filters must shift as well as blur;
+    at 1/8 resolution the shift is small.
 
     Args:
-        n_filters, shared_kernel_bug: as of :class:`~jdrl_lightning.backbones.ifan.IFAN`.
-        channels: of the features that the deblurring filters are for.
+        n_filters, shared_kernel_bug: see :class:`~jdrl_lightning.backbones.ifan.IFAN`.
+        channels: of the features that the deblurring filters apply to.
 
     Source: Lee et al., CVPR 2021 (defocus disparity estimation, reblurring); sizes as in the published code.
     """
@@ -46,21 +46,21 @@ class IFANHeads(nn.Module):
     def __init__(self, n_filters: int, channels: int, shared_kernel_bug: bool) -> None:
         super().__init__()
         self.n_filters, self.shared_kernel_bug = n_filters, shared_kernel_bug
-        per_colour = n_filters * (2 * TAPS + 1)
+        per_channel = n_filters * (2 * TAPS + 1)
         self.reblur = nn.Sequential(
-            conv(per_colour * channels, channels),
+            conv(per_channel * channels, channels),
             ResidualBlocks(channels, 2),
             ResidualBlocks(channels, 2),
-            nn.Conv2d(channels, per_colour * 3, 3, padding=1),
+            nn.Conv2d(channels, per_channel * 3, 3, padding=1),
         )
         initialise(self)
 
     def forward(self, backbone: Backbone, restored: Restored, pair: Pair) -> dict[str, Tensor]:
-        """Unweighted scalars ``filter_reblur`` and, of pairs with ``left`` and ``right``, ``disparity``.
+        """Unweighted scalars ``filter_reblur`` and, for pairs with ``left`` and ``right``, ``disparity``.
 
         Args:
-            backbone: IFAN, in training mode; only the disparity asks it again.
-            restored: what it made of ``pair.blurry``; its ``aux["filters"]`` is used.
+            backbone: IFAN, in training mode; called again only for the disparity.
+            restored: its output for ``pair.blurry``; ``aux["filters"]`` is used.
             pair: float RGB in [0, 1].
         """
         steps = step_filters(self.reblur(restored.aux["filters"]), self.n_filters)
@@ -70,8 +70,8 @@ class IFANHeads(nn.Module):
         if "left" in pair.extras and "right" in pair.extras:
             left, right = pair.extras["left"], pair.extras["right"]
             network = cast(_DisparityEstimator, backbone.network)
-            sideways = network.estimate_disparity(pad_to_multiple(right, SCALE))
-            flow = torch.cat([sideways, torch.zeros_like(sideways)], dim=1)
+            disparity = network.estimate_disparity(pad_to_multiple(right, SCALE))
+            flow = torch.cat([disparity, torch.zeros_like(disparity)], dim=1)
             losses["disparity"] = F.mse_loss(warp(_small(right), flow, padding="zeros"), _small(left))
         return losses
 

@@ -1,4 +1,4 @@
-"""IFAN's published weights, whose names we do not know: taken in their order, if everything else agrees."""
+"""IFAN's published weights, whose tensor names we do not know: matched by order if shapes and kinds agree."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ __all__ = ["read_by_order"]
 
 log = logging.getLogger(__name__)
 
-PUBLISHED, OF_KERNELS = "Network.", "kconv"  # what is known of the names: the network's prefix, the second encoder's
+PUBLISHED, OF_KERNELS = "Network.", "kconv"  # known parts of the names: the network's prefix, the second encoder
 
 
 def read_by_order(file: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor] | None:
-    """Rename the tensors of a published state dict by their order; a warning says so.
+    """Rename the tensors of a published state dict by their order, with a warning.
 
-    A state dict keeps the order in which a network's parts were defined. Ours is the order of the published
-    description, so that where both list the same shapes, layer for layer, tensors of one place belong to one another.
-    Refused is a file in which weight and bias, or the two encoders (equal in shape; the second's names hold
-    ``kconv``), do not fall together; of layers in one block that agree in shape, the order is believed. **This has not
-    been tried on the published file**: look at the restored images.
+    A state dict keeps the order in which submodules are defined. Ours follows the published description, so if both
+    list the same shapes layer by layer, tensors at the same position correspond. A file is rejected if weight and bias,
+    or the two encoders (equal in shape; the second's names contain ``kconv``), do not match; within a block, the order
+    of layers with equal shapes cannot be checked. **This is untested on the published file**: inspect the restored
+    images.
 
     Args:
-        file: PyTorch file with keys ``module.Network.*`` (heads for training beside them are left out).
+        file: PyTorch file with keys ``module.Network.*`` (the training heads next to them are ignored).
         wanted: shape of each tensor of the network, in the order of definition.
 
     Returns:
-        Tensors under the keys of ``wanted``; None if the file is something else: our names, or what does not match.
+        Tensors under the keys of ``wanted``; None if the file has our names or does not match.
     """
     if file.suffix == ".safetensors":
-        return None  # sorted by name: the order is lost
+        return None  # sorted by name, so the order is lost
     content = read_weights(file)
     if not isinstance(content, Mapping):
         return None
@@ -48,8 +48,8 @@ def read_by_order(file: Path, wanted: Mapping[str, tuple[int, ...]]) -> dict[str
         if not isinstance(value, Tensor) or tuple(value.shape) != shape or not same_kind or not same_encoder:
             return None
     log.warning(
-        "weights %s: the names are not ours; %d tensors are matched by order and shape, which is not verified: look at "
-        "the restored images (published weights need backbone.shared_kernel_bug=true)",
+        "weights %s: unknown names; %d tensors are matched by order and shape, which is not verified: inspect the "
+        "restored images (published weights need backbone.shared_kernel_bug=true)",
         file,
         len(published),
     )

@@ -1,4 +1,4 @@
-"""KPAC: one kernel at five dilations, weighed per pixel; an inverse filter for blur of varying size."""
+"""KPAC: one kernel at five dilations with per-pixel weights; an inverse filter for blur of varying size."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ SLOPE = 0.2  # of the leaky ReLU
 
 
 class KPAC(nn.Module):
-    """Encoder, two KPAC blocks at its lowest resolution, decoder with skip connections; adds a correction to its input.
+    """Encoder, two KPAC blocks at the lowest resolution, decoder with skip connections; predicts a residual.
 
-    A leaky ReLU follows every convolution but each attention's last and the network's last. That it follows the
-    transposed ones too is our reading: parameter counts cannot tell. Layers are registered in the order in which they
-    run, which :func:`read_tensorlayer` relies on.
+    A leaky ReLU follows every convolution except the last of each attention and of the network. That it also follows
+    the transposed ones is our interpretation, which parameter counts cannot verify. Layers are registered in execution
+    order, on which :func:`read_tensorlayer` relies.
 
     Args:
-        levels: halvings of the resolution, 2 or 3.
-        width: channels at full and half resolution; twice as many below.
-        tf_padding: pad the stride-2 convolutions as TensorFlow does (see :class:`Halving`); published weights need it.
+        levels: number of downsamplings by 2, 2 or 3.
+        width: channels at full and half resolution; twice as many at lower ones.
+        tf_padding: pad stride-2 convolutions like TensorFlow (see :class:`Halving`), as published weights require.
 
     Source: Son, Lee, Cho and Lee, ICCV 2021, "Single Image Defocus Deblurring Using Kernel-Sharing Parallel Atrous
     Convolutions".
@@ -55,13 +55,13 @@ class KPAC(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """He's normal (fan in) for the leaky ReLU, biases 0, and 0 for the last convolution: the network starts as the
-        identity. Ours: how the published network was initialised is not known."""
+        """He normal (fan in) for the leaky ReLU, zero biases, and 0 for the last convolution, so that the network
+        starts as the identity. Our choice: the published initialisation is not known."""
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 taps = layer.kernel_size[0] * layer.kernel_size[1]
                 if isinstance(layer, nn.ConvTranspose2d):
-                    taps //= 4  # a pixel of the doubled picture meets every second tap of every second row
+                    taps //= 4  # each output pixel uses every second tap in both directions
                 nn.init.normal_(layer.weight, std=(2 / (1 + SLOPE**2) / (taps * layer.in_channels)) ** 0.5)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
@@ -83,13 +83,13 @@ class KPAC(nn.Module):
 
 
 class KPACBlock(nn.Module):
-    """Five atrous convolutions with one shared kernel, two attentions over their outputs, and a convolution of all.
+    """Five atrous convolutions with one shared kernel, two attentions over their outputs, and a fusing convolution.
 
-    The scale attention weighs each dilation at each pixel, the shape attention each channel of the whole picture, the
-    same for all dilations.
+    The scale attention weights each dilation per pixel, the shape attention each channel of the whole image, equally
+    for all dilations.
 
     Args:
-        channels: in and out.
+        channels: input and output channels.
         width: filters of the shared kernel.
     """
 
@@ -124,10 +124,10 @@ class Halving(nn.Conv2d):
     """A 3×3 convolution of stride 2, for even sizes.
 
     Args:
-        before: channels in.
-        after: channels out.
-        tf_padding: TensorFlow's "same": a zero row below and column to the right only. It samples the odd rows and
-            columns, where a zero on every side (False) samples the even ones.
+        before: input channels.
+        after: output channels.
+        tf_padding: TensorFlow's "same": zeros only below and to the right, so that odd rows and columns are sampled;
+            with zeros on every side (False), even ones are.
     """
 
     def __init__(self, before: int, after: int, tf_padding: bool) -> None:
@@ -139,7 +139,7 @@ class Halving(nn.Conv2d):
 
 
 class Doubling(nn.Module):
-    """A 4×4 transposed convolution of stride 2, then ``fuse`` over its output and the encoder's at the same size."""
+    """A 4×4 transposed convolution of stride 2, then ``fuse`` on the concatenation with the encoder's features."""
 
     def __init__(self, before: int, after: int, fuse: nn.Module) -> None:
         super().__init__()
@@ -162,20 +162,20 @@ def _leaky() -> nn.LeakyReLU:
 def _read_npz(file: Path, network: KPAC) -> dict[str, Tensor] | None:
     state = read_tensorlayer(file, network)
     if state is not None and not network.tf_padding:
-        raise UserError(f"weights {file} are TensorFlow's: they need backbone.tf_padding=true")
+        raise UserError(f"weights {file} are TensorFlow's: set backbone.tf_padding=true")
     return state
 
 
 def kpac(levels: int = 2, width: int = 48, tf_padding: bool = False) -> Backbone:
     """KPAC as a backbone; 1,578,277 parameters with two levels, 2,057,893 with three.
 
-    Published weights are TensorLayer npz files and need ``tf_padding``. Their arrays are taken to come in the order in
-    which the layers run (a block's: shared kernel, scale attention, shape attention, last convolution). That follows
-    from how such files are written; it was not verified on a published file. Shapes are checked one by one.
+    Published weights are TensorLayer npz files and need ``tf_padding``. Their arrays are assumed to be in execution
+    order (in a block: shared kernel, scale attention, shape attention, last convolution), as TensorLayer writes them;
+    this is untested on a published file. Each shape is checked.
 
     Args:
         levels: see :class:`KPAC`.
-        width: see :class:`KPAC`; the attentions inside keep their size.
+        width: see :class:`KPAC`; does not affect the attentions' size.
         tf_padding: see :class:`KPAC`.
     """
     network = KPAC(levels, width, tf_padding)

@@ -1,4 +1,4 @@
-"""NAFNet: a U-shaped network without activation functions; small, fast and strong."""
+"""NAFNet: a U-shaped network without nonlinear activation functions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["LayerNorm2d", "NAFNet", "box_mean", "nafnet"]
 
 
 class NAFNet(nn.Module):
-    """Predicts what to add to its input. Its blocks start as the identity; parameters are named as published.
+    """Predicts a residual to add to its input. Its blocks start as the identity; parameters are named as published.
 
     Args:
-        width: channels at full resolution, doubled by each 2×2 convolution of stride 2.
-        enc_blk_nums: blocks before each halving of the resolution.
+        width: channels at full resolution, doubled by each downsampling.
+        enc_blk_nums: blocks before each downsampling by 2.
         middle_blk_num: blocks at the lowest resolution.
-        dec_blk_nums: blocks after each doubling, deepest first.
-        local_pool: window, pixels of the image, in which the blocks average in eval mode; see :func:`nafnet`.
+        dec_blk_nums: blocks after each upsampling by 2, deepest first.
+        local_pool: window of the blocks' local averages in eval mode, image pixels; see :func:`nafnet`.
 
     Source: Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
     """
@@ -41,7 +41,7 @@ class NAFNet(nn.Module):
             raise UserError(f"backbone.dec_blk_nums={list(dec_blk_nums)} needs {levels} numbers, like enc_blk_nums")
         if local_pool is not None and local_pool < 2**levels:
             raise UserError(
-                f"backbone.local_pool={local_pool} is under a pixel at the lowest resolution; >= {2**levels}"
+                f"backbone.local_pool={local_pool} is under a pixel at the lowest resolution; set {2**levels} or more"
             )
 
         def blocks(number: int, level: int) -> nn.Sequential:
@@ -73,7 +73,7 @@ class NAFNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two residual branches, scaled by ``beta`` and ``gamma`` that start at 0; products of halves as nonlinearity."""
+    """Two residual branches scaled by ``beta`` and ``gamma``, which start at 0; gated by products of channel halves."""
 
     def __init__(self, channels: int, window: int | None) -> None:
         super().__init__()
@@ -95,10 +95,10 @@ class _Block(nn.Module):
 
 
 class LayerNorm2d(nn.Module):
-    """Zero mean and unit variance over the channels of ``(B, C, H, W)``, at every pixel for itself; then an affine map.
+    """Layer normalisation over the channels of ``(B, C, H, W)`` at each pixel, with an affine map.
 
-    Made of plain operations, which every compiler and exporter takes and which keep the memory layout (a third faster
-    on a CPU than ``F.layer_norm`` on a permuted view). Half precision is normalised in float32.
+    Composed of elementary operations, which all compilers and exporters support and which keep the memory layout (a
+    third faster on a CPU than ``F.layer_norm`` on a permuted view). Half precision is normalised in float32.
     """
 
     def __init__(self, channels: int, eps: float) -> None:
@@ -116,7 +116,7 @@ class LayerNorm2d(nn.Module):
 
 
 class _Mean(nn.Module):
-    """Each channel's mean over the image, or in eval mode over a window around each pixel, if there is one."""
+    """Each channel's mean over the image, or in eval mode over a window around each pixel, if set."""
 
     def __init__(self, window: int | None) -> None:
         super().__init__()
@@ -131,12 +131,12 @@ class _Mean(nn.Module):
 def box_mean(features: Tensor, window: int) -> Tensor:
     """Mean of ``(B, C, H, W)`` over ``window`` × ``window`` pixels around each pixel.
 
-    Where the window would leave the image, the nearest mean that does not is repeated. Along an axis on which the
-    window covers the image there is one mean: the result has size 1 there and broadcasts.
+    Where the window would exceed the image, the nearest complete mean is replicated. Along an axis on which the window
+    covers the whole image, the result has size 1 and broadcasts.
 
     Source: Chu et al., "Improving Image Restoration by Revisiting Global Information Aggregation", ECCV 2022 (TLC).
-    They take differences of a two-dimensional integral image; one axis after the other gives the same means, and its
-    sums stay smaller, hence more exact.
+    They use a two-dimensional integral image; one axis after the other gives the same means with smaller sums, hence
+    less rounding.
     """
     for axis in (-1, -2):
         features = _sliding_mean(features, window, axis)
@@ -174,16 +174,16 @@ def nafnet(
 ) -> Backbone:
     """NAFNet as a backbone; 17,111,907 parameters at width 32, 67,888,835 at width 64.
 
-    Sizes that do not fit are extended by reflection, where the published code adds zeros.
+    Other sizes are padded by reflection; the published code pads with zeros.
 
     Args:
         width: see :class:`NAFNet`.
         enc_blk_nums: see :class:`NAFNet`.
         middle_blk_num: see :class:`NAFNet`.
         dec_blk_nums: see :class:`NAFNet`.
-        local_pool: a network that was trained on crops sees other means in a whole image; in eval mode a window of this
-            many pixels, 1.5 × the crop's side as published (384 for 256), replaces the mean over the image. Images no
-            larger than the window are restored the same. None: no window.
+        local_pool: side of a window that replaces the mean over the image in eval mode, since means over whole images
+            differ from those over training crops; 1.5 × the crop's side as published (384 for 256). Images within the
+            window are unaffected. None: no window.
     """
     network = NAFNet(width, enc_blk_nums, middle_blk_num, dec_blk_nums, local_pool)
     divisor, licence = 2 ** len(enc_blk_nums), "published weights: MIT"

@@ -1,4 +1,4 @@
-"""Restormer: a U-shaped transformer whose attention is between channels, so that its cost is linear in the pixels."""
+"""Restormer: a U-shaped transformer with attention between channels, so its cost is linear in the pixels."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Restormer", "restormer"]
 
 
 class Restormer(nn.Module):
-    """Predicts what to add to its input. No biases but those of the norms; parameters are named as published.
+    """Predicts a residual to add to its input. Only the norms have biases; parameters are named as published.
 
     Args:
-        dim: channels at full resolution, doubled at each of the three others.
+        dim: channels at full resolution, doubled at each of the three lower ones.
         num_blocks: transformer blocks at each of the four resolutions, finest first.
-        num_refinement_blocks: blocks after the decoder, at full resolution and twice ``dim``.
-        heads: groups of channels that attend to each other, at each of the four resolutions.
-        ffn_expansion_factor: hidden over outer channels of the feed-forward parts.
+        num_refinement_blocks: blocks after the decoder, at full resolution with ``2 * dim`` channels.
+        heads: attention heads at each of the four resolutions.
+        ffn_expansion_factor: hidden channels of the feed-forward parts, relative to their outer channels.
 
     Source: Zamir et al., "Restormer: Efficient Transformer for High-Resolution Image Restoration", CVPR 2022.
     """
@@ -60,7 +60,7 @@ class Restormer(nn.Module):
         self.reduce_chan_level2 = _conv1(4 * dim, 2 * dim)
         self.decoder_level2 = blocks(num_blocks[1], 2 * dim, 1)
         self.up2_1 = _up(2 * dim)
-        self.decoder_level1 = blocks(num_blocks[0], 2 * dim, 0)  # not reduced: twice the encoder's channels
+        self.decoder_level1 = blocks(num_blocks[0], 2 * dim, 0)  # without reduction: twice the encoder's channels
         self.refinement = blocks(num_refinement_blocks, 2 * dim, 0)
         self.output = _conv3(2 * dim, 3)
 
@@ -91,7 +91,7 @@ class _Block(nn.Module):
 
 
 class _Attention(nn.Module):
-    """``softmax(t · q kᵀ) v`` for each head, q and k of ``C / heads`` rows of ``H · W`` numbers, scaled to length 1."""
+    """``softmax(t · q kᵀ) v`` per head; q and k have ``C / heads`` rows of ``H · W`` values, normalised to length 1."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -105,14 +105,14 @@ class _Attention(nn.Module):
         batch, channels, height, width = features.shape
         rows = self.qkv_dwconv(self.qkv(features)).reshape(batch, 3, self.heads, channels // self.heads, height * width)
         query, key, value = rows.unbind(1)
-        # Scaled before the product, not after: in half precision a sum over all pixels would overflow.
+        # Normalised before the product: in half precision a sum over all pixels would overflow.
         similarity = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
         mixed = (similarity * self.temperature).softmax(-1) @ value
         return self.project_out(mixed.reshape(batch, channels, height, width))
 
 
 class _FeedForward(nn.Module):
-    """Two branches of ``hidden`` channels, one gating the other through GELU."""
+    """Two branches of ``hidden`` channels, one gating the other with GELU."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class _FeedForward(nn.Module):
 
 
 class _Named(nn.Sequential):
-    """A layer one name deeper, as the published weights have it."""
+    """Nests layers one name deeper, as in the published weights."""
 
     def __init__(self, **layers: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Any restoration network that the spandrel library recognises from its weights."""
+"""Any restoration network that spandrel recognises from its weights."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ __all__ = ["spandrel"]
 
 
 def spandrel(path: str | None = None, extra_arches: bool = False) -> Backbone:
-    """The network whose weights a file holds, with those weights, to go on training or to restore with.
+    """The network in a weight file, with its weights, for inference or further training.
 
-    Architecture and sizes are read off the tensors' names and shapes; no code in the file is run. The network is the
-    plain module, without the rounding, clamping and ``no_grad`` of spandrel's own wrapper. It is tried on one small
-    image, because some networks want more than an image or give back something else.
+    Architecture and sizes are inferred from the tensors' names and shapes; no code in the file is run. The network is
+    the plain module, without the rounding, clamping and ``no_grad`` of spandrel's wrapper. It is tried on one small
+    image, since some networks need further inputs or return something else.
 
     Args:
-        path: PyTorch or safetensors file with published weights, or a checkpoint of ours made with this backbone.
-        extra_arches: know the networks of ``spandrel_extra_arches`` too, which are for non-commercial use only.
+        path: PyTorch or safetensors file with published weights, or one of our checkpoints with this backbone.
+        extra_arches: also use ``spandrel_extra_arches``, whose networks are for non-commercial use only.
 
     Raises:
         UserError: a package is missing; the file is missing, unreadable or unknown to spandrel; or its network does not
-            make an RGB image of the same size from an RGB image of any size.
+            map RGB images of any size to RGB images of the same size.
     """
     if not path:
-        raise UserError("backbone.path is not set: give a file of weights, backbone.path=<file>")
+        raise UserError("backbone.path is not set: set it to a weight file, backbone.path=<file>")
     descriptor = _recognise(read_weights(Path(path)), path, extra_arches)
     name = descriptor.architecture.name
     if descriptor.scale != 1 or (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         does = f"{descriptor.input_channels} channels to {descriptor.output_channels} at {descriptor.scale}× the size"
-        raise UserError(f"weights {path}: {name} maps {does}; needed are 3 to 3 at 1×")
+        raise UserError(f"weights {path}: {name} maps {does}; required are 3 to 3 at 1×")
     size = descriptor.size_requirements
     if size.square:
         raise UserError(f"weights {path}: {name} takes square images only")
-    divisor = -(-max(size.minimum, 1) // size.multiple_of) * size.multiple_of  # its multiples are large enough, too
+    divisor = -(-max(size.minimum, 1) // size.multiple_of) * size.multiple_of  # so that its multiples reach the minimum
     extra = type(descriptor.model).__module__.startswith("spandrel_extra_arches.")
     licence = f"published weights of {name}: " + ("for non-commercial use only" if extra else "their authors' terms")
     backbone = Backbone(descriptor.model, divisor=divisor, licence=licence, name=f"spandrel:{name}")
     try:
         with torch.no_grad():
             backbone.eval()(torch.full((1, 3, divisor, divisor), 0.5))
-    except Exception as error:  # whatever a network of others raises
+    except Exception as error:  # third-party networks may raise anything
         reason = first_line(error)
-        raise UserError(f"weights {path}: {name} does not make an image from an image alone ({reason})") from error
+        raise UserError(f"weights {path}: {name} does not map one image to one image ({reason})") from error
     return backbone.train().requires_grad_()
 
 
@@ -74,6 +74,6 @@ def _recognise(content: Any, path: str, extra_arches: bool) -> Any:
         return ModelLoader("cpu", registry).load_from_state_dict(ours or dict(content))
     except UnsupportedModelError as error:
         hint = "" if extra_arches else "; backbone.extra_arches=true adds networks for non-commercial use"
-        raise UserError(f"weights {path} are of no network that spandrel knows{hint}") from error
+        raise UserError(f"weights {path} are of a network unknown to spandrel{hint}") from error
     except DAMAGED as error:
-        raise UserError(f"weights {path} do not fit the network that spandrel takes them for: damaged?") from error
+        raise UserError(f"weights {path} do not fit the network that spandrel recognised: damaged?") from error

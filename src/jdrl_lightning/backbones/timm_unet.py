@@ -23,18 +23,18 @@ LARGEST_FACTOR = 8  # the decoder is never wider than this many times its last l
 
 
 class TimmUNet(nn.Module):
-    """Encoder features at falling resolution; up again by bilinear doubling, the skip appended, two 3×3 convolutions.
+    """A feature pyramid; the decoder upsamples bilinearly, concatenates the skip, and applies two 3×3 convolutions.
 
-    The picture itself is the skip of the full resolution. The last convolution starts at 0 and its output is added to
-    the picture, so that the network starts as the identity. What the encoder wants subtracted and divided by (timm's
-    ``mean`` and ``std``) happens inside. Batch normalisation, where the encoder has it, trains along.
+    The image itself is the skip at full resolution. The last convolution starts at 0 and its output is added to the
+    image, so that the network starts as the identity. Inputs are normalised with the encoder's ``mean`` and ``std``
+    from timm. Batch normalisation in the encoder is trained.
 
     Args:
         encoder: name in timm, built with ``features_only=True`` and random weights; nothing is downloaded.
-        width: channels of the decoder's last level, doubled with each level below, up to eight times.
+        width: channels of the decoder's last level, doubled at each lower level, up to eight times.
 
     Raises:
-        UserError: the encoder is unknown, or gives no feature pyramid for pictures of any size.
+        UserError: the encoder is unknown, or has no feature pyramid for images of any size.
     """
 
     mean: Tensor
@@ -72,12 +72,12 @@ class TimmUNet(nn.Module):
 
 
 def _encoder(name: str) -> tuple[Any, Mapping[str, Any]]:
-    """The encoder and timm's description of it, tried on one small picture: transformers of fixed size fail here."""
+    """The encoder and its timm config, tried on one small image: transformers of fixed size fail here."""
     import timm
 
-    if ":" in name or not timm.is_model(name):  # with a colon timm would read a folder, or ask a server
+    if ":" in name or not timm.is_model(name):  # with a colon timm would read a folder or contact a server
         raise UserError(
-            f"backbone.encoder={name!r} is no model of timm: python -c 'import timm; print(timm.list_models())'"
+            f"backbone.encoder={name!r} is not a timm model: python -c 'import timm; print(timm.list_models())'"
         )
     try:
         encoder: Any = timm.create_model(name, pretrained=False, features_only=True)
@@ -86,13 +86,13 @@ def _encoder(name: str) -> tuple[Any, Mapping[str, Any]]:
         with torch.no_grad():
             features = encoder.eval()(torch.zeros(1, 3, side, 2 * side))
     except Exception as error:
-        told = first_line(error)
-        raise UserError(f"backbone.encoder={name!r} gives no features of pictures of any size: {told}") from error
+        reason = first_line(error)
+        raise UserError(f"backbone.encoder={name!r} has no features for images of any size: {reason}") from error
     found = [tuple(feature.shape) for feature in features]
     wanted = [(1, c, side // r, 2 * side // r) for c, r in zip(channels, reductions, strict=True)]
     halving = all(r & (r - 1) == 0 for r in reductions) and sorted(set(reductions)) == reductions
     if found != wanted or not halving:
-        raise UserError(f"backbone.encoder={name!r} gives no feature pyramid (reductions {reductions}, shapes {found})")
+        raise UserError(f"backbone.encoder={name!r} has no feature pyramid (reductions {reductions}, shapes {found})")
     config = timm.get_pretrained_cfg(name)
     return encoder.train(), {} if config is None else config.to_dict()
 
@@ -112,12 +112,12 @@ def _two_convolutions(before: int, after: int) -> nn.Sequential:
 
 
 def load_encoder(encoder: nn.Module, path: str | Path) -> None:
-    """Fill an encoder from the weights of timm's whole network, whose last layers are left out.
+    """Load an encoder from the weights of timm's whole network, ignoring the classifier.
 
-    ``features_only`` joins the names of nested blocks by ``_`` (``stages_0.…`` for ``stages.0.…``): both are one here.
+    ``features_only`` joins the names of nested blocks with ``_`` (``stages_0.…`` for ``stages.0.…``); both match.
 
     Raises:
-        UserError: the file cannot be read, or a tensor of the encoder is missing or misshapen; then nothing is changed.
+        UserError: the file cannot be read, or a tensor is missing or of another shape; then nothing is changed.
     """
     file = Path(path)
     given = {key.replace("_", "."): value for key, value in unwrap(read_weights(file), file)[1].items()}
@@ -125,10 +125,10 @@ def load_encoder(encoder: nn.Module, path: str | Path) -> None:
     for key, value in encoder.state_dict().items():
         if key.replace("_", ".") in given:
             state[key] = given[key.replace("_", ".")]
-        elif key.endswith("num_batches_tracked"):  # older files have none, and nothing uses it
+        elif key.endswith("num_batches_tracked"):  # missing in older files, and unused
             state[key] = value
     fill(encoder, state, f"encoder weights {file} do not fit this encoder")
-    log.info("encoder weights %s: %d tensors; %d of the file left out", file, len(state), len(given) - len(state))
+    log.info("encoder weights %s: %d tensors loaded, %d of the file ignored", file, len(state), len(given) - len(state))
 
 
 def timm_unet(encoder: str = "resnet18", width: int = 32, encoder_weights: str | None = None) -> Backbone:
@@ -137,7 +137,7 @@ def timm_unet(encoder: str = "resnet18", width: int = 32, encoder_weights: str |
     Args:
         encoder: see :class:`TimmUNet`.
         width: see :class:`TimmUNet`.
-        encoder_weights: local file with timm's weights of the encoder (ImageNet), to start from.
+        encoder_weights: local file with timm's (ImageNet) weights to initialise the encoder.
     """
     network = TimmUNet(encoder, width)
     if encoder_weights:

@@ -18,21 +18,21 @@ __all__ = ["UNet", "unet"]
 class UNet(MkldnnNetwork):
     """Five levels of two 3×3 convolutions; max-pooling down, nearest upsampling and a 2×2 convolution up.
 
-    No normalisation. Dropout after levels 4 and 5; what is dropped at level 4 is the skip connection too. There is no
-    activation after the 2×2 convolutions. Parameters are named as in the published weights.
+    No normalisation. Dropout after levels 4 and 5; at level 4 it also applies to the skip connection. No activation
+    after the 2×2 convolutions. Parameters are named as in the published weights.
 
     Args:
-        width: channels of the first level, doubled at each of the four others.
+        width: channels of the first level, doubled at each of the other four.
         dropout: probability at the two deepest levels.
-        global_residual: the network predicts what to add to its input, without a sigmoid; it then starts as the
-            identity (see :meth:`reset_parameters`). False: the published network, a sigmoid at its end.
+        global_residual: predict a residual to add to the input, without a sigmoid; the network then starts as the
+            identity (see :meth:`reset_parameters`). False: the published network, which ends with a sigmoid.
         init: ``he`` (paper) or ``official`` (published code); see :meth:`reset_parameters`.
 
     Source: Li et al., AAAI 2023, "vanilla U-Net"; its details follow the published code's behaviour.
     """
 
     relu_after_up: ClassVar[bool] = False
-    skip_first: ClassVar[bool] = False  # in the order of channels of what is joined
+    skip_first: ClassVar[bool] = False  # channel order in concatenations
 
     def __init__(self, width: int = 64, dropout: float = 0.4, global_residual: bool = False, init: str = "he") -> None:
         super().__init__()
@@ -52,13 +52,13 @@ class UNet(MkldnnNetwork):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new parameters.
+        """Initialise.
 
-        ``he``: normal with variance ``2 / fan_in``, biases 0 (He et al. 2015, as the paper says). ``official``:
-        variance ``2 / fan_out``, biases uniform in ``±1 / sqrt(fan_in)`` (PyTorch's default, which the code leaves).
+        ``he``: normal with variance ``2 / fan_in``, biases 0 (He et al. 2015, as in the paper). ``official``: variance
+        ``2 / fan_out``, biases uniform in ``±1 / sqrt(fan_in)`` (PyTorch's default, kept by the published code).
 
-        With ``global_residual`` the last convolution starts at 0: the output is exactly the input, so the first flow
-        measured from it is the blurry image's. It has a gradient at once, the layers before it from the second step on.
+        With ``global_residual`` the last convolution starts at 0, so that the output equals the input and the first
+        flow is that of the blurry image. It gets a gradient from the first step on, the earlier layers from the second.
         """
         fan: Literal["fan_in", "fan_out"] = "fan_in" if self.init == "he" else "fan_out"
         for layer in self.modules():
@@ -74,7 +74,7 @@ class UNet(MkldnnNetwork):
     def forward(self, blurry: Tensor) -> Tensor:
         """``(B, 3, H, W)``, height and width multiples of 16, to the same shape."""
         features = self.encoder["block1"](to_mkldnn(blurry, self))
-        skips = []  # given up one by one: what is still held decides how large a tile memory allows
+        skips = []  # released one by one: their memory limits the tile size
         for level in range(2, 6):
             skips.append(features)
             features = self.encoder[f"block{level}"](F.max_pool2d(features, 2, 2))
@@ -89,10 +89,10 @@ class UNet(MkldnnNetwork):
             features = up(features)
             if self.relu_after_up:
                 features = features.relu_()
-            # The block's first convolution, of both side by side: in two parts, so that no joined copy is in memory.
+            # The block's first convolution over the concatenation, as two convolutions: no concatenated copy in memory.
             first, *others = block
             weight, bias = cast(nn.Conv2d, first).weight, cast(nn.Conv2d, first).bias
-            half = weight.shape[1] // 2  # slices are constants in an exported graph, pieces of chunk() are not
+            half = weight.shape[1] // 2  # slices are folded into an exported graph's constants, chunk() is not
             of_up, of_skip = weight[:, :half], weight[:, half:]
             if self.skip_first:
                 of_up, of_skip = of_skip, of_up
@@ -113,13 +113,13 @@ class UNet(MkldnnNetwork):
 
 
 class _Up(nn.Sequential):
-    """Nearest upsampling by 2 and a 2×2 convolution that pads zeros right and below (TensorFlow's "same"), as one.
+    """Nearest upsampling by 2 and a 2×2 convolution zero-padded right and below (TensorFlow's "same"), fused.
 
-    The two modules are not called: they hold the parameters under their published names.
+    The two submodules are never called; they hold the parameters under their published names.
 
     Along an axis, output 2i is ``(k0 + k1) x[i]`` and 2i + 1 is ``k0 x[i] + k1 x[i+1]``: a transposed convolution of
-    stride 2 with the kernel ``k1, k0 + k1, k0``. In two dimensions that is 9 multiply-adds for each of the small grid's
-    pixels where there were 16, and the upsampled features are never in memory.
+    stride 2 with the kernel ``k1, k0 + k1, k0``. In two dimensions that takes 9 instead of 16 multiply-adds for each
+    pixel of the small grid, and the upsampled features are never stored.
     """
 
     def __init__(self, channels: int) -> None:
@@ -156,7 +156,7 @@ def unet(
         global_residual: see :class:`UNet`; published weights are for False.
         dropout: see :class:`UNet`.
         init: see :class:`UNet`.
-        color_order: of the network inside; published weights are for ``bgr``.
+        color_order: of the wrapped network; published weights are for ``bgr``.
     """
     network = UNet(width, dropout, global_residual, init)
     licence = "the published weights come without a licence: all rights reserved by the authors of JDRL"

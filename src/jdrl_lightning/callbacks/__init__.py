@@ -1,1 +1,1 @@
-"""What happens around the training steps: stages, pictures, quality, checkpoints."""
+"""Lightning callbacks and loggers: stages, panels, metrics, checkpoints, divergence."""

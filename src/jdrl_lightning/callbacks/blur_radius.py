@@ -1,4 +1,4 @@
-"""How much blur the reblurring network predicts: too little, and it explains nothing; at its limit, it cannot."""
+"""The blur radius predicted by the reblurring network: near zero or near its upper bound, reblurring does not work."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["BlurCallback"]
 
 
 class BlurCallback(Callback):
-    """Logs ``val/blur/mean_px`` and ``val/blur/p95_px``, of the mean radius of each pixel's predicted kernel, and for
-    W&B its histogram: on the first validation image, if the objective reblurs with isotropic kernels.
+    """Logs ``val/blur/mean_px`` and ``val/blur/p95_px``, over the mean radius of each pixel's predicted kernel, and to
+    W&B its histogram: for the first validation image, if the objective reblurs with isotropic kernels.
 
     Args:
-        size: at most this many pixels a side are looked at, cut from the middle.
+        size: side of the centre crop to use, px.
     """
 
     def __init__(self, size: int = 256) -> None:
@@ -32,7 +32,7 @@ class BlurCallback(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Pair, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Predict once more, on the first process only."""
+        """Predict the kernels again, on rank 0 only."""
         network = getattr(pl_module.objective, "reblur", None)
         if batch_idx or trainer.sanity_checking or not trainer.is_global_zero:
             return

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent."""
+"""Atomic checkpoint writes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["AtomicCheckpointIO"]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes beside the target and renames. Lightning's default goes through the system's temporary folder and a copy,
-    which on another file system can be cut in half."""
+    """Writes a temporary file next to the target and renames it. Lightning's default writes to the system's temporary
+    folder and then copies, which is not atomic across file systems."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Save ``checkpoint`` to the local ``path``; killed at any moment, the earlier file stays."""
+        """Save ``checkpoint`` to the local ``path``; if the process is killed, an earlier file remains intact."""
         with atomic_write(path) as file:
             torch.save(checkpoint, file)

@@ -1,4 +1,4 @@
-"""metrics.csv that outlives a restart."""
+"""A ``metrics.csv`` that is continued when a run is resumed."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ class _Writer(ExperimentWriter):
         self.trim(None)
 
     def _check_log_dir_exists(self) -> None:
-        """Lightning's own deletes the metrics.csv that it finds."""
+        """Lightning's version deletes an existing metrics.csv."""
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
         self._write(fieldnames, self._read()[1])
 
     def trim(self, step: int | None) -> None:
-        """Drop rows after ``step`` and half a last line."""
+        """Drop rows after ``step`` and an incomplete last line."""
         if Path(self.metrics_file_path).exists():
             self.metrics_keys, rows = self._read()
             self._write(self.metrics_keys, [row for row in rows if step is None or int(float(row["step"])) <= step])
 
     def complete(self, row: Mapping[str, float], step: int) -> None:
-        """Add a row that the process was killed before writing, unless it was not."""
+        """Add the row of ``step`` unless it is there; the process may have been killed before writing it."""
         rows = self._read()[1] if Path(self.metrics_file_path).exists() else []
-        at_step = [there for there in rows if int(float(there["step"])) == step]
-        if not any(all(there.get(key) for key in row) for there in at_step):
+        at_step = [stored for stored in rows if int(float(stored["step"])) == step]
+        if not any(all(stored.get(key) for key in row) for stored in at_step):
             self.log_metrics(dict(row), step)
             self.save()
 
@@ -57,7 +57,7 @@ class _Writer(ExperimentWriter):
             return list(reader.fieldnames or []), rows
 
     def _write(self, fieldnames: list[str], rows: list[dict[str, str]]) -> None:
-        """The whole file at once, so that a kill in between loses no row."""
+        """Replace the whole file atomically, so that a kill loses no row."""
         with atomic_write(self.metrics_file_path, "w") as file:
             writer = csv.DictWriter(file, fieldnames=fieldnames)
             writer.writeheader()
@@ -65,8 +65,8 @@ class _Writer(ExperimentWriter):
 
 
 class ContinuedCSVLogger(CSVLogger):
-    """CSVLogger that appends to the rows of an earlier part of the same run, and writes each row at once: a checkpoint
-    must never be ahead of the table."""
+    """CSVLogger that appends to the rows of an interrupted run, and flushes every row: a checkpoint must never be ahead
+    of the table."""
 
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir, name="", version="", flush_logs_every_n_steps=1)
@@ -85,16 +85,17 @@ class ContinuedCSVLogger(CSVLogger):
 
 
 class TrimHistory(Callback):
-    """Makes the table end where training goes on from. The rows after that step are forgotten, all of them at a new
-    start: they are about to be made again. The row of that step itself comes out of the checkpoint if it is missing:
-    Lightning writes it after the checkpoint.
+    """Trims the table to the step that training resumes from, or empties it for a new run in the same folder.
+
+    Later rows will be logged again. Lightning writes the row of a step after its checkpoint, so the checkpoint stores
+    that row, from which it is restored if missing.
     """
 
     def __init__(self) -> None:
         self._unwritten: tuple[dict[str, float], int] | None = None
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the row that is written next, if one is."""
+        """Store the row that is about to be written, if any."""
         connector = trainer._logger_connector
         epoch_ended = connector._first_loop_iter is None
         if trainer.training and (epoch_ended or connector.should_update_logs):

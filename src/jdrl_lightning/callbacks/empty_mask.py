@@ -1,4 +1,4 @@
-"""Says so when the calibration mask rejects everything: such a batch teaches nothing, and no loss shows it."""
+"""Warns if the calibration mask rejects every pixel: such a batch gives no gradient, which no loss shows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ log = logging.getLogger(__name__)
 
 
 class EmptyMaskCallback(Callback):
-    """Warns once. Eq. 4 read literally rejects every pixel of a pair that is perfectly aligned.
+    """Warns once. Taken literally, Eq. 4 rejects every pixel of a perfectly aligned pair.
 
-    It looks at the steps that are logged anyway, so that no other waits for the device.
+    Checks only logged steps, which synchronize with the device anyway.
     """
 
     def __init__(self) -> None:
@@ -25,15 +25,15 @@ class EmptyMaskCallback(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the step's mask, if it is a step to be logged and the objective has one."""
-        every: int = getattr(trainer, "log_every_n_steps", 1)  # which Lightning sets, but does not declare
+        """Check the mask of a logged step, if the objective has one."""
+        every: int = getattr(trainer, "log_every_n_steps", 1)  # set by Lightning, but not declared
         if self.warned or not every or batch_idx % every or "mask" not in outputs.get("maps", {}):
             return
         if not outputs["maps"]["mask"].any():
             self.warned = True
             log.warning(
-                "epoch %d, batch %d: the calibration mask rejects every pixel, so nothing is learned from such pairs; "
-                "objective.min_px=0.5 keeps what hardly moves, as objective=jdrl_robust does",
+                "epoch %d, batch %d: the calibration mask rejects every pixel, so these pairs give no gradient; "
+                "objective.min_px=0.5 keeps pixels that move less than 0.5 px, as objective=jdrl_robust does",
                 trainer.current_epoch,
                 batch_idx,
             )

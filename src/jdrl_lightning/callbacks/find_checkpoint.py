@@ -1,4 +1,4 @@
-"""Finds the checkpoint that a killed run goes on from, and leaves the folder that was made for a new one."""
+"""Finds the checkpoint to resume from, and deletes the unused folder of the new start."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def latest_checkpoint(run_dir: Path, config_hash: str) -> Path | None:
-    """The newest readable checkpoint of this run folder, else of its neighbours' runs with the same ``config_hash``.
+    """The newest readable checkpoint with this ``config_hash``, in this run folder or else in its siblings.
 
-    Neighbours count only while the folder is as a start makes it: one that holds anything else is a run, or somebody's,
-    and stays what it is. A file that cannot be read is skipped, saying so. None if there is nothing to go on from.
+    Siblings are searched only if the folder is empty except for Hydra's files and the log; otherwise it is a run of its
+    own. Unreadable files are skipped with a warning. None if there is nothing to resume from.
     """
     fresh = not run_dir.exists() or all(path.name == ".hydra" or path.suffix == ".log" for path in run_dir.iterdir())
-    neighbours = run_dir.parent.glob("*/checkpoints/*.ckpt") if fresh else ()
-    for candidates in (run_dir.glob("checkpoints/*.ckpt"), neighbours):
+    siblings = run_dir.parent.glob("*/checkpoints/*.ckpt") if fresh else ()
+    for candidates in (run_dir.glob("checkpoints/*.ckpt"), siblings):
         for path in sorted(candidates, key=lambda p: p.stat().st_mtime_ns, reverse=True):
             try:
                 stored = build.read_checkpoint(path)[CHECKPOINT_KEY]["config"]
@@ -39,11 +39,10 @@ def latest_checkpoint(run_dir: Path, config_hash: str) -> Path | None:
 
 
 class LeaveFolder(Callback):
-    """Takes away what this start has put into a folder of its own before it went on in an earlier run's; not before
-    every process knows that, since the others would look into a folder that is no more.
+    """After resuming elsewhere, deletes the unused run folder once all ranks have switched.
 
     Args:
-        folder: the one that was made for this start; it goes if nothing else is in it.
+        folder: created for this start; deleted if it has nothing but Hydra's files and the log.
     """
 
     def __init__(self, folder: Path) -> None:

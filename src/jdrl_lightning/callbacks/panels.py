@@ -1,4 +1,4 @@
-"""Pictures of validation images and of what the objective made of them."""
+"""Panels of validation images with the objective's maps: aligned sharp image, flow, mask, reblurred image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABEL_PX = 16
 
 
 def panel(pictures: Mapping[str, Tensor]) -> Image.Image:
-    """Put ``(3, H, W)`` or ``(1, H, W)`` images in [0, 1] side by side, each under its name."""
+    """Put ``(3, H, W)`` or ``(1, H, W)`` images in [0, 1] side by side, each labelled with its name."""
     height, width = next(iter(pictures.values())).shape[-2:]
     sheet = Image.new("RGB", (len(pictures) * (width + 4) - 4, height + LABEL_PX), "white")
     draw = ImageDraw.Draw(sheet)
@@ -40,10 +40,10 @@ class PanelCallback(Callback):
     """Writes ``panels/epoch_<n>_<name>.png``: blurry, restored, sharp, aligned sharp, flow as colour, mask, reblurred.
 
     Args:
-        folder: where the pictures go.
-        every_n_epochs: how often; 0 for never.
-        images: how many of the first validation images.
-        size: at most this many pixels a side are shown, cut from the middle.
+        folder: output folder.
+        every_n_epochs: interval; 0 for never.
+        images: number of validation images, from the first on.
+        size: side of the centre crop to show, px.
     """
 
     def __init__(self, folder: str, every_n_epochs: int = 5, images: int = 2, size: int = 256) -> None:
@@ -54,7 +54,7 @@ class PanelCallback(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Pair, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Draw one picture, on the first process only."""
+        """Draw one panel, on rank 0 only."""
         due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if trainer.sanity_checking or not due or batch_idx >= self.images or not trainer.is_global_zero:
             return
@@ -76,7 +76,7 @@ class PanelCallback(Callback):
 
 
 def middle(picture: Tensor, size: int) -> Tensor:
-    """The middle of ``(..., H, W)``, at most ``size`` pixels a side."""
+    """Centre crop of ``(..., H, W)``, at most ``size`` pixels per side."""
     height, width = picture.shape[-2:]
     top, left = max(0, (height - size) // 2), max(0, (width - size) // 2)
     return picture[..., top : top + size, left : left + size]

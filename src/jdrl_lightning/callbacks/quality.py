@@ -9,12 +9,15 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from jdrl_lightning.data.sampler import STAND_IN
 from jdrl_lightning.flow import create
 from jdrl_lightning.flow.base import FlowEstimator
-from jdrl_lightning.metrics import perceptual
-from jdrl_lightning.metrics.protocols import measure
+from jdrl_lightning.metrics.perceptual import lpips_weights as find_lpips_weights
+from jdrl_lightning.metrics.protocols import Protocol
+from jdrl_lightning.metrics.references import quality
+from jdrl_lightning.types import Pair
 
 __all__ = ["QualityCallback"]
 
@@ -36,12 +39,11 @@ class QualityCallback(Callback):
 
     def __init__(self, flow: FlowEstimator | Mapping[str, Any], lpips_weights: str | None = None) -> None:
         self.flow: FlowEstimator = create(**flow) if isinstance(flow, Mapping) else flow
-        self.lpips_weights = perceptual.lpips_weights(lpips_weights)
-        self._sums: dict[str, Tensor] = {}
-        self._count = torch.zeros(())
+        self.lpips_weights = find_lpips_weights(lpips_weights)
+        self._metrics: MetricCollection | None = None
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._sums, self._count = {}, torch.zeros((), device=pl_module.device)
+        self._metrics = None
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -49,27 +51,29 @@ class QualityCallback(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Measure the images, those aside that only let all processes take equally many."""
-        values = measure(outputs["restored"], batch, self.flow, self.lpips_weights)
-        outputs["measures"] = values
-        counted = torch.tensor([name != STAND_IN for name in batch.name], device=pl_module.device)
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0) + torch.where(counted, value, 0).sum()
-        self._count = self._count + counted.sum()
+        """Measure image by image; pairs that only pad a process's share count for nothing."""
+        if self._metrics is None:  # a padding pair will do: all processes must gather the same figures
+            self._metrics = quality(batch, Protocol(), self.flow, self.lpips_weights)
+        images = [_image(outputs["restored"], batch, i) for i, name in enumerate(batch.name) if name != STAND_IN]
+        values = [self._metrics(*image) for image in images]
+        if values:
+            outputs["measures"] = {key: torch.stack([value[key] for value in values]) for key in values[0]}
 
     on_test_batch_end = on_validation_batch_end
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._log("val", trainer, pl_module)
+        self._log("val", pl_module)
 
     def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._log("test", trainer, pl_module)
+        self._log("test", pl_module)
 
-    def _log(self, split: str, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Log the means over the images of all processes; Lightning's ``sync_dist`` rounds their number down."""
-        if not self._sums:
-            return
-        sums = torch.stack([*self._sums.values(), self._count])
-        sums = trainer.strategy.reduce(sums, reduce_op="sum")
-        means = (sums[:-1] / sums[-1]).unbind()
-        pl_module.log_dict({f"{split}/{name}": mean for name, mean in zip(self._sums, means, strict=True)})
+    def _log(self, split: str, pl_module: L.LightningModule) -> None:
+        if self._metrics is not None:
+            pl_module.log_dict({f"{split}/{name}": mean for name, mean in self._metrics.compute().items()})
+
+
+def _image(restored: Tensor, batch: Pair, index: int) -> tuple[Tensor, Pair]:
+    """One image and its pair, as batches of one."""
+    one = slice(index, index + 1)
+    extras = {name: value[one] for name, value in batch.extras.items()}
+    return restored[one], Pair(batch.blurry[one], batch.sharp[one], batch.name[one], extras)

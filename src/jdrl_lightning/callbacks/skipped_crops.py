@@ -1,4 +1,4 @@
-"""Says at the end of each epoch how many crops stood in for pairs that could not be read."""
+"""Reports at the end of each epoch how many crops of unreadable pairs were replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class SkippedCallback(Callback):
-    """Logs ``train/skipped``, the crops of an epoch that were replaced in all processes, and warns of them; only with
+    """Logs ``train/skipped``, the number of crops replaced in an epoch over all ranks, with a warning; only with
     ``data.on_error=skip``."""
 
     def __init__(self) -> None:

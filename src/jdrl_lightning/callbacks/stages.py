@@ -1,9 +1,8 @@
-"""Announces the objective's stages, records them, and refuses a resume whose past was edited."""
+"""Announces and records the objective's stages, and refuses to resume with edited past stages."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import lightning as L
@@ -19,26 +18,24 @@ log = logging.getLogger(__name__)
 
 
 def schedule_of(pl_module: L.LightningModule) -> Schedule:
-    """The schedule of the module's objective; any module that has one will do."""
+    """The schedule of the module's objective, for any module with an ``objective``."""
     objective: Any = pl_module.objective
     return objective.schedule
 
 
 class StageCallback(Callback):
-    """Follows the schedule of ``pl_module.objective``, in our module or in anybody's that has ``objective``.
+    """Follows the schedule of ``pl_module.objective``, in any LightningModule with an ``objective``.
 
-    It keeps no counter: the stage is a function of the epoch. It logs each change, calls ``listeners`` with the new
-    stage, and keeps the schedule in the checkpoint.
+    Stateless: the stage is a function of the epoch. Logs each change of stage; the checkpoint stores the schedule.
     """
 
-    def __init__(self, listeners: Sequence[Callable[[Stage], None]] = ()) -> None:
-        self.listeners = tuple(listeners)
+    def __init__(self) -> None:
         self._announced: Stage | None = None
         self._past: dict[str, Any] | None = None
         self._state: dict[str, Any] = {}
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Check a resumed schedule against the one that trained so far."""
+        """On resume, check the schedule against the stored one."""
         if self._past is None:
             return
         now, reached = schedule_of(pl_module), int(self._past["epoch"])
@@ -47,7 +44,7 @@ class StageCallback(Callback):
             done = ", ".join(f"{stage['name']} from epoch {stage['start']}" for stage in past)
             raise UserError(
                 f"the checkpoint was trained to epoch {reached} with other stages ({done}) than objective.schedule has "
-                "now; stages that have begun cannot be edited: restore the objective's settings or start a new run"
+                "now; stages that have started cannot be edited: restore the objective's settings or start a new run"
             )
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -63,17 +60,15 @@ class StageCallback(Callback):
             log.info(
                 "epoch %d: stage %s (flow from %s; %s)", trainer.current_epoch, stage.name, stage.flow_source, weights
             )
-        for listener in self.listeners:
-            listener(stage)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Log the stage as a series; an epoch that is gone on with in its middle has no start."""
+        """Log the stage as a metric; not at the epoch's start, which is skipped when resuming in mid-epoch."""
         schedule = schedule_of(pl_module)
         number = float(schedule.stages.index(schedule.at(trainer.current_epoch)))
-        filled = torch.full((), number, device=pl_module.device)  # a plain number would be copied, and waited for
-        pl_module.log("stage", filled, on_step=False, on_epoch=True, batch_size=1)
+        on_device = torch.full((), number, device=pl_module.device)  # copying a plain number would synchronize
+        pl_module.log("stage", on_device, on_step=False, on_epoch=True, batch_size=1)
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self._state)
@@ -81,4 +76,4 @@ class StageCallback(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict:
             self._past = dict(state_dict)
-            self._state = dict(state_dict)  # an epoch that is gone on with in its middle has no start
+            self._state = dict(state_dict)  # resuming in mid-epoch skips on_train_epoch_start

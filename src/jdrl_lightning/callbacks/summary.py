@@ -1,4 +1,4 @@
-"""summary.json: what a run came to."""
+"""``summary.json``: the results of a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SummaryCallback(Callback):
 
     Args:
         path: the file.
-        config_hash: short name of how the run trains.
+        config_hash: see :func:`jdrl_lightning.cli.config.config_hash`.
     """
 
     def __init__(self, path: str | Path, config_hash: str) -> None:
@@ -41,7 +41,7 @@ class SummaryCallback(Callback):
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if not trainer.is_global_zero or (not metrics and self.path.is_file()):  # nothing was left to train
+        if not trainer.is_global_zero or (not metrics and self.path.is_file()):  # the run was complete already
             return
         summary: dict[str, Any] = {
             "metrics": {name: value if math.isfinite(value) else None for name, value in sorted(metrics.items())},
@@ -65,7 +65,7 @@ class SummaryCallback(Callback):
             file.write("\n")
 
     def metrics(self) -> dict[str, float]:
-        """The metrics that the file has; a run that is complete when it is gone on with measures none."""
+        """The metrics in the file, also if a complete run is resumed, which measures none."""
         stored = json.loads(self.path.read_text(encoding="utf-8"))["metrics"]
         return {name: math.nan if value is None else float(value) for name, value in stored.items()}
 
@@ -84,7 +84,7 @@ def _count(network: Any) -> int:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """The most that this process has held so far: of the GPU's memory, else of the machine's."""
+    """Peak memory of this process so far: GPU memory, or main memory on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -92,7 +92,7 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def git_revision() -> str | None:
-    """The checkout this package runs from; None for an installed one."""
+    """The revision of the checkout this package runs from; None for an installed package."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None

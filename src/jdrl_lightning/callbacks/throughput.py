@@ -1,4 +1,4 @@
-"""How fast training is and what memory it takes."""
+"""Training speed and peak memory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["ThroughputCallback"]
 
 
 class ThroughputCallback(Callback):
-    """Logs once an epoch ``train/images_per_s``, crops of all processes a second without the time for validation, and
-    ``train/peak_memory_mib`` of the first process so far (its GPU's memory, else the machine's).
+    """Logs once per epoch ``train/images_per_s``, crops per second over all ranks excluding validation, and
+    ``train/peak_memory_mib`` of rank 0 so far (GPU memory, or main memory on a CPU).
 
-    The clock is read where an epoch or a validation begins or ends: Lightning's ThroughputMonitor reads it at every
-    step, and the host then waits for the device each time.
+    The clock is read only where an epoch or a validation starts or ends; Lightning's ThroughputMonitor synchronizes
+    with the device at every step.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The W&B logger: online where there are a key and a network, offline otherwise, and saying which."""
+"""The W&B logger: online if there are a key and a reachable server, otherwise offline with a message."""
 
 from __future__ import annotations
 
@@ -23,26 +23,25 @@ __all__ = ["wandb_logger"]
 log = logging.getLogger(__name__)
 
 KEYS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
-PUBLIC = "api.wandb.ai"  # under which keys for the public server are stored, whatever its address is now
+PUBLIC = "api.wandb.ai"  # netrc host of keys for the public server, whatever its current address
 PROBE_S = 5.0
-FINISH_S = "300"  # a network that is lost in the middle of a training does not keep its end waiting for ever
+FINISH_S = "300"  # upper bound on the final upload, in case the network has been lost during training
 
 
 class _Logger(WandbLogger):
     @property
     def experiment(self) -> Any:
-        """The run; begun when it is first asked for, before anything is trained."""
+        """The W&B run, started on first access, before training."""
         from wandb.errors import Error
 
         try:
             return super().experiment
         except Error as error:
-            told = first_line(error)
-            remedy = "log in anew with: wandb login --relogin, or give logger.wandb.offline=true"
-            raise UserError(f"W&B does not begin the run ({told}); {remedy}") from error
+            remedy = "log in again with: wandb login --relogin, or set logger.wandb.offline=true"
+            raise UserError(f"W&B cannot start the run ({first_line(error)}); {remedy}") from error
 
     def after_save_checkpoint(self, checkpoint_callback: ModelCheckpoint) -> None:
-        """Leave out last.ckpt, which is best at nothing: Lightning would call it ``best`` too."""
+        """Skip last.ckpt, which monitors nothing; Lightning would label it ``best`` as well."""
         if checkpoint_callback.monitor:
             super().after_save_checkpoint(checkpoint_callback)
 
@@ -54,30 +53,29 @@ def wandb_logger(
 
     Args:
         save_dir: the run folder.
-        offline: None decides by itself: offline, and saying so, unless there are a key and a server that answers, so
-            that a run never stops to ask or to wait. ``WANDB_MODE`` is respected.
-        log_model: upload best.ckpt as an artifact at the end; ``all``: each time that it is written.
+        offline: None: offline, with a message, unless there are a key and a reachable server, so that a run never
+            prompts or blocks. ``WANDB_MODE`` is respected.
+        log_model: upload best.ckpt as an artifact at the end; ``all``: each time it is written.
         settings: further arguments of :class:`lightning.pytorch.loggers.WandbLogger` (``project``, ``name``, ``tags``).
 
     Raises:
-        UserError: ``log_model`` with a run that is kept offline; or ``WANDB_BASE_URL`` is no address. Asked for its
-            run, the logger raises it if W&B does not accept the key or the settings.
+        UserError: ``log_model`` with an offline run, or ``WANDB_BASE_URL`` is not an address. Later, on access to the
+            logger's run: W&B does not accept the key or the settings.
     """
-    # Before W&B looks at its environment. Tables wait in the run folder to be sent, not in the user's home.
+    # Before W&B reads its environment. Files waiting for upload are kept in the run folder, not in the user's home.
     os.environ["WANDB_DATA_DIR"] = str(Path(save_dir, "wandb").absolute())
     os.environ.setdefault("WANDB_FINISH_TIMEOUT", FINISH_S)
     mode = "offline" if offline else "online"
-    if offline is None and getattr(rank_zero_only, "rank", 0) == 0:  # the other processes log nothing
+    if offline is None and getattr(rank_zero_only, "rank", 0) == 0:  # the other ranks log nothing
         if os.environ.get("WANDB_MODE") == "disabled":
             mode = "disabled"
-        elif why := _why_offline():
+        elif reason := _why_offline():
             mode = "offline"
             later = f"wandb sync {save_dir}/wandb/offline-run-*"
-            log.info("W&B: %s, so the run is kept offline; send it later with: %s", why, later)
+            log.info("W&B: %s, so the run is logged offline; upload it later with: %s", reason, later)
     if log_model and mode == "offline":
         raise UserError(
-            f"logger.wandb.log_model={log_model} uploads a checkpoint, but the run is kept offline; log in with: "
-            "wandb login, or leave log_model out"
+            f"logger.wandb.log_model={log_model} needs an online run; log in with: wandb login, or leave log_model out"
         )
     Path(save_dir).mkdir(parents=True, exist_ok=True)
     return _Logger(save_dir=save_dir, mode=mode, log_model=log_model, **settings)
@@ -87,11 +85,11 @@ def _why_offline() -> str | None:
     import wandb
 
     if os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
-        return "WANDB_MODE says offline"
+        return "WANDB_MODE=offline"
     server = os.environ.get("WANDB_BASE_URL") or str(wandb.setup().settings.base_url)
     if not _has_key(server):
-        return "no key set"
-    return None if _answers(server) else f"{server} cannot be reached"
+        return "no API key found"
+    return None if _reachable(server) else f"{server} cannot be reached"
 
 
 def _has_key(server: str) -> bool:
@@ -104,16 +102,16 @@ def _has_key(server: str) -> bool:
     return any(stored.authenticators(host) for host in (urlsplit(server).netloc, PUBLIC))
 
 
-def _answers(server: str) -> bool:
-    """Whether anything is heard of ``server``, through the proxies of the environment."""
+def _reachable(server: str) -> bool:
+    """Whether ``server`` responds, through the proxies set in the environment."""
     try:
         urllib.request.urlopen(server, timeout=PROBE_S).close()
     except HTTPError:
         return True
     except URLError as error:
-        return isinstance(error.reason, ssl.SSLError)  # a certificate that only W&B's own settings know
+        return isinstance(error.reason, ssl.SSLError)  # a certificate that W&B's own settings may accept
     except OSError:
         return False
     except ValueError as error:
-        raise UserError(f"WANDB_BASE_URL={server} is no address; give https://<server>") from error
+        raise UserError(f"WANDB_BASE_URL={server} is not an address; set https://<server>") from error
     return True

@@ -1,4 +1,4 @@
-"""Which W&B run a training is: what the run is told, and how a training that goes on finds its own again."""
+"""The W&B run of a training: its name and config, and resuming it."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ KEY = "wandb_run_id"
 def identified(
     loggers: Mapping[str, Any] | None, checkpoint: str | Path | None, run_dir: Path
 ) -> dict[str, dict[str, Any]]:
-    """The group ``loggers`` of a config, with W&B's part told which run this is; what the user gave stays.
+    """The config group ``loggers`` with W&B's run identified, unless the user has set the same keys.
 
-    Its name is that of ``run_dir``, its group that of the sweep, and its id that of the run that wrote ``checkpoint``.
-    A job of a sweep goes on with its own run only: one that starts from another's checkpoint is a new run. A run that
-    the environment names (``WANDB_RUN_ID``, which W&B's agents set) is that one.
+    The name is that of ``run_dir``, the group that of the sweep, and the id that of the run that wrote ``checkpoint``.
+    A job of a sweep resumes only its own run: with another run's checkpoint it starts a new one. A run id in the
+    environment (``WANDB_RUN_ID``, set by W&B's agents) takes precedence.
 
     Raises:
-        UserError: the id in the checkpoint is none.
+        UserError: the id stored in the checkpoint is invalid.
     """
-    told = {name: dict(logger) for name, logger in (loggers or {}).items() if logger}
-    for logger in told.values():
+    completed = {name: dict(logger) for name, logger in (loggers or {}).items() if logger}
+    for logger in completed.values():
         if str(logger.get("_target_")).rpartition(".")[2] not in ("wandb_logger", "WandbLogger"):
             continue
         found: dict[str, Any] = {"name": "/".join(run_dir.absolute().parts[-2:])}
         sweep = _sweep()
         if sweep:
             found["group"] = sweep
-        named = "WANDB_RUN_ID" in os.environ
-        if checkpoint and not named and (not sweep or run_dir.absolute() in Path(checkpoint).absolute().parents):
+        preset = "WANDB_RUN_ID" in os.environ
+        if checkpoint and not preset and (not sweep or run_dir.absolute() in Path(checkpoint).absolute().parents):
             found["id"] = _stored_id(Path(checkpoint))
         logger |= {key: value for key, value in found.items() if value and not logger.get(key)}
-    return told
+    return completed
 
 
 def wandb_of(trainer: L.Trainer) -> WandbLogger | None:
-    """The trainer's W&B logger, on the process that logs."""
+    """The trainer's W&B logger, on rank 0 only."""
     loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
     return loggers[0] if loggers and trainer.is_global_zero else None
 
 
 def finish(trainer: L.Trainer) -> None:
-    """End the W&B run if one was begun; it failed if the training did. The next job of a sweep is another run, and sets
-    W&B up anew."""
+    """Finish the W&B run, if any, as failed if the training did. W&B is torn down, since the next job of a sweep is a
+    new run."""
     if wandb_of(trainer) is not None:
         import wandb
 
@@ -68,7 +68,7 @@ def finish(trainer: L.Trainer) -> None:
 
 
 class WandbRun(Callback):
-    """Tells the W&B run the whole config and the git revision, and keeps its id in the checkpoints.
+    """Logs the whole config and the git revision to the W&B run, and stores the run's id in the checkpoints.
 
     Args:
         config: of the training, as plain types.
@@ -90,7 +90,7 @@ class WandbRun(Callback):
 
 
 def _sweep() -> str | None:
-    """Name of the sweep that this process is a job of: the last two parts of its folder."""
+    """Name of this process's sweep, the last two parts of its folder; None outside a sweep."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return None
     return "/".join(Path(HydraConfig.get().sweep.dir).parts[-2:])
@@ -99,5 +99,5 @@ def _sweep() -> str | None:
 def _stored_id(checkpoint: Path) -> str | None:
     found = build.read_checkpoint(checkpoint).get(KEY)
     if found is not None and not (isinstance(found, str) and re.fullmatch(r"[\w-]{1,64}", found)):
-        raise UserError(f"{checkpoint}: its {KEY} is no id of a W&B run; give logger.wandb.id=<another> or logger=csv")
+        raise UserError(f"{checkpoint}: {KEY} is not a valid W&B run id; set logger.wandb.id=<id> or logger=csv")
     return found

@@ -1,4 +1,4 @@
-"""The validation images that came out worst, for a look at what goes wrong."""
+"""The validation images with the lowest PSNR, for inspection."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["WorstCallback"]
 
-SCORES = ("deformed_gt/psnr", "gt/psnr")  # the first that is measured decides; higher is better
+SCORES = ("deformed_gt/psnr", "gt/psnr")  # the first one measured is used; higher is better
 
 
 class WorstCallback(Callback):
-    """At the end of training, also one that ends by an error, gives W&B a table ``worst``: the images of the last
-    validation with the lowest PSNR, their measures and a picture. Of several processes the first one's images count.
+    """At the end of training, even after an error, logs a W&B table ``worst``: the images of the last validation with
+    the lowest PSNR, their metrics and a panel. Only images of rank 0 are considered.
 
-    It takes the measures that :class:`.quality.QualityCallback` leaves, so it stands after that.
+    Uses the metrics of :class:`.quality.QualityCallback`, so it must be listed after it.
 
     Args:
-        images: how many.
-        size: the pictures are reduced to at most this many pixels a side.
+        images: number of images.
+        size: longest side of the images in the panel, px.
     """
 
     def __init__(self, images: int = 8, size: int = 256) -> None:
@@ -40,7 +40,7 @@ class WorstCallback(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Pair, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Keep the images that are among the worst so far."""
+        """Keep an image if it is among the worst so far."""
         if trainer.sanity_checking or wandb_of(trainer) is None or "measures" not in outputs:
             return
         measures = {name: values.tolist() for name, values in outputs["measures"].items()}
@@ -50,7 +50,7 @@ class WorstCallback(Callback):
             figures = {measure: values[index] for measure, values in measures.items()}
             if len(self._worst) == self.images and figures[score] >= self._worst[-1][0]:
                 continue
-            sheet = panel({title: _reduced(image[index], self.size) for title, image in pictures.items()})
+            sheet = panel({title: _downscale(image[index], self.size) for title, image in pictures.items()})
             self._worst.append((figures[score], name, figures, sheet))
             self._worst = sorted(self._worst, key=lambda row: row[0])[: self.images]
 
@@ -71,7 +71,7 @@ class WorstCallback(Callback):
         logger.log_table("worst", columns=columns, data=rows, step=trainer.global_step)
 
 
-def _reduced(image: Tensor, size: int) -> Tensor:
+def _downscale(image: Tensor, size: int) -> Tensor:
     factor = min(1.0, size / max(image.shape[-2:]))
     height, width = (max(1, round(factor * side)) for side in image.shape[-2:])
     return interpolate(image[None].float(), (height, width), mode="area")[0]

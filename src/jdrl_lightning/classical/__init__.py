@@ -1,6 +1,6 @@
-"""Deblurring as it was done before end-to-end networks: a map of the defocus, then deconvolution; by name.
+"""Two-stage deblurring, the approach before end-to-end networks: estimate a defocus map, then deconvolve; by name.
 
-``create("ebdb")(blurry)`` restores ``(B, 3, H, W)`` in [0, 1]; ``oracle_map`` also takes the true radii.
+``create("ebdb")(blurry)`` restores ``(B, 3, H, W)`` in [0, 1]; ``oracle_map`` takes the true radii as well.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from torch import Tensor
 __all__ = ["blur", "deconvolve", "shrink"]
 
 BETA_FIRST, BETA_LAST, BETA_FACTOR = 1.0, 256.0, 2 * math.sqrt(2)  # the paper's continuation
-LARGEST_GRADIENT = 2.0  # the least end of a table; beyond it the correction stays what it is there
+LARGEST_GRADIENT = 2.0  # tables reach at least this far; beyond their end the correction is constant
 ENTRIES = 4096
 TAPERS = 4
 
@@ -20,28 +20,28 @@ TAPERS = 4
 def deconvolve(blurry: Tensor, kernel: Tensor, weight: float = 200.0, alpha: float = 1.5) -> Tensor:
     """The image ``x`` that minimises ``Σ weight/2 (k ∗ x − blurry)² + |∂x|^alpha + |∂y|^alpha``.
 
-    ``w`` stands in for the derivatives, tied to them by ``beta/2 (∇x − w)²`` with ``beta`` growing from 1 to 256: ``w``
-    comes pixel by pixel out of a table (:func:`shrink`), ``x`` by one division in the Fourier domain. The picture is
-    continued by its edge pixels and tapered, so that it fits together where the Fourier domain wraps around.
+    ``w`` replaces the derivatives, coupled by ``beta/2 (∇x − w)²`` with ``beta`` growing from 1 to 256. ``w`` is looked
+    up in a table (:func:`shrink`), ``x`` is a division in the Fourier domain. The image is padded with its edge pixels
+    and tapered, since the Fourier domain is periodic.
 
     Args:
-        blurry: ``(B, C, H, W)``, floating point, in [0, 1]; every channel is solved for itself.
-        kernel: ``(h, w)``, odd sizes, sum 1, the blur of all of them.
-        weight: of the data term, the paper's λ. The less noise, the more.
-        alpha: exponent of the prior, in (0, 2). Natural images have 0.5 to 0.8; deblurring by defocus maps is
-            usually done with 1.5, which forgives a kernel that is not quite right.
+        blurry: ``(B, C, H, W)``, floating point, in [0, 1]; channels are independent.
+        kernel: ``(h, w)``, odd sizes, sum 1, the same for all images and channels.
+        weight: of the data term, λ in the paper; higher for less noise.
+        alpha: exponent of the prior, in (0, 2). Natural images have 0.5 to 0.8; methods based on defocus maps usually
+            take 1.5, which tolerates inaccurate kernels.
 
     Returns:
         ``(B, C, H, W)`` in the input's dtype, not clamped.
 
     Raises:
-        ValueError: an exponent, weight or kernel that is none of these.
+        ValueError: invalid exponent, weight or kernel.
 
     Source: Krishnan and Fergus, NIPS 2009, "Fast Image Deconvolution using Hyper-Laplacian Priors" (one inner
-    iteration a step, as there).
+    iteration per ``beta``, as there).
     """
     if kernel.ndim != 2 or not (kernel.shape[0] % 2 and kernel.shape[1] % 2):
-        raise ValueError(f"the kernel {tuple(kernel.shape)} must be (h, w) with odd sizes")
+        raise ValueError(f"kernel {tuple(kernel.shape)} must be (h, w) with odd sizes")
     if not weight > 0:
         raise ValueError(f"weight={weight} must be positive")
     reach = [side // 2 for side in kernel.shape]
@@ -56,7 +56,7 @@ def deconvolve(blurry: Tensor, kernel: Tensor, weight: float = 200.0, alpha: flo
 
 
 def blur(sharp: Tensor, kernel: Tensor) -> Tensor:
-    """``kernel ∗ sharp`` for ``(B, C, H, W)`` and ``(h, w)`` of odd sizes; the picture goes on with its edge pixels."""
+    """``kernel ∗ sharp`` for ``(B, C, H, W)`` and ``(h, w)`` of odd sizes, edges replicated."""
     rows, columns = (side // 2 for side in kernel.shape)
     extended = F.pad(sharp, (columns, columns, rows, rows), mode="replicate")
     size = (extended.shape[-2], extended.shape[-1])
@@ -65,11 +65,11 @@ def blur(sharp: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _solve(blurry: Tensor, transfer: Tensor, weight: float, alpha: float) -> Tensor:
-    """The alternation, for an image that wraps around; ``transfer`` is the kernel's rfft2."""
+    """The alternating minimisation for a periodic image; ``transfer`` is the kernel's rfft2."""
     size = (blurry.shape[-2], blurry.shape[-1])
     difference = blurry.new_tensor([[-1.0, 1.0]])
     smoothness = sum(_transfer(d, size).abs().square() for d in (difference, difference.T))
-    seen, known = transfer.conj() * torch.fft.rfft2(blurry), transfer.abs().square()
+    data, power = transfer.conj() * torch.fft.rfft2(blurry), transfer.abs().square()
     restored, beta = blurry, BETA_FIRST
     while beta <= BETA_LAST * (1 + 1e-9):
         table = _tabulate(alpha, beta, blurry)
@@ -77,17 +77,17 @@ def _solve(blurry: Tensor, transfer: Tensor, weight: float, alpha: float) -> Ten
         down = _look_up(restored.roll(-1, -2) - restored, table)
         divergence = across.roll(1, -1) - across + down.roll(1, -2) - down
         ratio = weight / beta
-        spectrum = (ratio * seen + torch.fft.rfft2(divergence)) / (ratio * known + smoothness)
+        spectrum = (ratio * data + torch.fft.rfft2(divergence)) / (ratio * power + smoothness)
         restored = torch.fft.irfft2(spectrum, s=size)
         beta *= BETA_FACTOR
     return restored
 
 
 def shrink(gradient: Tensor, alpha: float, beta: float) -> Tensor:
-    """The ``w`` that minimises ``|w|^alpha + beta/2 (w − gradient)²``, element by element, out of a table.
+    """The ``w`` that minimises ``|w|^alpha + beta/2 (w − gradient)²``, elementwise, from a table.
 
     Args:
-        gradient: any shape, floating point; right to 5e-5 up to ±2, twice what an image in [0, 1] can have.
+        gradient: any shape, floating point; accurate to 5e-5 up to ±2, twice the range of an image in [0, 1].
         alpha: in (0, 2).
         beta: positive.
 
@@ -98,7 +98,7 @@ def shrink(gradient: Tensor, alpha: float, beta: float) -> Tensor:
 
 
 class _Table(NamedTuple):
-    """``w`` at equal steps of ``|gradient|`` from ``start``, up to which it is 0, to ``end``."""
+    """``w`` on a uniform grid of ``|gradient|`` from ``start``, below which it is 0, to ``end``."""
 
     start: float
     end: float
@@ -106,13 +106,13 @@ class _Table(NamedTuple):
 
 
 def _tabulate(alpha: float, beta: float, like: Tensor) -> _Table:
-    """Where ``w ≠ 0`` its gradient is ``w + (alpha/beta) w^(alpha−1)``, which grows with ``w``: listed, and inverted.
+    """For ``w ≠ 0`` the gradient is ``w + (alpha/beta) w^(alpha−1)``, which grows with ``w``: tabulated and inverted.
 
-    For ``alpha < 1`` zero is another minimum, and the better one below a threshold: there both cost the same,
+    For ``alpha < 1`` zero is a second minimum, and the global one below a threshold at which both cost the same,
     ``w^(2−alpha) = 2 (1−alpha)/beta``.
     """
     if not 0 < alpha < 2:
-        raise ValueError(f"alpha={alpha} lies outside (0, 2)")
+        raise ValueError(f"alpha={alpha} is outside (0, 2)")
     least = (2 * (1 - alpha) / beta) ** (1 / (2 - alpha)) if alpha < 1 else 0.0
     start = least + alpha / beta * least ** (alpha - 1)  # Python's 0**0 is 1, the limit for alpha = 1
     end = max(LARGEST_GRADIENT, 2 * start)
@@ -135,14 +135,14 @@ def _look_up(gradient: Tensor, table: _Table) -> Tensor:
 
 
 def _transfer(kernel: Tensor, size: tuple[int, int]) -> Tensor:
-    """rfft2 of ``kernel`` with its centre at the picture's origin."""
+    """rfft2 of ``kernel`` with its centre at the origin of the image."""
     spread = kernel.new_zeros(size)
     spread[: kernel.shape[0], : kernel.shape[1]] = kernel
     return torch.fft.rfft2(spread.roll([-(side // 2) for side in kernel.shape], dims=(0, 1)))
 
 
 def _taper(image: Tensor, kernel: Tensor, transfer: Tensor) -> Tensor:
-    """Blend towards the blurred image at the border, by the kernel's autocorrelation along each side."""
+    """Blend towards the blurred image at the border, weighted by the kernel's autocorrelation along each axis."""
     size = (image.shape[-2], image.shape[-1])
     keep = image.new_ones(())
     for side, profile in ((0, kernel.sum(1)), (1, kernel.sum(0))):

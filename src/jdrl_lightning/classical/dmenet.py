@@ -1,4 +1,4 @@
-"""DMENet: a network that estimates the defocus map; VGG19, a decoder, and auxiliary heads for training."""
+"""DMENet, a network that estimates a defocus map: VGG19 encoder, decoder, and auxiliary heads for training."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from torch import Tensor, nn
 
 __all__ = ["DMENet", "defocus_loss", "map_to_radius", "radius_to_map"]
 
-LEVELS = (2, 2, 4, 4, 4)  # VGG19's convolutions between the halvings
+LEVELS = (2, 2, 4, 4, 4)  # convolutions of VGG19 per resolution
 UNITS = 7
 SLOPE = 0.2
-MEAN_BGR = (103.939, 116.779, 123.68)  # ImageNet's, of 255
-LARGEST = 15.0  # circle of confusion that the map's 1 stands for
+MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet, range 0 to 255
+LARGEST = 15.0  # circle of confusion at map value 1, pixels
 
 
 class DMENet(nn.Module):
     """Defocus map of an image; 26,943,184 parameters at the published width, 1,591,311 of them in auxiliary heads.
 
-    VGG19 up to conv5_4; three decoder levels of upsampling (nearest), skip connection and three convolutions, a fourth
-    of one; seven residual units; three convolutions down to the map. An auxiliary head on each of the five levels.
-    Every convolution has a bias; outside VGG batch normalisation and a leaky ReLU follow, a sigmoid where a map comes
-    out (the final map's has no normalisation). Padding is symmetric throughout (known of the encoder; of the rest it is
-    our reading, as is the plain sum in the residual units). The domain-adaptation, content and sharpness networks of
-    the paper's training are not part of it.
+    VGG19 up to conv5_4; three decoder levels of nearest upsampling, skip connection and three convolutions, a fourth
+    with one convolution; seven residual units; three convolutions to the map. An auxiliary head on each of the five
+    levels. Every convolution has a bias; outside VGG it is followed by batch normalisation and leaky ReLU, or a sigmoid
+    where it outputs a map (the final one without normalisation). Padding is symmetric throughout (documented for the
+    encoder, our assumption elsewhere, as is the plain sum in the residual units). The domain-adaptation, content and
+    sharpness networks used in the paper's training are not included.
 
     Args:
-        width: channels of the first level, even.
+        width: channels of the first level, an even number.
 
     Source: Lee, Lee, Cho and Lee, CVPR 2019, "Deep Defocus Map Estimation using Domain Adaptation".
     """
@@ -56,14 +56,14 @@ class DMENet(nn.Module):
         self.auxiliary = nn.ModuleList(_head(output) for output in outputs)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Estimate.
+        """Estimate the map.
 
         Args:
-            image: ``(B, 3, H, W)``, RGB in [0, 1], sides that 16 divides.
+            image: ``(B, 3, H, W)``, RGB in [0, 1], sides multiples of 16.
 
         Returns:
-            The map ``(B, 1, H, W)`` in [0, 1] (see :func:`map_to_radius`); in training also the auxiliary maps, at
-            1/16, 1/8, 1/4, 1/2 and full size.
+            The map ``(B, 1, H, W)`` in [0, 1] (see :func:`map_to_radius`); in training mode also the auxiliary maps,
+            at 1/16, 1/8, 1/4, 1/2 and full resolution.
         """
         features = image.flip(1) * 255 - self.mean
         skips: list[Tensor] = []
@@ -81,10 +81,10 @@ class DMENet(nn.Module):
 
 
 def defocus_loss(maps: Sequence[Tensor], radius: Tensor) -> Tensor:
-    """Squared error of the map, and of each auxiliary map against the truth reduced to its size, all of weight 1.
+    """Sum of the mean squared errors of the map and of the auxiliary maps, each against the truth at its resolution.
 
-    The paper trains with further terms (perceptual, sharpness calibration on CUHK, adversarial), which need data that
-    rendered pairs are not.
+    The paper trains with further terms (perceptual, sharpness calibration on CUHK, adversarial), which need other data
+    than rendered pairs.
 
     Args:
         maps: as :class:`DMENet` returns them in training.
@@ -99,20 +99,20 @@ def defocus_loss(maps: Sequence[Tensor], radius: Tensor) -> Tensor:
 
 
 def radius_to_map(radius: Tensor) -> Tensor:
-    """A radius in pixels as the network gives it: ``(radius + 1)/15``, at most 1, a radius of 14 px.
+    """Map value of a radius in pixels: ``(radius + 1)/15``, clamped to 1 from 14 px.
 
-    That is the published deconvolution's ``σ = (15 m − 1)/2`` with ``σ = radius/2``.
+    This is ``σ = (15 m − 1)/2`` of the published deconvolution with ``σ = radius/2``.
     """
     return ((radius + 1) / LARGEST).clamp(0, 1)
 
 
 def map_to_radius(estimate: Tensor) -> Tensor:
-    """The inverse of :func:`radius_to_map`, not below 0."""
+    """Inverse of :func:`radius_to_map`, clamped to 0."""
     return (LARGEST * estimate - 1).clamp_min(0)
 
 
 class _Residual(nn.Module):
-    """A 1×1 shortcut beside two 3×3 convolutions."""
+    """Two 3×3 convolutions with a 1×1 shortcut."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class _Residual(nn.Module):
 
 
 def _conv(before: int, after: int, size: int = 3) -> nn.Conv2d:
-    # At one pixel, symmetric padding repeats the edge.
+    # Symmetric padding by one pixel replicates the edge.
     return nn.Conv2d(before, after, size, padding=size // 2, padding_mode="replicate")
 
 

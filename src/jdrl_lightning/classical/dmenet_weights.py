@@ -1,4 +1,4 @@
-"""DMENet's weights from a file: PyTorch's or safetensors, or TensorLayer's npz. Files are not trusted."""
+"""Loads DMENet's weights from PyTorch, safetensors or TensorLayer npz files. Files are not trusted."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from jdrl_lightning.io.weights import fill, read_weights, unwrap
 
 __all__ = ["load_dmenet"]
 
-COUNTER = "num_batches_tracked"  # PyTorch's own; it has no influence
+COUNTER = "num_batches_tracked"  # not in TensorLayer files; has no effect
 
 
 def load_dmenet(network: DMENet, file: Path) -> None:
-    """Fill ``network``; every tensor must be there and fit, or nothing is changed.
+    """Load all weights of ``network``; if a tensor is missing or does not fit, nothing is changed.
 
-    The published weights are TensorLayer's: a list of arrays, taken to come in the order in which the layers run, a
-    residual unit's shortcut first and the auxiliary heads last. That follows from how such files are written; it was
-    not verified on a published file. Shapes are checked one by one.
+    The published weights are a TensorLayer list of arrays, assumed to be in the order in which the layers run, the
+    shortcut of a residual unit first and the auxiliary heads last. This follows from how such files are written; it has
+    not been verified on a published file. Every shape is checked.
 
     Raises:
-        UserError: the file is missing, unreadable, holds pickled code, or does not fit; the message says where.
+        UserError: the file is missing, unreadable, contains pickled code, or does not fit; the message says where.
     """
     state = read_tensorlayer(file, _InTensorLayersOrder(network))
     if state is None:
@@ -35,7 +35,7 @@ def load_dmenet(network: DMENet, file: Path) -> None:
 
 
 class _InTensorLayersOrder(nn.Module):
-    """A network whose state dict has TensorLayer's order: of a normalisation the offset before the factor."""
+    """View of a network whose state dict is in TensorLayer's order: normalisation layers have the offset first."""
 
     def __init__(self, network: DMENet) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""EBDB: defocus from the gradients of reblurred edges, each edge at a scale of its own."""
+"""EBDB: defocus from the gradients of reblurred edges, with the scale selected per edge."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from jdrl_lightning.flow.filters import gradient, luminance, smooth
 
 __all__ = ["blur_at_edges", "connected_edge_filter", "ebdb_map"]
 
-SCALES = (0.7, 1.0, 1.4, 2.0, 2.8)  # σ of the reblurring, pixels; a ratio is taken between neighbours
-DIFFERENCE = 1 / 3  # variance that central differences add to each
-QUANTILES = (0.55, 0.8)  # Canny's thresholds, of each picture's own gradients
-ALIKE = math.cos(math.radians(20))  # an edge that turns further from one scale to the next is another edge
-LASTING = 2  # scales beyond the finest over which an edge has to be found
+SCALES = (0.7, 1.0, 1.4, 2.0, 2.8)  # σ of the reblurring, pixels; gradient ratios are between neighbours
+DIFFERENCE = 1 / 3  # variance that central differences add, pixels²
+QUANTILES = (0.55, 0.8)  # Canny's thresholds, quantiles of the image's gradients
+ALIKE = math.cos(math.radians(20))  # an edge that rotates more from the finest scale is a different edge
+LASTING = 2  # scales after the finest at which an edge must be found
 SIGNAL_TO_NOISE = 30.0
 LARGEST_SIGMA = 5.0  # as in the published pipeline, whose maps are scaled by 5
-CONNECTIONS = 5  # pixels along an edge that its filter reaches
+CONNECTIONS = 5  # reach of the edge filter, pixels along the edge
 
 
 def ebdb_map(blurry: Tensor) -> Tensor:
     """Radius of the circle of confusion, estimated at edges and propagated from them.
 
-    As published: Canny edges at several scales, of which those that last are kept (a scale-consistent edge map); a
-    reblurring scale chosen edge by edge; the blur from the ratio of reblurred gradient magnitudes
+    As published: Canny edges at several scales, of which the persistent ones are kept (a scale-consistent edge map); a
+    reblurring scale selected per edge; the blur from the ratio of reblurred gradient magnitudes
     (:func:`blur_at_edges`); a filter over connected edge pixels (:func:`connected_edge_filter`); a fast guided filter
-    to fill the picture (:func:`propagate`). That much the paper's abstract and the literature say; neither its full
-    text nor its code was used. **Ours are**: the five scales; what counts as lasting (an edge within a pixel, turned by
-    less than 20°); the choice of the scale (the finest whose gradient stands out of the noise); the edge filter's
-    weights; that gaps are filled before the guided filter; the thresholds, chosen on rendered pairs.
+    that fills the image (:func:`propagate`). This is what the paper's abstract and the literature describe; neither its
+    full text nor its code was used. **Ours are**: the five scales; what counts as persistent (an edge within a pixel,
+    rotated by less than 20°); the selected scale (the finest whose gradient exceeds the noise); the weights of the edge
+    filter; filling gaps before the guided filter; the thresholds, chosen on rendered pairs.
 
-    The blur is taken for Gaussian; a disc of the same second moment has ``2σ`` for a radius. A disc is no Gaussian,
-    though: a lone edge that it blurred looks up to twice as wide at fine scales, and of a fine texture it leaves more.
+    The blur is modelled as Gaussian; a disc of the same second moment has radius ``2σ``. For real discs the estimate is
+    biased: an isolated edge looks up to twice as wide at fine scales, and more of fine texture survives.
 
     Args:
         blurry: ``(B, 3, H, W)`` in [0, 1].
 
     Returns:
-        ``(B, 1, H, W)``, pixels, 0 to 10; 0 everywhere for a picture without edges.
+        ``(B, 1, H, W)``, pixels, 0 to 10; 0 everywhere for an image without edges.
 
     Source: Karaali and Jung, IEEE TIP 2018, "Edge-Based Defocus Blur Estimation With Adaptive Scale Selection".
     """
@@ -53,7 +53,7 @@ def ebdb_map(blurry: Tensor) -> Tensor:
 
 
 def blur_at_edges(grey: Tensor) -> tuple[Tensor, Tensor]:
-    """``σ`` of the blur of step edges.
+    """Estimate the blur ``σ`` of step edges.
 
     A step blurred by ``σ`` and again by ``s`` has a gradient proportional to ``1/√(σ² + s²)``; with ``R`` the ratio of
     the gradients at ``s`` and ``t > s``, ``σ² = (t² − R² s²)/(R² − 1)``.
@@ -62,7 +62,7 @@ def blur_at_edges(grey: Tensor) -> tuple[Tensor, Tensor]:
         grey: ``(B, 1, H, W)`` in [0, 1].
 
     Returns:
-        ``σ`` in pixels and where it was estimated, 0 or 1: both ``(B, 1, H, W)``, ``σ`` 0 elsewhere.
+        ``σ`` in pixels, 0 where there is no estimate, and the mask of estimates, 0 or 1; both ``(B, 1, H, W)``.
     """
     gradients = [gradient(smooth(grey, scale)) for scale in SCALES]
     strengths = [g.norm(dim=1, keepdim=True) for g in gradients]
@@ -78,9 +78,9 @@ def blur_at_edges(grey: Tensor) -> tuple[Tensor, Tensor]:
         fine, coarse = SCALES[k] ** 2 + DIFFERENCE, SCALES[k + 1] ** 2 + DIFFERENCE
         ratio = (strengths[k] / strengths[k + 1].clamp_min(1e-12)).square()
         square = (coarse - ratio * fine) / (ratio - 1).clamp_min(1e-4)
-        # White noise leaves this much in a derivative of Gaussian.
+        # White noise σₙ has a standard deviation of σₙ / (√(8π) s²) in a derivative of Gaussian of scale s.
         clear = strengths[k] > SIGNAL_TO_NOISE * noise / (math.sqrt(8 * math.pi) * fine)
-        # Below -0.3 the gradients fall off faster than any lone step's: neighbouring edges interfere.
+        # Below -0.3 the gradient decays faster than that of any isolated step: neighbouring edges interfere.
         usable = ~known & (lasting >= max(k, LASTING)) & clear & (ratio > 1) & (square > -0.3)
         sigma = torch.where(usable, square.clamp(0, LARGEST_SIGMA**2).sqrt(), sigma)
         known = known | usable
@@ -88,12 +88,12 @@ def blur_at_edges(grey: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def connected_edge_filter(values: Tensor, edges: Tensor, reach_px: int = CONNECTIONS) -> Tensor:
-    """Mean of ``values`` along the edges: only over edge pixels connected (also by corners) within ``reach_px`` steps.
+    """Average ``values`` along edges, over the edge pixels 8-connected within ``reach_px`` steps.
 
     Args:
-        values: ``(B, 1, H, W)``; counts only on edges.
+        values: ``(B, 1, H, W)``; used only on edges.
         edges: ``(B, 1, H, W)``, 0 or 1.
-        reach_px: steps of a 3×3 mean over edge pixels.
+        reach_px: iterations of a 3×3 mean over edge pixels.
 
     Returns:
         ``(B, 1, H, W)``, 0 off the edges.
@@ -118,7 +118,7 @@ def _canny(grey: Tensor, scale: float) -> Tensor:
 
 
 def _noise(grey: Tensor) -> Tensor:
-    """Standard deviation of white noise, ``(B, 1, 1, 1)``, from the median of what no smooth picture has."""
+    """Standard deviation of white noise, ``(B, 1, 1, 1)``, from the median of a second difference in x and y."""
     difference = grey.new_tensor([[[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]])
     deviation = filter2d(grey, difference, border_type="replicate").abs() / 6
     return 1.4826 * deviation.flatten(1).median(1).values.view(-1, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""JNB: defocus from how many atoms of a dictionary of blurred patches a patch needs; the sharper it is, the more."""
+"""JNB: defocus from the number of dictionary atoms that code a patch; sharper patches need more."""
 
 from __future__ import annotations
 
@@ -20,16 +20,22 @@ __all__ = ["DICTIONARY", "PATCH_PX", "Dictionary", "atoms_needed", "jnb_map", "r
 DICTIONARY = Path(__file__).with_name("jnb_dictionary.npz")
 PATCH_PX = 8
 STRIDE_PX = 2  # between patches
-ERROR = 0.01  # root mean square, at which a patch counts as coded: about the noise of an 8-bit photograph
-MOST = 24  # atoms a patch
-CONTRAST = 0.04  # standard deviation below which a patch tells nothing
+ERROR = 0.01  # root mean square error of a coded patch, about the noise of an 8-bit photograph
+MOST = 24  # atoms per patch
+CONTRAST = 0.04  # standard deviation below which a patch is ignored
 WINDOW_PX = 21  # of the guided filter, in patches
-CHUNK = 16_384  # patches coded at a time: their atoms must fit into the memory
+CHUNK = 16_384  # patches coded at a time; bounds memory
 
 
 class Dictionary(NamedTuple):
-    """What was learned: ``atoms`` ``(k, 64)`` of norm 1, and how many of them patches have ``needed`` on average whose
-    circle of confusion has a radius of ``radius_px`` (ascending; the number does not grow); ``provenance`` says how."""
+    """A learned dictionary and its calibration curve.
+
+    Attributes:
+        atoms: ``(k, 64)``, of norm 1.
+        radius_px: ``(n,)``, radii of the circle of confusion, ascending.
+        needed: ``(n,)``, mean number of atoms per patch at these radii, not increasing.
+        provenance: how it was learned.
+    """
 
     atoms: Tensor
     radius_px: Tensor
@@ -40,20 +46,20 @@ class Dictionary(NamedTuple):
 def jnb_map(blurry: Tensor) -> Tensor:
     """Radius of the circle of confusion from the number of atoms, patch by patch, smoothed along edges.
 
-    As published: a dictionary learned on patches blurred by a Gaussian of σ = 2 px; each patch coded by as few of its
-    atoms as leave an error within a bound; their number as the measure of blur, turned into a width by a curve measured
-    on known blur; smoothing that keeps edges. That much the paper's abstract and the literature say; neither its full
-    text nor its code was used. **Ours are**: the sizes (8×8 px, 64 atoms), the way the dictionary is learned and coded,
-    the bound of the error; that patches of low contrast, which need few atoms however sharp they are, do not count but
-    get their neighbours' value; the guided filter; and the curve, measured with discs on the training photographs
-    (``jnb_dictionary.npz``, made by ``python -m jdrl_lightning.classical.learn_jnb``). The measure is made for slight
-    blur: the count hardly changes beyond 3 px.
+    As published: a dictionary learned on patches blurred by a Gaussian of σ = 2 px; each patch coded with the fewest
+    atoms within an error bound; their number as the measure of blur, converted to a width by a curve measured on known
+    blur; edge-preserving smoothing. This is what the paper's abstract and the literature describe; neither its full
+    text nor its code was used. **Ours are**: the sizes (8×8 px, 64 atoms), how the dictionary is learned and coded, the
+    error bound; that patches of low contrast, which need few atoms however sharp they are, take the value of their
+    neighbours; the guided filter; the curve, measured with discs on the training photographs (``jnb_dictionary.npz``,
+    written by ``python -m jdrl_lightning.classical.learn_jnb``). The measure is for slight blur: the number hardly
+    changes beyond 3 px.
 
     Args:
         blurry: ``(B, 3, H, W)`` in [0, 1].
 
     Returns:
-        ``(B, 1, H, W)``, pixels, 0 to 7; 0 for a picture without contrast.
+        ``(B, 1, H, W)``, pixels, 0 to 7; 0 for an image without contrast.
 
     Source: Shi, Xu and Jia, CVPR 2015, "Just Noticeable Defocus Blur Detection and Estimation".
     """
@@ -68,7 +74,7 @@ def jnb_map(blurry: Tensor) -> Tensor:
 
 
 def atoms_needed(grey: Tensor, atoms: Tensor) -> tuple[Tensor, Tensor]:
-    """For the patch around every second pixel of every second row: the number of atoms, and its standard deviation.
+    """Number of atoms, and contrast (standard deviation), of the patch around every second pixel in x and y.
 
     Args:
         grey: ``(B, 1, H, W)`` in [0, 1].
@@ -90,14 +96,14 @@ def atoms_needed(grey: Tensor, atoms: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def read_dictionary() -> Dictionary:
-    """The dictionary that the package ships."""
+    """The shipped dictionary."""
     with np.load(DICTIONARY, allow_pickle=False) as content:
         atoms, radius_px, needed = (torch.from_numpy(content[name]) for name in ("atoms", "radius_px", "needed"))
         return Dictionary(atoms, radius_px, needed, str(content["provenance"]))
 
 
 def _radius(count: Tensor, dictionary: Dictionary) -> Tensor:
-    """The curve read backwards, linear between its points."""
+    """Inverse of the calibration curve, linear between its points."""
     counts, radii = dictionary.needed.flip(0).to(count), dictionary.radius_px.flip(0).to(count)
     above = torch.searchsorted(counts, count.contiguous()).clamp(1, len(counts) - 1)
     low, high = counts[above - 1], counts[above]

@@ -1,6 +1,6 @@
-"""Learn JNB's dictionary anew: ``python -m jdrl_lightning.classical.learn_jnb --output jnb_dictionary.npz``.
+"""Learns JNB's dictionary: ``python -m jdrl_lightning.classical.learn_jnb --output jnb_dictionary.npz``.
 
-A minute on one core. The same machine and versions give the same file; others, the same up to rounding.
+One minute on one core. The same machine and versions reproduce the file exactly, others up to rounding.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from jdrl_lightning.io.atomic import atomic_write
 __all__ = ["learn", "main"]
 
 ATOMS, SPARSITY, ROUNDS = 64, 3, 20
-BLUR_SIGMA = 2.0  # of the patches learned from
-NOISE = 0.004  # standard deviation, as a photograph of good light has in 8 bits
-RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0)  # of the curve, pixels
+BLUR_SIGMA = 2.0  # blur of the training patches, pixels
+NOISE = 0.004  # standard deviation, typical of a well-exposed 8-bit photograph
+RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0)  # of the calibration curve, pixels
 
 
 def learn(photographs: list[Photograph], patches_each: int, seed: int) -> Dictionary:
-    """Dictionary and curve of sharp photographs at the resolution of rendered frames.
+    """Learn the dictionary and its curve from sharp photographs at the resolution of rendered frames.
 
     Args:
         photographs: of the training split.
-        patches_each: patches of sufficient contrast to learn from, of each photograph.
-        seed: of patches and noise.
+        patches_each: training patches per photograph, of sufficient contrast.
+        seed: for drawing patches and noise.
     """
     generator = torch.Generator().manual_seed(seed)
     sharp = [F.avg_pool2d(luminance(photograph.load()[None]), MASTER) for photograph in photographs]
@@ -51,7 +51,7 @@ def learn(photographs: list[Photograph], patches_each: int, seed: int) -> Dictio
         patches = patches[patches.norm(dim=1) / PATCH_PX > CONTRAST / 2]
         drawn.append(patches[torch.randperm(len(patches), generator=generator)[:patches_each]])
     signals = torch.cat(drawn)
-    signals = signals / signals.norm(dim=1, keepdim=True)  # else the strongest contrasts decide alone
+    signals = signals / signals.norm(dim=1, keepdim=True)  # so that high contrast does not dominate
     atoms = learn_dictionary(signals, ATOMS, SPARSITY, ROUNDS, generator)
 
     counts = []
@@ -61,7 +61,7 @@ def learn(photographs: list[Photograph], patches_each: int, seed: int) -> Dictio
             blurred = blur_by_discs(grey[0], torch.full(grey.shape[-2:], radius))[None] if radius else grey
             count, contrast = atoms_needed(noisy(blurred), atoms)
             means.append(count[contrast > CONTRAST].mean())
-        counts.append(torch.stack(means).nanmean())  # a photograph may be left without contrast
+        counts.append(torch.stack(means).nanmean())  # a photograph may have no patch of sufficient contrast
     falling = torch.stack(counts).cummin(0).values
     names = ", ".join(photograph.name for photograph in photographs)
     provenance = (
@@ -72,7 +72,7 @@ def learn(photographs: list[Photograph], patches_each: int, seed: int) -> Dictio
 
 
 def main() -> None:
-    """Learn, and write the file."""
+    """Learn the dictionary and write it to ``--output``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--output", type=Path, required=True, help=f"npz file to write; the package's own is {DICTIONARY.name}"

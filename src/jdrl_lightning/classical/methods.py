@@ -1,4 +1,4 @@
-"""Classical deblurring of an image alone: an estimated defocus map, then deconvolution with it."""
+"""Classical deblurring of a single image: estimate a defocus map, then deconvolve with it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ LICENCE = "the published weights are licensed under AGPL-3.0 (POSTECH)"
 
 
 class MapDeblurring:
-    """Deblurs by a map that it estimates itself.
+    """Deblurs with an estimated defocus map.
 
     Args:
-        defocus_map: from ``(B, 3, H, W)`` in [0, 1] to the circle of confusion's radius ``(B, 1, H, W)``, pixels.
-        deconvolution: what is done with it.
+        defocus_map: maps ``(B, 3, H, W)`` in [0, 1] to the radius of the circle of confusion ``(B, 1, H, W)``, pixels.
+        deconvolution: applied with this map.
     """
 
     def __init__(self, defocus_map: Callable[[Tensor], Tensor], deconvolution: MapDeconvolution) -> None:
@@ -40,47 +40,47 @@ class MapDeblurring:
 
     @torch.no_grad()
     def __call__(self, blurry: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in [0, 1] to the same, restored, on the same device."""
+        """Restore ``(B, 3, H, W)`` in [0, 1]; same shape, range and device."""
         return self.deconvolution(blurry, self.defocus_map(blurry))
 
 
 def ebdb(**deconvolution: Any) -> MapDeblurring:
-    """:func:`ebdb_map`, then deconvolution; its settings are those of :class:`MapDeconvolution`."""
+    """:func:`ebdb_map`, then deconvolution; keyword arguments of :class:`MapDeconvolution`."""
     return MapDeblurring(ebdb_map, MapDeconvolution(**deconvolution))
 
 
 def jnb(**deconvolution: Any) -> MapDeblurring:
-    """:func:`jnb_map`, then deconvolution; its settings are those of :class:`MapDeconvolution`."""
+    """:func:`jnb_map`, then deconvolution; keyword arguments of :class:`MapDeconvolution`."""
     return MapDeblurring(jnb_map, MapDeconvolution(**deconvolution))
 
 
 def dmenet(
     weights: str | os.PathLike[str] | None = None, width: int = DMENet.published_width, **deconvolution: Any
 ) -> MapDeblurring:
-    """:class:`DMENetMap`, then deconvolution; further settings are those of :class:`MapDeconvolution`."""
+    """:class:`DMENetMap`, then deconvolution; further keyword arguments of :class:`MapDeconvolution`."""
     return MapDeblurring(DMENetMap(weights, width), MapDeconvolution(**deconvolution))
 
 
 class DMENetMap:
-    """The map of a trained :class:`DMENet`, as radii in pixels; pictures of any size.
+    """Defocus map of a trained :class:`DMENet`, as radii in pixels; images of any size.
 
     Args:
-        weights: a local file (see :func:`load_dmenet`), or ``random`` for none: the map then means nothing.
-        width: of the network in the file.
+        weights: a local file (see :func:`load_dmenet`), or ``random`` for untrained weights and a meaningless map.
+        width: channels of the first level of the network in the file.
 
     Raises:
-        UserError: no weights, or a file that is missing, unreadable or does not fit.
+        UserError: no weights given, or the file is missing, unreadable or does not fit.
     """
 
     def __init__(self, weights: str | os.PathLike[str] | None, width: int = DMENet.published_width) -> None:
         if weights is None:
             raise UserError(
-                "dmenet needs weights, which are not shipped: train them on pairs with known defocus "
-                "(jdrl_lightning.classical.dmenet.defocus_loss) or get the published ones; then weights=<file>"
+                "dmenet needs weights, which are not shipped: train it on pairs with known defocus "
+                "(jdrl_lightning.classical.dmenet.defocus_loss) or download the published ones; then set weights=<file>"
             )
         self.network = DMENet(width)
         if weights == "random":
-            warnings.warn("dmenet has random weights: its map means nothing", stacklevel=3)
+            warnings.warn("dmenet has random weights: its map is meaningless", stacklevel=3)
         else:
             load_dmenet(self.network, Path(weights))
             log.info("weights %s for dmenet; %s", weights, LICENCE)

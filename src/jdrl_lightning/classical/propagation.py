@@ -1,4 +1,4 @@
-"""From values at some pixels to a value at every pixel, along the picture's edges."""
+"""Propagates sparse values to every pixel, following the edges of the image."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch import Tensor
 
 __all__ = ["propagate"]
 
-COARSE_SHARE = 0.003  # a pixel with this much weight believes its own value and the coarser level's alike
-SUBSAMPLING = 2  # of the guided filter: He and Sun's fast form
-SMALLEST_PX = 8  # a side below which the guided filter's window loses its sense
+COARSE_SHARE = 0.003  # weight of the coarser level's value at each level
+SUBSAMPLING = 2  # of the guided filter, as in He and Sun's fast version
+SMALLEST_PX = 8  # no guided filter below this side
 
 
 def propagate(values: Tensor, weight: Tensor, image: Tensor, window_px: int = 41, eps: float = 1e-3) -> Tensor:
-    """Fill the gaps from coarse to fine, then smooth within what looks alike (guided filter).
+    """Fill gaps coarse to fine, then smooth with the image as guide (guided filter).
 
-    Weighted means over squares of 1, 2, 4, … pixels; each finer level replaces the coarser one as far as it has weight.
+    Weighted means over blocks of 1, 2, 4, … pixels; each finer level replaces the coarser one where it has weight.
 
     Args:
-        values: ``(B, 1, H, W)``; counts only where there is weight.
-        weight: ``(B, 1, H, W)``, not negative. Where a picture has none at all, its result is 0.
+        values: ``(B, 1, H, W)``; used only where there is weight.
+        weight: ``(B, 1, H, W)``, not negative. For an image without any weight the result is 0.
         image: ``(B, 3, H, W)`` in [0, 1], the guide.
-        window_px: side of the guided filter's window, odd; cut to the picture.
-        eps: variance of the guide below which the filter smooths across.
+        window_px: side of the guided filter's window, odd; limited to the image.
+        eps: variance of the guide below which the filter smooths across edges.
 
     Returns:
-        ``(B, 1, H, W)``, within the range of ``values`` where they have weight.
+        ``(B, 1, H, W)``, within the range of the ``values`` that have weight.
 
     Source: He and Sun 2015, "Fast Guided Filter"; the filling is ours.
     """
@@ -51,6 +51,6 @@ def propagate(values: Tensor, weight: Tensor, image: Tensor, window_px: int = 41
 
 
 def _halved(sums: Tensor) -> Tensor:
-    """Means over 2×2 pixels, zeros beyond the picture, so that total and weight shrink alike."""
+    """Means over 2×2 pixels, zero-padded, so that values and weights scale equally."""
     height, width = sums.shape[-2:]
     return F.avg_pool2d(F.pad(sums, (0, width % 2, 0, height % 2)), 2)

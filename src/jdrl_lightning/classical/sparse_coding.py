@@ -1,4 +1,4 @@
-"""Sparse coding of many small signals at once: orthogonal matching pursuit, and the learning of a dictionary."""
+"""Batched sparse coding of small signals: orthogonal matching pursuit and dictionary learning."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 __all__ = ["Code", "learn_dictionary", "pursue"]
 
-RIDGE = 1e-5  # on the normal equations: two atoms may be nearly the same
+RIDGE = 1e-5  # on the normal equations: two atoms may be nearly identical
 
 
 class Code(NamedTuple):
-    """Which atoms, and how many.
+    """Atoms selected for each signal.
 
     Attributes:
-        support: ``(n, most)``, indices of the atoms in the order in which they were taken; -1 beyond ``taken``.
-        taken: ``(n,)``, how many.
-        error: ``(n,)``, norm of what they leave.
+        support: ``(n, most)``, indices of the atoms in order of selection; -1 beyond ``taken``.
+        taken: ``(n,)``, number of atoms.
+        error: ``(n,)``, norm of the residual.
     """
 
     support: Tensor
@@ -27,15 +27,15 @@ class Code(NamedTuple):
 
 
 def pursue(signals: Tensor, dictionary: Tensor, tolerance: Tensor, most: int) -> Code:
-    """Orthogonal matching pursuit: take the atom most like what is left, project, until little is left.
+    """Orthogonal matching pursuit: select the atom most correlated with the residual, project, repeat.
 
-    The atoms taken are orthogonalised one after the other (Gram-Schmidt), so that no system is solved.
+    Selected atoms are orthogonalised (Gram-Schmidt), so that no linear system is solved.
 
     Args:
         signals: ``(n, d)``.
         dictionary: ``(k, d)``, atoms of norm 1.
-        tolerance: ``(n,)``, norm of the rest at which to stop.
-        most: atoms a signal, at most ``min(k, d)``.
+        tolerance: ``(n,)``, norm of the residual at which to stop.
+        most: largest number of atoms per signal, at most ``min(k, d)``.
     """
     n = len(signals)
     support = torch.full((n, most), -1, dtype=torch.long, device=signals.device)
@@ -60,17 +60,17 @@ def pursue(signals: Tensor, dictionary: Tensor, tolerance: Tensor, most: int) ->
 
 
 def learn_dictionary(signals: Tensor, atoms: int, sparsity: int, rounds: int, generator: torch.Generator) -> Tensor:
-    """Atoms of which few suffice for each signal (method of optimal directions, Engan et al. 1999).
+    """Learn a dictionary for sparse coding (method of optimal directions, Engan et al. 1999).
 
-    In turn, every signal is coded with ``sparsity`` atoms, and the dictionary becomes the one that fits these codes
-    best, ``Yᵀ X (Xᵀ X)⁻¹``. An atom that nobody uses is replaced by the signal that is coded worst.
+    Alternates between coding every signal with ``sparsity`` atoms and the least-squares dictionary of these codes,
+    ``Yᵀ X (Xᵀ X)⁻¹``. Unused atoms are replaced by the signals with the largest error.
 
     Args:
         signals: ``(n, d)``, ``n`` much larger than ``atoms``.
         atoms: size of the dictionary.
-        sparsity: atoms a signal.
-        rounds: of coding and fitting.
-        generator: draws the signals that the atoms start as.
+        sparsity: atoms per signal.
+        rounds: number of alternations.
+        generator: draws the signals that initialise the atoms.
 
     Returns:
         ``(atoms, d)``, each of norm 1.
@@ -90,7 +90,7 @@ def learn_dictionary(signals: Tensor, atoms: int, sparsity: int, rounds: int, ge
 
 
 def _coefficients(signals: Tensor, dictionary: Tensor, code: Code) -> Tensor:
-    """Least squares on each signal's support, ``(n, k)``."""
+    """Least-squares coefficients on the support of each signal, ``(n, k)``."""
     used = code.support >= 0
     chosen = dictionary[code.support.clamp_min(0)] * used[..., None]
     gram = chosen @ chosen.transpose(1, 2) + torch.diag_embed((~used).to(chosen) + RIDGE)

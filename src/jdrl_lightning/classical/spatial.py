@@ -1,4 +1,4 @@
-"""Deconvolution with a blur that changes over the picture: one deconvolution a radius, joined by the defocus map."""
+"""Spatially varying deconvolution: one deconvolution per radius, blended by the defocus map."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from torch import Tensor
 
 from jdrl_lightning.classical.deconvolution import blur, deconvolve
 from jdrl_lightning.data.synthetic.defocus_psf import disc
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_choice
 
 __all__ = ["MapDeconvolution"]
 
-POINT_PX = 0.5  # a disc up to this radius is one pixel: there is nothing to undo
+POINT_PX = 0.5  # a disc up to this radius is a single pixel
 
 
 @dataclass(frozen=True)
 class MapDeconvolution:
     """Deblurs with a map of blur radii; deconvolution is as in :func:`deconvolve`.
 
-    The map is quantised to multiples of ``step_px``, the whole picture is deconvolved for each of them that occurs, and
-    each pixel takes the result of its own level (``hard``) or both neighbouring levels in proportion (``soft``: no
-    seams). What is sharper than a level rings when deconvolved for it, and the ringing reaches into the level's own
-    pixels; therefore it is first blurred up to the level (``match``).
+    The map is quantised to multiples of ``step_px`` and the whole image is deconvolved for each level that occurs; each
+    pixel takes the result of its own level (``hard``) or interpolates between the two nearest (``soft``, no seams).
+    Regions sharper than a level ring when deconvolved for it, and the ringing spreads into pixels of the level;
+    therefore they are first blurred up to the level (``match``).
 
-    The published pipelines have ``kernel="gaussian", blend="hard", match=False``. Matching and soft blending are ours.
+    The published pipelines use ``kernel="gaussian", blend="hard", match=False``. Matching and soft blending are ours.
 
     Args:
-        weight: of the data term. More serves a true map, less an estimated one; on rendered validation pairs the
-            default is between the two.
+        weight: of the data term. A true map needs more, an estimated one less; the default is between the two optima on
+            rendered validation pairs.
         alpha: exponent of the prior.
-        step_px: between the levels' radii, pixels.
+        step_px: difference between the radii of adjacent levels, pixels.
         blend: ``soft`` or ``hard``.
         kernel: ``disc``, or ``gaussian`` of the same second moment (σ is half the radius).
-        match: blur what is sharper than a level up to it before deconvolving.
+        match: blur regions sharper than a level up to it before deconvolving.
 
     Raises:
-        UserError: a value that is none of these.
+        UserError: invalid value.
     """
 
     weight: float = 200.0
@@ -51,29 +51,28 @@ class MapDeconvolution:
 
     def __post_init__(self) -> None:
         for name, known in (("blend", ("soft", "hard")), ("kernel", ("disc", "gaussian"))):
-            if getattr(self, name) not in known:
-                raise UserError(f"{name}={getattr(self, name)!r} is neither {known[0]} nor {known[1]}")
+            check_choice(name, getattr(self, name), known)
         for name, most in (("weight", math.inf), ("step_px", math.inf), ("alpha", 2.0)):
             if not 0 < getattr(self, name) < most:
                 raise UserError(f"{name}={getattr(self, name)!r} must be above 0 and below {most:g}")
 
     def __call__(self, blurry: Tensor, radius: Tensor) -> Tensor:
-        """Deblur.
+        """Deblur with a known map.
 
         Args:
             blurry: ``(B, 3, H, W)`` in [0, 1].
-            radius: ``(B, 1, H, W)``, pixels, not negative: the circle of confusion's.
+            radius: of the circle of confusion, ``(B, 1, H, W)``, pixels, not negative.
 
         Returns:
             ``(B, 3, H, W)`` in [0, 1].
 
         Raises:
-            ValueError: a map of another size, or with negative or undefined radii.
+            ValueError: a map of a different size, or with negative or NaN radii.
         """
         if radius.shape != (blurry.shape[0], 1, *blurry.shape[-2:]):
             raise ValueError(f"radius {tuple(radius.shape)} does not fit blurry {tuple(blurry.shape)}")
         if not bool((radius >= 0).all()):
-            raise ValueError("radius holds negative or undefined values")
+            raise ValueError("radius has negative or NaN values")
         place = radius / self.step_px
         if self.blend == "hard":
             place = place.round()
@@ -90,14 +89,15 @@ class MapDeconvolution:
         if level_px <= POINT_PX:
             return blurry
         if self.match:
-            # Second moments add, and a disc's grows with its radius squared. Neighbouring levels blend: they stay.
+            # Second moments add, and that of a disc is proportional to its squared radius. Adjacent levels are blended.
+            # Pixels within one step of the level are left as they are.
             missing = (level_px**2 - radius.square()).clamp_min(0).sqrt()
             blurry = _blurred_more(blurry, missing.masked_fill(radius >= level_px - self.step_px, 0))
         return deconvolve(blurry, _kernel(self.kernel, level_px), self.weight, self.alpha)
 
 
 def _blurred_more(image: Tensor, radius: Tensor) -> Tensor:
-    """Each pixel from a disc of its own radius: whole radii, blended linearly in between."""
+    """Blur each pixel by a disc of its own radius, linearly interpolated between integer radii."""
     blurred = torch.zeros_like(image)
     for step in range(math.ceil(float(radius.max())) + 1):
         share = (1 - (radius - step).abs()).clamp_min(0)

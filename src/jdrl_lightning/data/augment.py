@@ -1,4 +1,4 @@
-"""Crops, flips and quarter turns of whole pairs, each draw a pure function of (seed, epoch, index)."""
+"""Random crops, flips and quarter turns of pairs; each draw is a pure function of (seed, epoch, index)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["augment", "collate", "crop", "flip", "quarter_turn"]
 
-FLOWS = {"flow", "there", "back"}  # among the extras; the others have no direction
+FLOWS = {"flow", "there", "back"}  # extras that are vector fields
 
 
 def crop(pair: Pair, top: int, left: int, height: int, width: int) -> Pair:
-    """Cut the same rectangle, px, out of every tensor; a copy, so that the whole picture can be freed.
+    """Crop every tensor to the same rectangle, px. Copies, so that the whole images can be freed.
 
-    Extras of a lower resolution than the picture's (measured flow) come out enlarged to it, bilinearly.
+    Extras of lower resolution than the images (precomputed flow) are upsampled to it, bilinearly.
 
     Raises:
-        ValueError: the rectangle leaves the picture.
+        ValueError: the rectangle exceeds the image.
     """
     full = pair.blurry.shape[-2:]
     if top < 0 or left < 0 or top + height > full[0] or left + width > full[1]:
-        raise ValueError(f"{height}x{width} at ({top}, {left}) leaves the {full[0]}x{full[1]} picture")
+        raise ValueError(f"crop {height}x{width} at ({top}, {left}) exceeds the {full[0]}x{full[1]} image")
 
     def cut(image: Tensor) -> Tensor:
         if image.shape[-2:] == full:
@@ -39,7 +39,7 @@ def crop(pair: Pair, top: int, left: int, height: int, width: int) -> Pair:
 
 
 def _enlarged(image: Tensor, full: int, start: int, count: int, dim: int) -> Tensor:
-    """``count`` rows or columns from ``start`` of the ``full`` that ``F.interpolate`` would enlarge ``image`` to."""
+    """``count`` rows or columns from ``start`` of ``image`` as ``F.interpolate`` would upsample it to ``full``."""
     size = image.shape[dim]
     places = ((torch.arange(start, start + count) + 0.5) * (size / full) - 0.5).clamp(0, size - 1)
     below = places.long().clamp(max=max(0, size - 2))
@@ -49,14 +49,14 @@ def _enlarged(image: Tensor, full: int, start: int, count: int, dim: int) -> Ten
 
 
 def flip(pair: Pair) -> Pair:
-    """Mirror left and right. A flow's dx changes its sign, and the dual-pixel views change places."""
+    """Flip horizontally. The dx of flows changes sign, and the dual-pixel views swap."""
     return _swapped(_each(pair, hflip, lambda dx, dy: (-dx, dy)))
 
 
 def quarter_turn(pair: Pair, k: int) -> Pair:
-    """Turn ``k`` quarters counter-clockwise, as ``torch.rot90``; a flow's vectors turn along: (dx, dy) to (dy, -dx).
+    """Rotate by ``k`` quarter turns counter-clockwise, as ``torch.rot90``; flow vectors too: (dx, dy) to (dy, -dx).
 
-    Half a turn swaps the dual-pixel views. An odd ``k`` leaves them a disparity along y, which no sensor has:
+    A half turn swaps the dual-pixel views. An odd ``k`` would give them a vertical disparity, which no sensor has;
     ``augment`` does not draw it for such pairs.
     """
     k %= 4
@@ -80,19 +80,19 @@ def augment(
     rule: str = "uniform",
     colors: bool = False,
 ) -> Pair:
-    """A random square crop; with ``turn`` one of the square's eight flips and turns, with ``colors`` another exposure.
+    """A random square crop; with ``turn`` one of its eight flips and rotations, with ``colors`` a random exposure.
 
     Args:
         pair: a single sample (no batch dimension), of any integer or float type.
         crop_size: side of the square, px.
-        seed, epoch, index: the draw depends on these three alone.
-        turn: False crops only; the crop is the same.
-        rule: ``uniform``: anywhere; ``official``: the published code's draw, whose offsets reach only half as far as
-            they could, so that of a 512 px patch the last rows and columns are never seen by a 256 px crop.
-        colors: also draw an exposure and an order of the colours, see :func:`recolor`.
+        seed, epoch, index: the only source of randomness.
+        turn: False: crop only, at the same position.
+        rule: ``uniform``: anywhere; ``official``: as the published code, whose offsets cover only half their range, so
+            that 256 px crops never contain the last rows and columns of a 512 px patch.
+        colors: also draw an exposure and a channel order, see :func:`recolor`.
 
     Raises:
-        UserError: the picture is smaller than the crop.
+        UserError: the image is smaller than the crop.
     """
     height, width = pair.blurry.shape[-2:]
     if min(height, width) < crop_size:
@@ -113,15 +113,15 @@ def augment(
 
 
 def collate(pairs: Sequence[Pair]) -> Pair:
-    """Stack single samples into a batch; integers stay integers, and 8 bits among 16 become 16 (``257 v``, exact).
+    """Stack samples into a batch. Integers stay integers; 8 bits next to 16 become 16 (``257 v``, exact).
 
     Raises:
-        UserError: samples of different sizes or extras in one batch.
+        UserError: samples of different sizes or extras.
     """
     first = pairs[0]
     for pair in pairs:
         if pair.blurry.shape != first.blurry.shape:
-            raise UserError(f"{first.name} and {pair.name} differ in size; batch them one by one or crop them alike")
+            raise UserError(f"{first.name} and {pair.name} differ in size; use a batch size of 1 or crop them")
         if pair.extras.keys() != first.extras.keys():
             raise UserError(
                 f"{first.name} and {pair.name} differ in extras: {sorted(first.extras)}, {sorted(pair.extras)}"
@@ -139,7 +139,7 @@ def _each(
     image: Callable[[Tensor], Tensor],
     vectors: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
 ) -> Pair:
-    """``image`` on every tensor's pixels, then ``vectors`` on the two components of flows."""
+    """Apply ``image`` to every tensor, then ``vectors`` to the two components of flows."""
     extras = {key: image(value) for key, value in pair.extras.items()}
     if vectors is not None:
         for key in extras.keys() & FLOWS:
@@ -149,7 +149,7 @@ def _each(
 
 
 def _swapped(pair: Pair) -> Pair:
-    """Left for right among the dual-pixel views: mirrored, the left half of the lens is the right one."""
+    """Swap the dual-pixel views: mirrored, the left half of the lens is the right one."""
     if "left" not in pair.extras or "right" not in pair.extras:
         return pair
     return pair._replace(extras={**pair.extras, "left": pair.extras["right"], "right": pair.extras["left"]})

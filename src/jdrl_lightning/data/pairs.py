@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.decode_cache import Decoded
+from jdrl_lightning.data.decode_cache import is_checked, mark_checked
 from jdrl_lightning.data.pairing import PairPaths, match_by_name, pictures
 from jdrl_lightning.data.splits import hash_split
 from jdrl_lightning.errors import UserError
@@ -29,8 +29,6 @@ class FilePairs(Dataset[Pair]):
     Args:
         places: the files of each pair; all pairs have a sharp image or none has, likewise for views.
         crop: side of the training crops, px; no image may be smaller. None: any size.
-        verify: decode every file once now, except those in the decode cache.
-        cache_dir: folder that stores the decode cache; None: it lasts as long as the process.
         progress: called with (files decoded, files to decode).
 
     Attributes:
@@ -44,15 +42,12 @@ class FilePairs(Dataset[Pair]):
         self,
         places: list[PairPaths],
         crop: int | None = None,
-        verify: bool = True,
-        cache_dir: str | Path | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self.places = places
         self.has_sharp = all(place.sharp is not None for place in places)
         check_sizes(places, crop)
-        if verify:
-            check_readable(places, Decoded(cache_dir), progress)
+        check_readable(places, progress)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -75,7 +70,7 @@ class FolderPairs(FilePairs):
         split: ``train``, ``val`` or ``test``.
         pair_by: ``name``: partners have the same name, ignoring suffixes; ``order``: both folders sorted by name.
         val_fraction: fraction of a flat folder held out from training, in (0, 1); each split gets at least one pair.
-        crop, verify, cache_dir, progress: see :class:`FilePairs`.
+        crop, progress: see :class:`FilePairs`.
 
     Raises:
         UserError: a folder or partner is missing, or see :class:`FilePairs`.
@@ -88,15 +83,13 @@ class FolderPairs(FilePairs):
         pair_by: Literal["name", "order"] = "name",
         val_fraction: float = 0.1,
         crop: int | None = None,
-        verify: bool = True,
-        cache_dir: str | Path | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         folder, flat = _split_folder(Path(root), split)
         places = find_pairs(folder, pair_by)
         if flat:
             places = hash_split(places, split, val_fraction, folder)
-        super().__init__(places, crop, verify, cache_dir, progress)
+        super().__init__(places, crop, progress)
         if split == "val":  # training measures these after its first epoch; evaluate does its own checks
             check_measurable(places)
 
@@ -156,25 +149,22 @@ def check_measurable(places: list[PairPaths]) -> None:
             )
 
 
-def check_readable(
-    places: list[PairPaths], decoded: Decoded, progress: Callable[[int, int], None] | None = None
-) -> None:
-    """Decode every file that is not in ``decoded``.
+def check_readable(places: list[PairPaths], progress: Callable[[int, int], None] | None = None) -> None:
+    """Decode every file that this process has not decoded before.
 
     Raises:
         UserError: a file cannot be decoded.
     """
     every = (path for place in places for path in (place.blurry, *place.partners()))
-    files = [path for path in dict.fromkeys(every) if path not in decoded]  # several pairs may share a sharp image
+    files = [path for path in dict.fromkeys(every) if not is_checked(path)]  # several pairs may share a sharp image
     with ThreadPoolExecutor(max_workers=4) as pool:  # the decoders release the GIL
         try:
             for done, path in enumerate(pool.map(_decode, files), start=1):
-                decoded.add(path)
+                mark_checked(path)
                 if progress is not None:
                     progress(done, len(files))
         finally:
             pool.shutdown(cancel_futures=True)
-            decoded.save()
 
 
 def _decode(path: Path) -> Path:

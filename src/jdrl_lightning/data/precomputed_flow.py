@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.base import FlowEstimator, both_ways
 from jdrl_lightning.types import Pair, to_float
 
 __all__ = ["WithFlow", "unmoved"]
@@ -58,7 +58,8 @@ class WithFlow(Dataset[Pair]):
                 self._broken[index] = str(error)
                 flows.append(torch.empty(4, 0, 0, dtype=torch.half))
             else:
-                flows.append(_small(_both_ways(pair, estimator, device)))
+                blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
+                flows.append(_small(torch.cat(both_ways(estimator, blurry, sharp, together=False), dim=1)))
             if progress is not None:
                 progress(index + 1, count)
         self._shapes = [tuple(flow.shape) for flow in flows]
@@ -75,11 +76,6 @@ class WithFlow(Dataset[Pair]):
         pair, shape, start = self.pairs[index], self._shapes[index], self._starts[index]
         there, back = self.flows[start : start + prod(shape)].view(shape).float().chunk(2)
         return pair._replace(extras={**pair.extras, "there": there, "back": back})
-
-
-def _both_ways(pair: Pair, estimator: FlowEstimator, device: torch.device) -> Tensor:
-    blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
-    return torch.cat([estimator(blurry, sharp), estimator(sharp, blurry)], dim=1)
 
 
 def _small(flow: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pairs whose sharp picture was laid onto the blurry one, once, by one affine motion of the whole frame."""
+"""Pairs registered in advance: the sharp image is warped by one affine motion of the whole frame."""
 
 from __future__ import annotations
 
@@ -18,31 +18,22 @@ __all__ = ["Registered", "affine_flow", "fit_affine"]
 class Registered(Dataset[Pair]):
     """The same pairs with ``sharp`` warped by the affine part of ``estimator(blurry, sharp)``.
 
-    The motion of every pair is estimated at the start and kept as six numbers; the warp is bicubic, of the whole
-    picture, and rounded to the type that the picture had. Where the warp leaves the frame the border is repeated.
-    A true ``flow`` among the extras is changed so that it still leads from ``sharp`` to ``aligned``.
+    The motions of all pairs are estimated once, at construction, and stored as six numbers each. The whole image is
+    warped with bicubic interpolation, the border replicated, and rounded to its original dtype. A true ``flow`` in the
+    extras is updated so that ``warp(sharp, flow) ≈ aligned`` still holds.
 
     Args:
-        pairs: map-style data set of single samples.
-        estimator: ``(blurry, sharp)``, float ``(1, 3, H, W)``, to a flow ``(1, 2, H, W)``, px, with
+        pairs: map-style dataset of single samples.
+        estimator: maps ``(blurry, sharp)``, float ``(1, 3, H, W)``, to a flow ``(1, 2, H, W)``, px, with
             ``warp(sharp, flow) ≈ blurry``.
-        progress: called with (pairs done, all pairs).
     """
 
-    def __init__(
-        self,
-        pairs: Dataset[Pair],
-        estimator: Callable[[Tensor, Tensor], Tensor],
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
+    def __init__(self, pairs: Dataset[Pair], estimator: Callable[[Tensor, Tensor], Tensor]) -> None:
         self.pairs = pairs
-        count = len(pairs)  # type: ignore[arg-type]
         motions = []
-        for index in range(count):
+        for index in range(len(pairs)):  # type: ignore[arg-type]
             pair = pairs[index]
             motions.append(fit_affine(estimator(to_float(pair.blurry)[None], to_float(pair.sharp)[None])).cpu())
-            if progress is not None:
-                progress(index + 1, count)
         self.motions = torch.cat(motions)
 
     def __len__(self) -> int:
@@ -59,31 +50,31 @@ class Registered(Dataset[Pair]):
             sharp = to_uint(warped, 8 * pair.sharp.element_size())
         extras = dict(pair.extras)
         if "flow" in extras:
-            extras["flow"] = _rest_of(extras["flow"], motion)
+            extras["flow"] = _residual(extras["flow"], motion)
         return pair._replace(sharp=sharp, extras=extras)
 
 
 def fit_affine(flow: Tensor) -> Tensor:
-    """The affine flow nearest to ``flow`` in the mean square: ``u(p) ≈ M (p - c) + t``, ``c`` the frame's centre.
+    """Least-squares affine fit of a flow: ``u(p) ≈ M (p - c) + t`` with ``c`` the centre of the frame.
 
     Args:
         flow: ``(B, 2, H, W)``, px.
 
     Returns:
-        ``(B, 2, 3)``, float64: the columns of ``M``, then ``t`` in px.
+        ``(B, 2, 3)``, float64: the columns of ``M``, then ``t``, px.
     """
     flow = flow.double()
     return affine_parameters(flow)[0] / basis_px(flow)
 
 
 def affine_flow(motion: Tensor, height: int, width: int) -> Tensor:
-    """The flow of ``fit_affine``'s numbers, ``(B, 2, 3)``: ``(B, 2, H, W)``, px, float32."""
+    """Flow ``(B, 2, H, W)``, px, float32, of the ``(B, 2, 3)`` that :func:`fit_affine` returns."""
     like = motion.new_empty(height, width)
     return affine_field(motion * basis_px(like), like).float()
 
 
-def _rest_of(flow: Tensor, motion: Tensor) -> Tensor:
-    """The flow ``(2, H, W)`` that is left once ``motion`` is undone: ``q - p`` of ``q + u(q) = p + flow(p)``."""
+def _residual(flow: Tensor, motion: Tensor) -> Tensor:
+    """The flow ``(2, H, W)`` that remains after registration: ``q - p`` with ``q + u(q) = p + flow(p)``."""
     like = flow.to(motion.dtype)
     position = (affine_basis(like) * basis_px(like)[:, None, None])[:2]
     inverse = torch.linalg.inv(torch.eye(2, dtype=motion.dtype) + motion[:, :2])

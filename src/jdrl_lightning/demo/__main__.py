@@ -1,4 +1,4 @@
-"""``python -m jdrl_lightning.demo [--seed 1] [override=value …]``: train four ways, compare, write a report."""
+"""``python -m jdrl_lightning.demo [--seed 1] [override=value …]``: train in four ways, compare, write a report."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from jdrl_lightning.errors import INTERRUPTED, UserError
 def main(arguments: list[str] | None = None) -> None:
     """Parse, train, measure, report."""
     parser = argparse.ArgumentParser(prog="python -m jdrl_lightning.demo", description=__doc__)
-    parser.add_argument("overrides", nargs="*", help="settings for every training, such as data.misalignment=biased")
-    parser.add_argument("--seed", type=int, default=0, help="of scenes, order and weights (default 0)")
+    parser.add_argument("overrides", nargs="*", help="settings of every training, for example data.misalignment=biased")
+    parser.add_argument("--seed", type=int, default=0, help="seed of scenes, order and weights (default 0)")
     parser.add_argument("--output", type=Path, default=Path("outputs/demo"), help="folder (default outputs/demo)")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
-    """The whole demonstration; returns what results.json holds."""
+    """The whole demonstration; returns the content of results.json."""
     from jdrl_lightning import build
     from jdrl_lightning.demo.comparison import as_batches, measure_images
     from jdrl_lightning.demo.report import write_report
@@ -56,8 +56,8 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     curves: dict[str, list[tuple[int, float]]] = {}
     pictures: dict[str, list[Any]] = {}
     for method, trained in train_rows(configs, output.resolve()):
-        if not test:  # rendered while others train
-            test = as_batches(data.pairs("test"), build.module(setup))
+        if not test:  # rendered while the others train
+            test = as_batches(data.pairs("test"))
             found["input"] = Row(measure_images(None, test)[0], 0.0)
         module = build.from_checkpoint(output / method / "checkpoints" / "last.ckpt")
         images, pictures[method] = measure_images(module, test)

@@ -1,4 +1,4 @@
-"""Ways of training compared: each composed and trained alike, each measured on held-out images whose truth is known."""
+"""Trainings compared: composed and trained alike, measured on held-out images whose truth is known."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ QUIET = (
     "+trainer.enable_model_summary=false",
     "+trainer.enable_progress_bar=false",
 )
-INTERIOR_PX = 16  # from the border: further than most displaced content reaches into the frame
+INTERIOR_PX = 16  # from the border: beyond the reach of most displaced content
 
 
 def compose_training(run_dir: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The plain config of one training that leaves its files in ``run_dir``."""
+    """The plain config of one training with the run folder ``run_dir``."""
     from hydra import compose, initialize_config_dir
 
     from jdrl_lightning.cli import config
@@ -40,7 +40,7 @@ def compose_training(run_dir: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def train_row(config: dict[str, Any], run_dir: Path) -> tuple[Any, float, list[tuple[int, float]]]:
-    """Train; returns the module with its last weights, the seconds, and the validation curve (step, PSNR, dB)."""
+    """Train; returns the module with its last weights, the seconds, and the validation curve (step, PSNR in dB)."""
     from jdrl_lightning.training.fit import fit
 
     started = time.monotonic()
@@ -57,11 +57,11 @@ def measure_images(module: Any | None, pairs: Sequence[Pair]) -> tuple[dict[str,
     """Measure the restored images of ``pairs`` (None: the blurry images themselves) against the truth.
 
     Returns:
-        One value an image of each measure (``psnr``, ``psnr_interior`` away from the border, ``ssim``, ``mae``,
+        One value per image of each measure (``psnr``, ``psnr_interior`` away from the border, ``ssim``, ``mae``,
         ``placement_px``), and the images, ``(3, H, W)`` in [0, 1].
     """
     inner = (..., slice(INTERIOR_PX, -INTERIOR_PX), slice(INTERIOR_PX, -INTERIOR_PX))
-    device = getattr(module, "device", None)  # of the module, wherever the pairs are
+    device = getattr(module, "device", None)  # the module's, whatever that of the pairs
     lines: list[dict[str, float]] = []
     images: list[Tensor] = []
     for pair in pairs:
@@ -76,6 +76,6 @@ def measure_images(module: Any | None, pairs: Sequence[Pair]) -> tuple[dict[str,
     return {name: np.array([line[name] for line in lines]) for name in lines[0]}, images
 
 
-def as_batches(pairs: Any, module: Any) -> list[Pair]:
+def as_batches(pairs: Any) -> list[Pair]:
     """Every pair of a data set as a float batch of one."""
-    return [module.on_after_batch_transfer(collate([pairs[i]]), 0) for i in range(len(pairs))]
+    return [collate([pairs[i]]).to_float() for i in range(len(pairs))]

@@ -1,4 +1,4 @@
-"""Sentences that follow from the numbers: a row is above another only if the interval of their difference says so."""
+"""Sentences derived from the numbers: a row is called better only if the interval of the difference excludes zero."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["findings"]
 
 
 def findings(results: Mapping[str, Any]) -> list[str]:
-    """What the numbers say and no more."""
+    """One sentence per comparison."""
     psnr = {row["method"]: float(row["psnr"]) for row in results["rows"]}
     broken = [label(name) for name, value in psnr.items() if not math.isfinite(value)]
     if broken:
@@ -29,8 +29,8 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _told_apart(results: Mapping[str, Any], key: str, difference: float, other: str) -> str | None:
-    """Where JDRL ends against ``other``, in dB; None if the interval of ``key`` does not say."""
+def _clearly(results: Mapping[str, Any], key: str, difference: float, other: str) -> str | None:
+    """How JDRL compares with ``other``, in dB; None if the interval of ``key`` includes zero."""
     low, high = results["intervals"][key]
     if low > 0:
         return f"JDRL ends {difference:.2f} dB above {other}"
@@ -42,36 +42,36 @@ def _told_apart(results: Mapping[str, Any], key: str, difference: float, other: 
 def _against_registering(results: Mapping[str, Any]) -> str:
     key, other = "over_prealign_db", "registering each pair first"
     difference = results[key]
-    start = _told_apart(results, key, difference, other) or (
-        f"JDRL and {other} cannot be told apart here: the difference is {signed(difference)} dB"
+    start = _clearly(results, key, difference, other) or (
+        f"JDRL and {other} are indistinguishable here: the difference is {signed(difference)} dB"
     )
     return f"{start} ({interval(results, key)}, which {verdict(results, key)})."
 
 
 def _pixel_wise(difference: float) -> str:
     if abs(difference) < 0.005:
-        place = "level with the blurry images it was given"
+        place = "level with the blurry images"
     elif difference < 0:
-        place = f"{-difference:.2f} dB below the blurry images it was given: worse than leaving them alone"
+        place = f"{-difference:.2f} dB below the blurry images: worse than leaving them unchanged"
     else:
-        place = f"{difference:.2f} dB above the blurry images it was given"
-    return f"Pixel-wise training on the misaligned pairs ends {place} (a difference given without an interval)."
+        place = f"{difference:.2f} dB above the blurry images"
+    return f"Pixel-wise training on the misaligned pairs ends {place} (no interval is computed for this difference)."
 
 
 def _share(results: Mapping[str, Any], key: str, start: str, psnr: Mapping[str, float], of_what: str) -> str:
-    """JDRL against ``start``, in dB and as the share ``results[key]`` of the way from there to the ceiling."""
+    """JDRL against ``start``, in dB and as the fraction ``results[key]`` of the ceiling's gain over it."""
     room, difference, base = psnr[CEILING] - psnr[start], psnr["jdrl"] - psnr[start], BASES[start]
     if room <= 0:
         return (
-            f"JDRL stands {signed(difference)} dB against {base}; the ceiling is not above {base} "
-            f"({signed(room)} dB), so a share of that way means nothing here."
+            f"JDRL ends {signed(difference)} dB relative to {base}; the ceiling is not above {base} "
+            f"({signed(room)} dB), so a fraction of its gain is meaningless here."
         )
-    way = f"{percent(results[key])} of the {room:.2f} dB {of_what}"
-    told = _told_apart(results, key, difference, base)
-    if told:
-        return f"{told}: {way} ({interval(results, key)})."
+    share = f"{percent(results[key])} of the {room:.2f} dB {of_what}"
+    clearly = _clearly(results, key, difference, base)
+    if clearly:
+        return f"{clearly}: {share} ({interval(results, key)})."
     return (
-        f"JDRL cannot be told apart from {base}: the difference is {signed(difference)} dB, {way} "
+        f"JDRL is indistinguishable from {base}: the difference is {signed(difference)} dB, {share} "
         f"({interval(results, key)}, which includes zero)."
     )
 
@@ -86,13 +86,13 @@ def _above_ceiling(psnr: Mapping[str, float]) -> Iterable[str]:
     above = [label(name) for name, value in psnr.items() if value > psnr[CEILING]]
     if above:
         yield (
-            f"Above the ceiling: {listed(above)}. No method is expected there: the ceiling's own training fell short, "
-            "or too little was measured."
+            f"Above the ceiling: {listed(above)}. This is not expected: the ceiling's own training fell short, or too "
+            "few images were measured."
         )
 
 
 def _scope(results: Mapping[str, Any]) -> str:
     return (
-        f"This is one run with one seed ({results['settings']['seed']}): the intervals say how much hangs on which "
-        f"{results['intervals']['over']} were measured, not how another training would end."
+        f"This is one run with one seed ({results['settings']['seed']}): the intervals reflect the choice of test "
+        f"{results['intervals']['over']}, not the variation between trainings."
     )

@@ -1,4 +1,4 @@
-"""What the page calls the rows, and what it says each of them is."""
+"""Names and descriptions of the rows in the report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["BASES", "CEILING", "METHODS", "Method", "css_class", "label", "short
 
 
 class Method(NamedTuple):
-    """How the page calls a row: at full length, in a chart, and in a sentence of its own."""
+    """A row's name, its short form for charts, and its description."""
 
     label: str
     short: str
@@ -16,7 +16,7 @@ class Method(NamedTuple):
 
 
 METHODS = {
-    "input": Method("Blurry image", "blurry", "The blurry image itself, unchanged. What falls below it did harm."),
+    "input": Method("Blurry image", "blurry", "The blurry image itself, unchanged. Anything below it did harm."),
     "charbonnier": Method(
         "Pixel-wise",
         "pixel-wise",
@@ -26,34 +26,34 @@ METHODS = {
         "Registered first",
         "registered",
         "Every pair first registered by one global motion of the whole frame, then trained pixel-wise. The obvious "
-        "remedy, and so the baseline that counts.",
+        "remedy, and so the baseline to beat.",
     ),
     "jdrl": Method(
         "JDRL",
         "JDRL",
         "Trained on the misaligned pairs as they are; the sharp image is warped onto the restored one by optical flow, "
-        "and reblurring the restored image must give back the blurry one, which is meant to keep it in place.",
+        "and reblurring the restored image must reproduce the blurry one, which keeps it in place.",
     ),
     "aligned_ceiling": Method(
         "Aligned ceiling",
         "ceiling",
-        "Trained pixel-wise on truly aligned pairs, which only rendering can give: the best any method can hope for.",
+        "Trained pixel-wise on truly aligned pairs, which only rendering can provide: the upper bound of every method.",
     ),
 }
 CEILING = "aligned_ceiling"
-BASES = {"input": "the blurry images", "charbonnier": "pixel-wise training"}  # where a share of a way begins
+BASES = {"input": "the blurry images", "charbonnier": "pixel-wise training"}  # what the ceiling's gain is measured from
 
 
 def label(method: str) -> str:
-    """A row's name at full length; a name that is not ours stays as it is."""
+    """A row's name; an unknown name stays as it is."""
     return METHODS[method].label if method in METHODS else method
 
 
 def short(method: str) -> str:
-    """The same where there is little room."""
+    """The short form of :func:`label`."""
     return METHODS[method].short if method in METHODS else method
 
 
 def css_class(method: str) -> str:
-    """The class that the style sheet colours a row by."""
+    """The class by which the style sheet colours a row."""
     return f"m-{method}" if method in METHODS else "m-other"

@@ -1,4 +1,4 @@
-"""Crops beside each other, each with its PSNR; the pixels are in the page itself."""
+"""Crops side by side, each with its PSNR, as images embedded in the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GAP_PX = 12  # as in the style sheet
 
 
 def example(number: int, crops: Crops) -> str:
-    """One example's crops, by their titles ``(H, W, 3)``, drawn two by two; PSNR is against ``truth``."""
+    """One example's crops ``(H, W, 3)`` by title, shown at twice their size; PSNR is against ``truth``."""
     figures = []
     for title, image in crops.items():
         name = TITLES.get(title, label(title))
@@ -44,7 +44,7 @@ def example(number: int, crops: Crops) -> str:
 
 
 def one_line_rule(examples: Examples) -> str:
-    """On a window wide enough for all the crops of an example, they stand in one line, wider than the text."""
+    """CSS that puts an example's crops into one row, wider than the text, where the window is wide enough."""
     if not examples:
         return ""
     width = max(_tile_px(crops) * len(crops) + GAP_PX * (len(crops) - 1) for crops in examples)

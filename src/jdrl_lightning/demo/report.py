@@ -1,4 +1,4 @@
-"""The demonstration's page: one file that needs nothing else, whose sentences follow from the numbers."""
+"""The demonstration's report: one self-contained HTML page whose sentences follow from the numbers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["write_report"]
 
 
 def write_report(path: Path, results: Mapping[str, Any], curves: Curves, examples: Examples) -> None:
-    """Write the page, whole or not at all, as one html file without scripts or anything to load.
+    """Write the page atomically, as one HTML file without scripts or external resources.
 
     Args:
-        path: the html file.
-        results: what results.json holds.
+        path: of the HTML file.
+        results: the content of results.json.
         curves: (step, validation PSNR against the truth, dB) of each method.
-        examples: titles to crops ``(H, W, 3)``, ``uint8``, in the order shown; PSNR is against ``truth``.
+        examples: crops ``(H, W, 3)``, ``uint8``, by title, in the order shown; PSNR is against ``truth``.
     """
     folder = files("jdrl_lightning.demo")
     page = Template(folder.joinpath("report.html").read_text("utf-8")).substitute(
@@ -54,51 +54,44 @@ def write_report(path: Path, results: Mapping[str, Any], curves: Curves, example
 def _lead(results: Mapping[str, Any]) -> str:
     settings = results["settings"]
     trained = [row["method"] for row in results["rows"] if row["method"] != "input"]
-    steps = f" for {settings['steps']:,} steps each" if "steps" in settings else ""
-    counts = settings.get("photographs", {})
-    on = f" from {counts['train']} photographs" if "train" in counts else ""
-    held_out = f"{counts['test']} held-out photographs" if "test" in counts else "held-out photographs"
+    counts = settings["photographs"]
     return (
-        f"The same small UNet was trained {spelled(len(trained))} ways{steps}, on pairs of a blurry and a sharp image "
-        f"rendered{on}. {_misaligned(settings)} JDRL (settings {settings['preset']}) is compared with training pixel "
-        "by pixel, with registering the pairs first, and with a ceiling that trained on pairs without misalignment. "
-        f"All figures are taken on {held_out} against the truth, the sharp image exactly in the blurry one's place."
+        f"The same small UNet was trained in {spelled(len(trained))} ways for {settings['steps']:,} steps each, on "
+        f"pairs of a blurry and a sharp image rendered from {counts['train']} photographs. {_misaligned(settings)} "
+        f"JDRL (settings {settings['preset']}) is compared with pixel-wise training, with registering the pairs first, "
+        "and with a ceiling trained on pairs without misalignment. All measures are taken on "
+        f"{counts['test']} held-out photographs against the truth, the sharp image exactly in the blurry one's place."
     )
 
 
 def _misaligned(settings: Mapping[str, Any]) -> str:
     kind = str(settings["misalignment"])
     if kind == "none":
-        return "In this run the two line up."
+        return "In this run the two are aligned."
     motion = "by a non-rigid motion" if kind == "nonrigid" else f"({kind})"
-    far = f", {settings['mean_flow_px']:.1f} px on average" if "mean_flow_px" in settings else ""
     return (
-        "As in pairs that a camera takes one after the other, the two do not line up: the sharp image is displaced "
-        f"{motion}{far}."
+        "As in pairs that a camera takes one after the other, the two are misaligned: the sharp image is displaced "
+        f"{motion}, {settings['mean_flow_px']:.1f} px on average."
     )
 
 
 def _about_intervals(results: Mapping[str, Any]) -> str:
     intervals = results["intervals"]
-    count = f" ({intervals['count']} of them)" if "count" in intervals else ""
-    text = (
-        f"{level(results)}s by resampling the {intervals['over']}{count}, the same draw for every row. Images differ "
-        "more than methods do: two rows whose intervals overlap can differ clearly, which the interval of their "
-        "difference shows."
+    return (
+        f"{level(results)}s by bootstrap over the {intervals['count']} {intervals['over']}, the same draw for every "
+        "row. Images differ more than methods do: two rows whose intervals overlap can differ clearly, as the interval "
+        "of their difference shows. Images rendered from one photograph resemble each other, so these intervals are "
+        "somewhat too narrow."
     )
-    if intervals["over"] == "images":
-        text += " Images rendered from one photograph resemble each other, so these intervals are rather too narrow."
-    return text
 
 
 def _provenance(results: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     settings = results["settings"]
     yield "Command", settings["command"]
     yield "Seed", str(settings["seed"])
-    if settings.get("photographs"):
-        yield "Photographs", ", ".join(f"{number} {part}" for part, number in settings["photographs"].items())
-    if settings.get("overrides"):
+    yield "Photographs", ", ".join(f"{number} {part}" for part, number in settings["photographs"].items())
+    if settings["overrides"]:
         yield "Overrides", " ".join(map(str, settings["overrides"]))
     yield "Device", str(settings["device"])
     yield "Versions", ", ".join(f"{name} {number}" for name, number in settings["versions"].items())
-    yield "Time", f"{results['seconds']:.0f} s in all"
+    yield "Time", f"{results['seconds']:.0f} s in total"

@@ -1,4 +1,4 @@
-"""The rows of the demonstration: what each trains, and what their figures on the held-out photographs come to."""
+"""The rows of the demonstration: how each trains, and their results on the held-out photographs."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["FEW_FRAMES", "METHODS", "Row", "compose_row", "examples", "results"]
 
-# Everything alike but this; what JDRL alone has is cut to a training of minutes. The ceiling trains on pairs rendered
-# without misalignment, all else of them equal.
+# The only differences between the trainings; JDRL's own settings are reduced to a training of minutes. The ceiling
+# trains on the same pairs rendered without misalignment.
 METHODS: dict[str, tuple[str, ...]] = {
     "charbonnier": ("objective=charbonnier",),
     "prealign": ("objective=charbonnier", "data.register=affine"),
     "jdrl": ("objective.warmup_epochs=2", "objective.reblur.width=8"),
     "aligned_ceiling": ("objective=charbonnier", "data.misalignment=none"),
 }
-FEW_FRAMES = ("data.frames_per_photo.train=6", "data.repeat=8")  # as many steps, half the rendering
-CROP_PX = 96  # of the crops that are shown
-SHOWN_BLUR_PX = 2.0  # their mean radius: enough to see, and not more than trainings of minutes can restore
+FEW_FRAMES = ("data.frames_per_photo.train=6", "data.repeat=8")  # the same number of steps with half the rendering
+EXAMPLES = 4
+CROP_PX = 96
+SHOWN_BLUR_PX = 2.0  # their mean radius: visible, yet restorable by trainings of minutes
+LEVEL, DRAWS = 0.95, 2000  # of the bootstrap intervals
 MEASURES = ("psnr", "ssim", "mae", "placement_px")
 
 
 class Row(NamedTuple):
-    """What a way of training came to: one value a test image of each measure, and the seconds of training."""
+    """Results of a training: one value per test image of each measure, and the seconds of training."""
 
     images: dict[str, NDArray[np.float64]]
     seconds: float
@@ -43,11 +45,11 @@ def compose_row(method: str, run_dir: Path, overrides: Sequence[str]) -> dict[st
     return compose_training(run_dir, ["experiment=demo", *FEW_FRAMES, *METHODS[method], *overrides])
 
 
-def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dict[str, Any]:
+def results(rows: dict[str, Row]) -> dict[str, Any]:
     """The table, the ratios, and bootstrap intervals over the test images (the same draw for every row, so paired)."""
     psnr = {name: row.images["psnr"] for name, row in rows.items()}
     means = {name: values.mean() for name, values in psnr.items()}
-    resampled = {name: bootstrap_means(values, draws) for name, values in psnr.items()}
+    resampled = {name: bootstrap_means(values, DRAWS) for name, values in psnr.items()}
     ratios: dict[str, Callable[[dict[str, Any]], Any]] = {
         "gain_psnr": lambda m: (m["jdrl"] - m["input"]) / (m["aligned_ceiling"] - m["input"]),
         "over_prealign_db": lambda m: m["jdrl"] - m["prealign"],
@@ -55,7 +57,7 @@ def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dic
     }
 
     def interval(values: NDArray[np.float64]) -> list[float]:
-        return [round(end, 4) for end in central_interval(values, level)]
+        return [round(end, 4) for end in central_interval(values, LEVEL)]
 
     return {
         "rows": [
@@ -70,19 +72,17 @@ def results(rows: dict[str, Row], level: float = 0.95, draws: int = 2000) -> dic
         "intervals": {
             "over": "images",
             "count": len(psnr["input"]),
-            "level": level,
+            "level": LEVEL,
             "psnr": {name: interval(values) for name, values in resampled.items()},
             **{name: interval(ratio(resampled)) for name, ratio in ratios.items()},
         },
     }
 
 
-def examples(
-    pairs: Sequence[Pair], restored: dict[str, list[Tensor]], count: int = 4
-) -> list[dict[str, NDArray[np.uint8]]]:
-    """For ``count`` images, spread over the set, the crop whose mean blur is nearest to ``SHOWN_BLUR_PX``."""
+def examples(pairs: Sequence[Pair], restored: dict[str, list[Tensor]]) -> list[dict[str, NDArray[np.uint8]]]:
+    """For up to ``EXAMPLES`` images, spread over the set, the crop whose mean blur is nearest to ``SHOWN_BLUR_PX``."""
     shown = []
-    for index in np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int):
+    for index in np.linspace(0, len(pairs) - 1, min(EXAMPLES, len(pairs))).round().astype(int):
         pair = pairs[index]
         blur = torch.nn.functional.avg_pool2d(pair.extras["coc"], CROP_PX, stride=8)[0, 0]
         nearest = int((blur - SHOWN_BLUR_PX).abs().argmin())

@@ -1,4 +1,4 @@
-"""The numbers as they are: cards of the three comparisons, the table, and the table for a terminal."""
+"""The numbers: cards of the three comparisons, the table, and the table for a terminal."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COLUMNS = (
 
 
 def cards(results: Mapping[str, Any]) -> Iterable[str]:
-    """JDRL against registering first, and as a share of two ways to the ceiling."""
+    """JDRL against registering first, and as a fraction of the ceiling's gain over two baselines."""
     psnr = {row["method"]: float(row["psnr"]) for row in results["rows"]}
     for key, name, start in (
         ("over_prealign_db", "JDRL over registering each pair first", None),
-        ("gain_psnr", "of what the ceiling gains over the blurry images, gained by JDRL", "input"),
+        ("gain_psnr", "of the ceiling's gain over the blurry images, reached by JDRL", "input"),
         ("recovered_psnr", "of what misalignment costs pixel-wise training, recovered by JDRL", "charbonnier"),
     ):
         if not all(map(math.isfinite, (results[key], *results["intervals"][key]))):
@@ -35,7 +35,7 @@ def cards(results: Mapping[str, Any]) -> Iterable[str]:
             value = f"{signed(results[key])} dB" if start is None else percent(results[key])
             note = f"{interval(results, key)}, {verdict(results, key)}"
         else:
-            value, note = "–", f"means nothing: the ceiling is not above {BASES[start]}"
+            value, note = "–", f"meaningless: the ceiling is not above {BASES[start]}"
         yield (
             f'<div class="card"><p class="value">{escape(value)}</p><p>{escape(name)}</p>'
             f'<p class="note">{escape(note)}</p></div>'
@@ -43,7 +43,7 @@ def cards(results: Mapping[str, Any]) -> Iterable[str]:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Every row with every figure; the best apart from the ceiling is marked."""
+    """Every row with every measure; the best row apart from the ceiling is marked."""
     best = _best(results)
     psnr, *others = ((name, unit) for _, name, unit, _ in COLUMNS)
     head = "".join(
@@ -63,14 +63,14 @@ def table(results: Mapping[str, Any]) -> str:
         )
     return (
         f'<p class="note" id="rows">Means over the test {escape(results["intervals"]["over"])}, against the truth. '
-        "Best: the highest PSNR apart from the ceiling. ↑ more is better, ↓ less is better.</p>\n"
+        "Best: the highest PSNR apart from the ceiling. ↑ higher is better, ↓ lower is better.</p>\n"
         '<div class="scroll" role="region" aria-labelledby="figures" tabindex="0"><table aria-describedby="rows">'
         f'<thead><tr><th scope="col">Row</th>{head}</tr></thead>\n<tbody>' + "\n".join(body) + "</tbody></table></div>"
     )
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
-    """The rows as a Markdown table whose columns line up in a terminal, without a newline at the end."""
+    """The rows as a Markdown table with aligned columns, without a final newline."""
     lines = [["method", "PSNR dB", level(results), "SSIM", "MAE", "placement px", "training s"]]
     lines += [[row["method"].replace("|", "\\|"), *_cells(results, row)] for row in results["rows"]]
     widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]

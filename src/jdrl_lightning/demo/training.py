@@ -1,4 +1,4 @@
-"""The demonstration's trainings: as many side by side as there are cores, each with a bar of its own."""
+"""The demonstration's trainings: as many in parallel as there are cores, each with its own progress bar."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ QUIET = {"enable_progress_bar": False, "enable_model_summary": False}
 
 
 class Trained(NamedTuple):
-    """What is left of a training beside its folder: seconds, and the validation curve (step, PSNR, dB)."""
+    """What a training returns: its seconds, and the validation curve (step, PSNR in dB)."""
 
     seconds: float
     curve: list[tuple[int, float]]
 
 
 def side_by_side(rows: int) -> tuple[int, int]:
-    """How many of ``rows`` trainings to have at once, and the threads of each: small networks gain little by more."""
+    """How many of ``rows`` trainings run at once, and the threads of each; small networks gain little from more."""
     cores = allowed_cores()
     together = min(rows, cores)
     return together, cores // together
 
 
 def train_rows(configs: Mapping[str, dict[str, Any]], folder: Path) -> Iterator[tuple[str, Trained]]:
-    """Train each config in ``folder/<name>``, the first ones first; yields each when it is done.
+    """Train each config in ``folder/<name>``, starting in order; yields each as it completes.
 
     Raises:
-        UserError: of a training, whichever comes first; or a training was killed.
+        UserError: the first one that a training raises; or a training was killed.
     """
     together, threads = side_by_side(len(configs))
     others = set(active_children())
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with (
         Progress(*columns) as progress,
-        # A fork would inherit torch's threads.
+        # Not forked: a fork would inherit torch's threads.
         ProcessPoolExecutor(together, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool,
     ):
         bars = {name: progress.add_task(f"{name:16}", total=1.0, start=False) for name in configs}
@@ -57,11 +57,11 @@ def train_rows(configs: Mapping[str, dict[str, Any]], folder: Path) -> Iterator[
         for name, config in configs.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             shown = {"_target_": "jdrl_lightning.callbacks.progress.ProgressFile", "path": str(_file(folder, name))}
-            told = config | {
+            reporting = config | {
                 "callbacks": config["callbacks"] | {"progress": shown},
                 "trainer": config["trainer"] | QUIET,
             }
-            running[pool.submit(_train, told, folder / name, threads)] = name
+            running[pool.submit(_train, reporting, folder / name, threads)] = name
         try:
             while running:
                 for future in wait(running, LOOK_EVERY_S, FIRST_COMPLETED).done:
@@ -77,9 +77,9 @@ def train_rows(configs: Mapping[str, dict[str, Any]], folder: Path) -> Iterator[
                         progress.update(bars[name], completed=share)
         except BrokenProcessPool:
             raise UserError("a training was killed, most often because memory ran out") from None
-        finally:  # when one fails there is nothing to wait for
+        finally:  # after a failure, do not wait for the others
             for training in set(active_children()) - others if running else ():
-                training.kill()  # told to end, it would wait to send a result while another is ended sending
+                training.kill()  # on SIGTERM it could block on the result queue that another one holds
 
 
 def _train(config: dict[str, Any], run_dir: Path, threads: int) -> Trained:
@@ -92,7 +92,7 @@ def _train(config: dict[str, Any], run_dir: Path, threads: int) -> Trained:
 
 
 def _end_with_parent() -> None:
-    """A killed demonstration leaves no trainings behind."""
+    """Exit when the demonstration dies, so that it leaves no trainings behind."""
 
     def watch() -> None:
         if parent := parent_process():

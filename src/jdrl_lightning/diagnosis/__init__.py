@@ -1,1 +1,1 @@
-"""What the doctor command looks at."""
+"""The checks of the doctor command: environment, plug-ins, weights, configuration, pairs, loading speed."""

@@ -1,4 +1,4 @@
-"""The backbone, flow estimator and objective that a configuration names, built and filled for a try."""
+"""Builds the configured backbone, flow estimator and objective, to check that they work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["tried"]
 
 
 def tried(config: Mapping[str, Any]) -> dict[str, str | UserError]:
-    """For each part one line about it, or what stands in its way."""
+    """For each component, a one-line description or the error of building it."""
     found: dict[str, str | UserError] = {}
     for name, make in (("backbone", _backbone), ("flow", _flow), ("objective", _objective)):
         try:
@@ -25,8 +25,8 @@ def tried(config: Mapping[str, Any]) -> dict[str, str | UserError]:
 def _backbone(settings: dict[str, Any]) -> str:
     weights = settings.pop("weights", None)
     built = backbones.create(**settings)
-    read = f"{backbones.load_weights(built, weights).n_tensors} tensors read" if weights else "no weights given"
-    return f"{sum(p.numel() for p in built.parameters()):,} parameters, {read}; {built.licence}"
+    loaded = f"{backbones.load_weights(built, weights).n_tensors} tensors loaded" if weights else "no weights set"
+    return f"{sum(p.numel() for p in built.parameters()):,} parameters, {loaded}; {built.licence}"
 
 
 def _flow(settings: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What is installed, and what it runs on."""
+"""Installed packages, optional extras and devices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["EXTRAS", "devices", "extras", "versions"]
 
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "kornia", "timm", "lpips")
 
-# Extra of ours: the package that it brings, and what needs that.
+# Extra: its package, and the setting that needs it.
 EXTRAS = {
     "export": ("onnx", "formats=[onnx] of python -m jdrl_lightning.export"),
     "joblib": ("hydra-joblib-launcher", "hydra/launcher=joblib"),
@@ -29,13 +29,13 @@ EXTRAS = {
 
 
 def versions() -> dict[str, str]:
-    """Package to version, ``missing`` where there is none."""
+    """The version of each package, or ``missing``."""
     found = {"jdrl_lightning": __version__, "python": platform.python_version()}
     return found | {name: _version(name) or "missing" for name in PACKAGES}
 
 
 def extras() -> list[tuple[str, str, str]]:
-    """Each extra: its name, its package with version or the command that installs it, and what needs it."""
+    """For each extra: its name, its package's version or the command to install it, and what needs it."""
     rows = []
     for name, (package, purpose) in EXTRAS.items():
         found = _version(package)
@@ -45,7 +45,7 @@ def extras() -> list[tuple[str, str, str]]:
 
 
 def devices() -> list[str]:
-    """One line for the processor and one for each accelerator."""
+    """One line for the CPU and one for each accelerator."""
     import torch
 
     lines = [f"cpu: {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"]

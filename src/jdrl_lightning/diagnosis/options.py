@@ -1,4 +1,4 @@
-"""What a configuration can be made of, ours and the plug-ins'; and whether it all composes."""
+"""The options of the config groups, including the plug-ins', and whether each composes."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def group_of(listed: str) -> str:
 
 
 def described(group: str) -> dict[str, str]:
-    """Every option of a group with the first comment line of its file; inside a running Hydra only."""
+    """Every option of a group with the first comment line of its file; requires an initialized Hydra."""
     return {name: _first_comment(group, name) for name in _loader().get_group_options(group)}
 
 
 def broken() -> dict[str, str]:
-    """The options, as ``group=name``, with which a training does not even compose, and the first line of why."""
-    wrong = {}
+    """The options, as ``group=name``, with which the training config does not compose, and the error."""
+    errors = {}
     for group in _loader().list_groups(""):
         if group == "hydra":
             continue
         for name in _loader().get_group_options(group):
             try:
                 compose("train", [f"{group}={name}"])
-            except Exception as error:  # whatever a yaml file of others leads to
-                wrong[f"{group}={name}"] = " ".join(str(error).split())[:300]
-    return wrong
+            except Exception as error:  # a plug-in's yaml may raise anything
+                errors[f"{group}={name}"] = " ".join(str(error).split())[:300]
+    return errors
 
 
 def _first_comment(group: str, name: str) -> str:
@@ -58,12 +58,12 @@ def _first_comment(group: str, name: str) -> str:
 
 
 def _roots() -> Iterator[Any]:
-    for place in _loader().get_search_path().get_path():
-        scheme, _, path = place.path.partition("://")
+    for source in _loader().get_search_path().get_path():
+        scheme, _, path = source.path.partition("://")
         if scheme == "pkg":
             yield resources.files(path)
         elif scheme != "structured":
-            yield Path(path or place.path)  # a plain path has no scheme
+            yield Path(path or source.path)  # a plain path has no scheme
 
 
 def _loader() -> Any:

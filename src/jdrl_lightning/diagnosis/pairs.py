@@ -1,4 +1,4 @@
-"""Whether the misalignment of pairs calls for JDRL."""
+"""Which training the misalignment of the pairs calls for."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from jdrl_lightning.metrics.misalignment import ALIGNED_PX, Summary
 
 __all__ = ["verdict"]
 
-# Measured on rendered pairs, blur up to 7 px, over 95 % of the pixels: up to 0.35 px from the affine map where that is
-# all there is (data.misalignment=random), from 0.7 px with nonrigid.
+# 95th percentile of the residual after an affine fit, measured on rendered pairs with blur up to 7 px: up to 0.35 px if
+# the misalignment is affine (data.misalignment=random), at least 0.7 px if it is nonrigid.
 AFFINE_PX = 0.5
 
 
 def verdict(found: Summary) -> str:
-    """Whether JDRL is what these pairs need, in one or two plain sentences."""
+    """Recommend a training for these pairs, in one or two sentences."""
     if len(found.unlike) > found.pairs / 4:
         return (
-            f"Many pairs hardly show the same scene ({', '.join(found.unlike[:3])}): check which files are partners "
-            "(data.pair_by) before any training."
+            f"Many pairs do not seem to show the same scene ({', '.join(found.unlike[:3])}): check how the files are "
+            "paired (data.pair_by) before training."
         )
     if found.far > 0.25:
         return (
-            "Many pairs are so far apart that flow cannot be trusted: register them roughly first "
-            "(data.register=affine), then look again."
+            "Many pairs are so far apart that the estimated flow is unreliable: register them roughly first "
+            "(data.register=affine), then run doctor again."
         )
     if found.p95_px < ALIGNED_PX:
         return (
-            "These pairs line up to within a pixel: pixel-wise training (objective=charbonnier) is enough, and JDRL "
-            "has little to gain."
+            "These pairs are aligned to within a pixel: pixel-wise training (objective=charbonnier) is enough, and "
+            "JDRL has little to gain."
         )
     if found.rest_p95_px < AFFINE_PX:
         return (
-            "One affine map a pair explains the misalignment: data.register=affine with objective=charbonnier is the "
-            "simple remedy; JDRL does without that step. Compare the two."
+            "One affine map per pair explains the misalignment: data.register=affine with objective=charbonnier is the "
+            "simple remedy; JDRL needs no registration. Compare the two."
         )
     return (
-        "JDRL is what these pairs need (objective=jdrl_robust): they are apart by more than a pixel, and by more than "
-        "one affine map a pair could undo."
+        "These pairs need JDRL (objective=jdrl_robust): they are misaligned by more than a pixel, and by more than one "
+        "affine map per pair can undo."
     )

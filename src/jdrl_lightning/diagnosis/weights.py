@@ -1,4 +1,4 @@
-"""The files of weights that a configuration asks for, and the one behind LPIPS."""
+"""The weight files of a configuration, and the one of LPIPS."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from jdrl_lightning.metrics.perceptual import FILE, lpips, lpips_weights
 
 __all__ = ["perceptual", "settings"]
 
-FILES = ("weights", "path")  # how the settings that name a file end
+FILES = ("weights", "path")  # suffixes of settings that name a file
 
 
 def settings(config: Any, name: str = "") -> Iterator[tuple[str, str | None]]:
-    """Every setting that names a file of weights, as ``backbone.weights``, and its value; None: not set."""
+    """Every setting of a weight file, such as ``backbone.weights``, with its value; None if not set."""
     if isinstance(config, Mapping):
         for key, value in config.items():
-            place = f"{name}.{key}".lstrip(".")
+            setting = f"{name}.{key}".lstrip(".")
             if str(key).endswith(FILES) and (value is None or isinstance(value, str)):
-                yield place, str(weights_file(value, str(config.get("name")))) if value == BUILTIN else value
+                yield setting, str(weights_file(value, str(config.get("name")))) if value == BUILTIN else value
             else:
-                yield from settings(value, place)
+                yield from settings(value, setting)
 
 
 def perceptual(path: str | None) -> tuple[tuple[str, str, str], UserError | None]:
-    """The file behind LPIPS, as :func:`described`, and what stands in the way of using it."""
+    """LPIPS's weight file, see :func:`described`, and the error of loading it, if any."""
     try:
         file = lpips_weights(path)
         if file is None:
-            return (f"missing: {FILE}, LPIPS is left out", "", ""), None
+            return (f"missing: {FILE}, LPIPS is skipped", "", ""), None
         black = torch.zeros(1, 3, 64, 64)
         lpips(black, black, weights=file)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The contact sheet: the same crop of blurry, restored and sharp image, pixel by pixel, where it shows something."""
+"""The contact sheet: one crop of blurry, restored and sharp image, unscaled, where detail was lost."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ GAP_PX, LINE_PX, LETTER_PX = 4, 17, 11
 
 
 class Example(NamedTuple):
-    """A line of the sheet: what it shows, and crops ``(3, h, w)`` in [0, 1] by what they are of."""
+    """A row of the sheet: its caption, and crops ``(3, h, w)`` in [0, 1] by title."""
 
     caption: str
     crops: dict[str, Tensor]
 
 
 def spread(count: int) -> set[int]:
-    """Up to six of ``count`` images, evenly over the data set."""
+    """Indices of up to six of ``count`` images, evenly spaced over the data set."""
     return {int(index) for index in np.linspace(0, count - 1, min(IMAGES, count)).round()}
 
 
 def example(pair: Pair, restored: Tensor, has_sharp: bool, rows: Sequence[Mapping[str, Any]]) -> Example:
-    """The crop of a float batch of one that has lost most detail; ``rows`` are the measures of input and output."""
+    """The crop of a float batch of one that lost the most detail; ``rows`` are the measures of input and output."""
     pictures = {"blurry": pair.blurry, "restored": restored}
     if has_sharp:
         pictures["sharp, as given"] = pair.sharp
@@ -46,12 +46,12 @@ def example(pair: Pair, restored: Tensor, has_sharp: bool, rows: Sequence[Mappin
     figures = "" if measure is None else f"; {measure} {rows[0][measure]:.2f} to {rows[1][measure]:.2f} dB"
     crops = {
         title: image[0, :, top : top + height, left : left + width].cpu().clone() for title, image in pictures.items()
-    }  # copies: the whole image can go
+    }  # copies, so that the whole image can be freed
     return Example(f"{pair.name[0]}, {width}×{height} px at ({left}, {top}){figures}", crops)
 
 
 def most_lost_detail(blurry: Tensor, sharp: Tensor, height: int, width: int) -> tuple[int, int]:
-    """Top and left of the crop in which ``sharp`` has most squared gradient beyond that of ``blurry``."""
+    """Top and left of the crop in which ``sharp`` exceeds ``blurry`` most in squared gradient."""
     lost = gradient(luminance(sharp)).square().sum(1) - gradient(luminance(blurry)).square().sum(1)
     places = F.avg_pool2d(lost[:1], (height, width), stride=STRIDE_PX)[0]
     top, left = np.unravel_index(int(places.argmax()), places.shape)
@@ -59,7 +59,7 @@ def most_lost_detail(blurry: Tensor, sharp: Tensor, height: int, width: int) -> 
 
 
 def sheet(examples: Sequence[Example]) -> Image.Image:
-    """All lines under each other, every crop with its title, one pixel to a pixel."""
+    """All rows, each crop with its title, without resampling."""
     font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", LETTER_PX)
     widths = [sum(crop.shape[-1] + GAP_PX for crop in each.crops.values()) + GAP_PX for each in examples]
     heights = [2 * LINE_PX + max(crop.shape[-2] for crop in each.crops.values()) + 2 * GAP_PX for each in examples]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from rich.progress import track
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from jdrl_lightning.data.augment import collate
 from jdrl_lightning.errors import UserError
@@ -17,7 +18,8 @@ from jdrl_lightning.evaluation.method_images import file_stem
 from jdrl_lightning.evaluation.methods import Look, Method
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.io.image import write_image
-from jdrl_lightning.metrics.protocols import Protocol, crop, measure, moved
+from jdrl_lightning.metrics.protocols import Protocol, crop
+from jdrl_lightning.metrics.references import PlacementError, quality
 from jdrl_lightning.types import Pair, to_float, to_uint
 
 __all__ = ["Figures", "evaluate", "look"]
@@ -29,10 +31,12 @@ class Figures(NamedTuple):
     Attributes:
         rows: two for each image, ``method`` ``input`` and ``restored``: its name and measures; None where LPIPS is
             not at hand.
+        means: of the measures over all images, by method.
         examples: crops of some of the images.
     """
 
     rows: list[dict[str, Any]]
+    means: dict[str, dict[str, float | None]]
     examples: list[Example]
 
 
@@ -86,6 +90,7 @@ def evaluate(
         UserError: an image that is too small to be measured, or a method that returns no image of it.
     """
     has_sharp = getattr(pairs, "has_sharp", True)
+    metrics: dict[str, MetricCollection] = {}
     rows: list[dict[str, Any]] = []
     examples: list[Example] = []
     shown = spread(len(pairs))
@@ -96,9 +101,12 @@ def evaluate(
         restored = method.restore(pair)
         if restored.shape != pair.blurry.shape or not bool(torch.isfinite(restored).all()):
             raise UserError(f"{name}: {method.title} gave no finite image of {tuple(pair.blurry.shape)}")
+        if not metrics:
+            known = quality(pair, protocol, flow, lpips_weights) if has_sharp else MetricCollection([PlacementError()])
+            metrics = {title: known.clone().to(device) for title in ("input", "restored")}
         for title, image in (("input", pair.blurry), ("restored", restored)):
             try:
-                values = measure(image, pair, flow, lpips_weights, protocol) if has_sharp else moved(image, pair.blurry)
+                values = metrics[title](to_float(to_uint(image)) if protocol.round else image, pair)
             except ValueError as error:
                 raise UserError(f"{name} cannot be measured: {error}; leave it out") from error
             rows.append({"method": title, "name": name, **_figures(values, lpips_weights is not None)})
@@ -109,7 +117,8 @@ def evaluate(
             )
         if index in shown:
             examples.append(example(pair, restored, has_sharp, rows[-2:]))
-    return Figures(rows, examples)
+    means = {title: _figures(metric.compute(), lpips_weights is not None) for title, metric in metrics.items()}
+    return Figures(rows, means, examples)
 
 
 def _batch(pair: Pair, rule: str, device: torch.device | str) -> Pair:
@@ -127,7 +136,7 @@ def _figures(values: dict[str, Tensor], has_lpips: bool) -> dict[str, float | No
     """One value each; LPIPS has its place beside the others, empty where it could not be measured."""
     figures: dict[str, float | None] = {}
     for key, value in values.items():
-        figures[key] = float(value[0])
+        figures[key] = float(value)
         if key.endswith("/mae") and not has_lpips:
             figures[f"{key.removesuffix('mae')}lpips"] = None
     return figures

@@ -47,11 +47,11 @@ def grouped_table(rows: Sequence[Mapping[str, float | str | None]], notes: Seque
     return _tabular("l" + "r" * len(columns), [rf"{head[0]} \\", "".join(rules), rf"{head[1]} \\"], body, notes)
 
 
-def plain_table(rows: Sequence[Mapping[str, str]], notes: Sequence[str] = ()) -> str:
+def plain_table(rows: Sequence[Mapping[str, str]]) -> str:
     """``rows`` of words under the names of their columns."""
     columns = list(rows[0])
     head = " & ".join(map(escape, columns))
-    return _tabular("l" + "r" * (len(columns) - 1), [rf"{head} \\"], [list(row.values()) for row in rows], notes)
+    return _tabular("l" + "r" * (len(columns) - 1), [rf"{head} \\"], [list(row.values()) for row in rows], ())
 
 
 def _tabular(alignment: str, head: Sequence[str], body: Sequence[Sequence[str]], notes: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from jdrl_lightning.evaluation.evaluate_dataset import Figures
 from jdrl_lightning.evaluation.histograms import histograms
 from jdrl_lightning.evaluation.latex import grouped_table
 from jdrl_lightning.io.atomic import atomic_write
-from jdrl_lightning.metrics.report import markdown_table, summary, write_csv
+from jdrl_lightning.metrics.report import markdown_table, write_csv
 
 __all__ = ["RESTORED", "claim", "finite", "write", "write_json", "write_text"]
 
@@ -47,14 +47,13 @@ def write(output: Path, heading: str, figures: Figures, facts: Mapping[str, Any]
         facts: what summary.json says beside the means.
         notes: what readers of the table must know.
     """
-    means = {m: summary([row for row in figures.rows if row["method"] == m]) for m in ("input", "restored")}
     infinite = sorted({str(row["name"]) for row in figures.rows for key in row if _infinite(row[key])})
     if infinite:
         notes = [
             *notes,
             f"PSNR is infinite, and so is its mean, where an image equals its reference: {and_more(infinite, 1)}.",
         ]
-    lines = [{"method": method, **values} for method, values in means.items()]
+    lines = [{"method": method, **values} for method, values in figures.means.items()]
     text = "\n".join([f"# {heading}", "", markdown_table(lines), *(f"- {note}" for note in notes), ""])
 
     write_csv(output / "per_image.csv", figures.rows)
@@ -65,10 +64,8 @@ def write(output: Path, heading: str, figures: Figures, facts: Mapping[str, Any]
     with atomic_write(output / "histograms.png") as file:
         histograms(figures.rows).savefig(file, format="png", dpi=120)
     # Last: a folder that has it is complete.
-    write_json(
-        output / "summary.json",
-        {**facts, **{m: finite(values) for m, values in means.items()}, "notes": list(notes), "version": __version__},
-    )
+    means = {method: finite(values) for method, values in figures.means.items()}
+    write_json(output / "summary.json", {**facts, **means, "notes": list(notes), "version": __version__})
     return text
 
 

@@ -22,12 +22,12 @@ __all__ = [
 
 
 class Similarity(NamedTuple):
-    """An affine displacement in plain terms, ``(B,)`` each.
+    """Zoom, rotation and shift of an affine displacement, ``(B,)`` each.
 
     Attributes:
-        zoom: factor minus one, ``> 0`` when the flow points outwards.
+        zoom: scale factor minus one, ``> 0`` when the flow points outwards.
         rotation: radians, from x towards y.
-        dx, dy: displacement of the picture's centre, pixels.
+        dx, dy: displacement of the image centre, pixels.
     """
 
     zoom: Tensor
@@ -37,7 +37,7 @@ class Similarity(NamedTuple):
 
 
 def affine_basis(like: Tensor) -> Tensor:
-    """``(x, y, 1)`` with x, y from −1 to 1 over the picture, 0 along a side of one pixel: ``(3, H, W)``."""
+    """``(x, y, 1)`` with x and y from −1 to 1 over the image, 0 along a side of one pixel: ``(3, H, W)``."""
     height, width = like.shape[-2:]
     x, y = (
         torch.linspace(-1, 1, n, dtype=like.dtype, device=like.device) if n > 1 else like.new_zeros(1)
@@ -47,30 +47,30 @@ def affine_basis(like: Tensor) -> Tensor:
 
 
 def basis_px(like: Tensor) -> Tensor:
-    """Pixels in one unit of each of :func:`affine_basis`'s terms: half the width, half the height, 1; ``(3,)``."""
+    """Pixels per unit of each term of :func:`affine_basis`: half the width, half the height, 1; ``(3,)``."""
     height, width = like.shape[-2:]
     return constant((max(width - 1, 1) / 2, max(height - 1, 1) / 2, 1.0), like)
 
 
 def affine_field(parameters: Tensor, like: Tensor) -> Tensor:
-    """The displacement ``(B, 2, H, W)`` that ``parameters`` ``(B, 2, 3)`` mean on the grid of ``like``, pixels."""
+    """Displacement ``(B, 2, H, W)``, pixels, of ``parameters`` ``(B, 2, 3)`` on the grid of ``like``."""
     return torch.einsum("bci,ihw->bchw", parameters, affine_basis(like))
 
 
 def invert_affine(parameters: Tensor, like: Tensor) -> Tensor:
-    """The affine displacement the other way round, on the grid it leads to: ``(B, 2, 3)``, of ``(B, 2, 3)``."""
-    unit = 1 / basis_px(like)[:2, None]  # a pixel, in coordinates
+    """Inverse of an affine displacement on the grid of ``like``: ``(B, 2, 3)`` to ``(B, 2, 3)``."""
+    unit = 1 / basis_px(like)[:2, None]  # one pixel in the units of the basis
     eye = torch.eye(2, dtype=parameters.dtype, device=parameters.device)
-    back = torch.linalg.inv_ex(eye + unit * parameters[:, :, :2]).inverse  # the plain form would wait for the device
+    back = torch.linalg.inv_ex(eye + unit * parameters[:, :, :2]).inverse  # linalg.inv waits for the device
     return torch.cat([(back - eye) / unit, -(back @ (unit * parameters[:, :, 2:])) / unit], dim=2)
 
 
 def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Least squares ``flow[p] ≈ A (x, y, 1)`` with x, y running from −1 to 1 over the picture.
+    """Least-squares fit ``flow[p] ≈ A (x, y, 1)`` with x and y from −1 to 1 over the image.
 
     Args:
         flow: ``(B, 2, H, W)``, pixels.
-        weight: ``(B, 1, H, W)``, not negative; None weighs all pixels alike.
+        weight: ``(B, 1, H, W)``, not negative; None weights all pixels equally.
 
     Returns:
         ``A`` ``(B, 2, 3)`` and the basis ``(3, H, W)``.
@@ -80,16 +80,16 @@ def affine_parameters(flow: Tensor, weight: Tensor | None = None) -> tuple[Tenso
     share = torch.ones_like(values[:, :1]) if weight is None else weight.flatten(2).to(flow.dtype)
     normal = torch.einsum("in,bn,jn->bij", terms, share[:, 0], terms)
     right = torch.einsum("in,bn,bcn->bic", terms, share[:, 0], values)
-    # A whisper of damping, a few roundings: a picture one pixel wide, or with no weight, has no slope to find.
+    # Damped by a few rounding errors: an image one pixel wide, or without weight, leaves the slope undetermined.
     precision = torch.finfo(flow.dtype)
     damping = 8.4 * precision.eps * normal.diagonal(dim1=1, dim2=2).mean(1).clamp_min(precision.tiny**0.5)
     normal = normal + damping[:, None, None] * torch.eye(3, dtype=flow.dtype, device=flow.device)
-    solved, _ = torch.linalg.solve_ex(normal, right)  # the plain form would wait for the device
+    solved, _ = torch.linalg.solve_ex(normal, right)  # linalg.solve waits for the device
     return solved.transpose(1, 2), basis
 
 
 def affine_fit(flow: Tensor, weight: Tensor | None = None) -> Tensor:
-    """The affine field nearest to ``flow``, ``(B, 2, H, W)``; see :func:`affine_parameters`."""
+    """Least-squares affine field of ``flow``, ``(B, 2, H, W)``; see :func:`affine_parameters`."""
     parameters, basis = affine_parameters(flow, weight)
     return torch.einsum("bci,ihw->bchw", parameters, basis)
 

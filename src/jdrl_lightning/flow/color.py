@@ -1,4 +1,4 @@
-"""Flow as a picture: hue says where to, saturation how far."""
+"""Colour coding of flow: hue is direction, saturation is length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jdrl_lightning.runtime.device_constants import constant
 
 __all__ = ["flow_to_rgb", "wheel"]
 
-# Lengths of the six arcs of the Middlebury colour wheel: red to yellow, to green, to cyan, to blue, to magenta, to red.
+# Number of colours from red to yellow, on to green, cyan, blue, magenta, and back to red on the Middlebury wheel.
 ARCS = (15, 6, 4, 11, 13, 6)
 
 
@@ -35,14 +35,14 @@ COLOURS = tuple(_colours())
 
 
 def flow_to_rgb(flow: Tensor, largest: Tensor | float | None = None) -> Tensor:
-    """Middlebury's colour coding of a flow.
+    """Middlebury colour coding of flow.
 
     Args:
         flow: ``(B, 2, H, W)``, pixels.
-        largest: magnitude shown at full saturation, ``(B,)`` or a number; None: each image's own largest.
+        largest: length shown at full saturation, pixels, ``(B,)`` or a number; None: the maximum of each image.
 
     Returns:
-        ``(B, 3, H, W)`` in [0, 1]; no motion is white. Without gradient.
+        ``(B, 3, H, W)`` in [0, 1]; zero flow is white. No gradient.
     """
     flow = flow.detach()
     length = magnitude(flow)[:, 0]

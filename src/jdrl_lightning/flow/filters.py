@@ -1,4 +1,4 @@
-"""Small filters that registration is made of."""
+"""Small filters used by registration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 __all__ = ["gradient", "luminance", "mean_over", "robust_scale", "robust_weight", "smooth", "texture"]
 
-LARGEST_MATRIX_PX = {False: 128, True: 512}  # by whether on a GPU
+LARGEST_MATRIX_PX = {False: 128, True: 512}  # longest side blurred by matrix products; key: on a GPU
 
 
 def luminance(image: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def luminance(image: Tensor) -> Tensor:
 
 
 def smooth(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian of ``sigma`` pixels on every channel of ``(B, C, H, W)``, edges replicated; 0 gives back the image."""
+    """Gaussian blur of each channel of ``(B, C, H, W)``, edges replicated; ``sigma`` in pixels, 0 returns the image."""
     if sigma == 0:
         return image
     if max(image.shape[-2:]) <= LARGEST_MATRIX_PX[image.is_cuda]:
@@ -32,7 +32,7 @@ def smooth(image: Tensor, sigma: float) -> Tensor:
 
 
 def _by_matrices(image: Tensor, sigma: float) -> Tensor:
-    """Two products: the fewest operations, each of which costs more than its arithmetic on a small image."""
+    """Two products: on a small image each operation costs more to launch than to compute."""
     batch, channels, height, width = image.shape
     rows = image.reshape(-1, width) @ _band(width, sigma, image.dtype, image.device).T
     columns = _band(height, sigma, image.dtype, image.device).expand(batch * channels, height, height)
@@ -40,7 +40,7 @@ def _by_matrices(image: Tensor, sigma: float) -> Tensor:
 
 
 def _shifted_sums(padded: Tensor, taps: tuple[float, ...], dim: int) -> Tensor:
-    """Several times as fast as oneDNN's and PyTorch's convolutions of a single channel."""
+    """Weighted sum of slices: several times as fast as oneDNN's and PyTorch's single-channel convolutions."""
     size = padded.shape[dim] - len(taps) + 1
     total = taps[0] * padded.narrow(dim, 0, size)
     for start, tap in enumerate(taps[1:], 1):
@@ -49,7 +49,7 @@ def _shifted_sums(padded: Tensor, taps: tuple[float, ...], dim: int) -> Tensor:
 
 
 def _taps(sigma: float) -> tuple[int, tuple[float, ...]]:
-    """The radius that counts, and a weight for each pixel within it."""
+    """Radius of the kernel, 3σ, and its taps, which sum to 1."""
     radius = max(1, math.ceil(3 * sigma))
     half = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(radius + 1)]
     total = 2 * sum(half) - half[0]
@@ -58,9 +58,9 @@ def _taps(sigma: float) -> tuple[int, tuple[float, ...]]:
 
 @lru_cache(maxsize=128)
 def _band(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The Gaussian along an axis of ``size`` pixels as a matrix, ``(size, size)``."""
+    """Matrix ``(size, size)`` that blurs an axis of ``size`` pixels."""
     radius, taps = _taps(sigma)
-    with torch.inference_mode(False):  # a validation may be the first to ask, and training could not use it then
+    with torch.inference_mode(False):  # cached: training cannot use a tensor made under inference mode
         sources = (torch.arange(size)[:, None] + torch.arange(-radius, radius + 1)).clamp(0, size - 1)
         weights = torch.tensor(taps, dtype=torch.float64).expand(size, -1)
         band = torch.zeros(size, size, dtype=torch.float64).scatter_add_(1, sources, weights)
@@ -77,20 +77,20 @@ def gradient(image: Tensor) -> Tensor:
 
 
 def texture(image: Tensor) -> Tensor:
-    """Mean square of both derivatives of ``(B, 1, H, W)``: ``(B, 1, 1, 1)``. Blur lowers it."""
+    """Mean squared derivative of ``(B, 1, H, W)``: ``(B, 1, 1, 1)``. Blur lowers it."""
     return gradient(image).square().mean(dim=(1, 2, 3), keepdim=True)
 
 
 def mean_over(image: Tensor, weight: Tensor) -> Tensor:
-    """Mean of ``(B, C, H, W)`` under ``weight`` ``(B, 1, H, W)``: ``(B, C, 1, 1)``."""
+    """Mean of ``(B, C, H, W)`` weighted by ``(B, 1, H, W)``: ``(B, C, 1, 1)``."""
     return (image * weight).sum(dim=(2, 3), keepdim=True) / weight.sum(dim=(2, 3), keepdim=True).clamp_min(1)
 
 
 def robust_scale(residual: Tensor, valid: Tensor) -> Tensor:
-    """Standard deviation by the mean deviation, ``1.25 ×`` the mean of ``|r|`` over ``valid``: ``(B, C, 1, 1)``."""
+    """Standard deviation from the mean absolute deviation, ``1.25 × mean |r|`` over ``valid``: ``(B, C, 1, 1)``."""
     return 1.25 * mean_over(residual.abs(), valid) + 1e-6
 
 
 def robust_weight(residual: Tensor, valid: Tensor) -> Tensor:
-    """``valid / (1 + (r / 2s)²)²`` with the robust scale ``s``: outliers count little."""
+    """``valid / (1 + (r / 2s)²)²`` with ``s`` from :func:`robust_scale`: Geman-McClure, outliers count little."""
     return valid / (1 + (residual / (2 * robust_scale(residual, valid))).square()).square()

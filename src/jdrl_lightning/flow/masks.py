@@ -1,4 +1,4 @@
-"""Which pixels' flow to believe (the paper's calibration mask, Eq. 4, and three others)."""
+"""Calibration masks: pixels whose flow is trusted (the paper's Eq. 4, and three alternatives)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from jdrl_lightning.flow.color import flow_to_rgb
 from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.flow.warp import magnitude, warp
 
-__all__ = ["calibration_mask", "kept_quantile"]
+__all__ = ["LAM", "calibration_mask", "kept_quantile"]
+
+LAM = 0.35  # λ of Eq. 4
 
 
 @torch.no_grad()
 def calibration_mask(
-    flow: Tensor, lam: float = 0.35, kind: str = "magnitude", backward: Tensor | None = None, min_px: float = 0.0
+    flow: Tensor, lam: float = LAM, kind: str = "magnitude", backward: Tensor | None = None, min_px: float = 0.0
 ) -> Tensor:
-    """1 where the flow is to be believed, else 0.
+    """1 where the flow is trusted, else 0.
 
-    - ``magnitude`` (Eq. 4): ``(1 − λ) m < |Φ| < (1 + λ) m`` with ``m`` the image's mean of ``|Φ|``. Read literally it
-      rejects every pixel of a perfectly aligned pair and half of a pure zoom: ``min_px > 0`` keeps what is within
-      ``max(λ m, min_px)`` of the mean.
-    - ``colorwheel``: the published code's rule, ``(1 − λ) m ≤ g ≤ (1 + λ) m`` on the grey value ``g`` of the flow's
-      colour picture. That is mostly hue: it keeps nearly everything. Here too ``min_px`` is a floor, in pixels of flow.
-    - ``residual``: the distance from the image's robust affine motion is below ``max(3 MAD, min_px)``. For flows with
-      outliers; a flow that is nearly affine by construction shows none.
+    - ``magnitude`` (Eq. 4): ``(1 − λ) m < |Φ| < (1 + λ) m`` with ``m`` the mean of ``|Φ|`` over the image. Taken
+      literally it rejects every pixel of a perfectly aligned pair and half of a pure zoom: ``min_px > 0`` also keeps
+      pixels within ``min_px`` of the mean.
+    - ``colorwheel``: the published code's rule, ``(1 − λ) m ≤ g ≤ (1 + λ) m`` on the grey level ``g`` of the flow's
+      colour coding. That depends mostly on hue, so it keeps nearly everything. ``min_px`` as above.
+    - ``residual``: the distance from a robust affine fit is at most ``max(3 σ, min_px)``, with ``σ`` from the median
+      distance. For flows with outliers; a flow that is nearly affine by construction has none.
     - ``consistency``: forward and backward flow cancel,
       ``|Φ + Φ'(p + Φ)|² ≤ 0.01 (|Φ|² + |Φ'(p + Φ)|²) + max(½, min_px²)``.
 
@@ -37,7 +39,7 @@ def calibration_mask(
         min_px: floor of the tolerance, pixels.
 
     Returns:
-        ``(B, 1, H, W)`` of the flow's dtype, without gradient.
+        ``(B, 1, H, W)`` of the flow's dtype, no gradient.
 
     Raises:
         ValueError: unknown kind, or ``consistency`` without ``backward``.
@@ -49,7 +51,7 @@ def calibration_mask(
             raise ValueError("mask=consistency needs the backward flow")
         return _consistency(flow, backward, min_px)
     if kind not in ("magnitude", "colorwheel", "residual"):
-        raise ValueError(f"mask kind {kind!r} is none of magnitude, colorwheel, residual, consistency")
+        raise ValueError(f"mask kind {kind!r} is not one of magnitude, colorwheel, residual, consistency")
     if kind == "residual":
         return _residual(flow, min_px)
     length = magnitude(flow)
@@ -65,13 +67,13 @@ def calibration_mask(
 
 
 def kept_quantile(flow: Tensor, mask: Tensor, q: float = 0.95, stride: int = 4) -> Tensor:
-    """The ``q``-quantile of ``|flow|`` over the pixels that are kept, without making the host wait for the device.
+    """``q``-quantile of ``|flow|`` over the kept pixels, without synchronising with the device.
 
     Args:
         flow: displacement in pixels, ``(B, 2, H, W)``.
         mask: ``(B, 1, H, W)`` of 0 and 1.
         q: in [0, 1].
-        stride: looks at every so many-th row and column; flow is smooth.
+        stride: uses every ``stride``-th row and column, since flow is smooth.
 
     Returns:
         A scalar over the whole batch, px; NaN if nothing is kept.
@@ -82,13 +84,13 @@ def kept_quantile(flow: Tensor, mask: Tensor, q: float = 0.95, stride: int = 4) 
 
 
 def _grey(flow: Tensor) -> Tensor:
-    """8-bit BT.601 grey of the colour picture, as the published code makes it on the host."""
+    """8-bit BT.601 grey of the colour coding, as the published code computes it on the host."""
     return luminance((flow_to_rgb(flow) * 255).floor()).round()
 
 
 def _residual(flow: Tensor, min_px: float) -> Tensor:
     weight: Tensor | None = None
-    for _ in range(5):  # iteratively reweighted: outliers must not bend the motion that they are judged by
+    for _ in range(5):  # iteratively reweighted: outliers must not bias the fit that they are measured against
         distance = magnitude(flow - affine_fit(flow, weight))
         spread = distance.flatten(1).median(dim=1).values.view(-1, 1, 1, 1)
         weight = 1 / (1 + (distance / (2 * spread + 1e-3)).square()).square()

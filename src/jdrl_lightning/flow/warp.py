@@ -1,4 +1,4 @@
-"""Backward warping by optical flow, and what belongs to it: which pixels have a partner, and the reverse flow."""
+"""Backward warping by optical flow; pixels whose match is in the frame; inverse flow."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ __all__ = ["cubic_weights", "in_frame", "invert", "magnitude", "warp"]
 def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bilinear", grid: str = "exact") -> Tensor:
     """Sample ``image`` where the flow points: ``warped[p] = image[p + flow[p]]``.
 
-    A zero flow gives back the image, an integer flow its shifted interior, to float rounding.
+    A zero flow returns the image, an integer flow the shifted image, to float rounding.
 
     Args:
         image: ``(B, C, H, W)``.
         flow: ``(B, 2, H, W)``, pixels, (dx, dy).
-        padding: what lies outside: ``border`` (the nearest edge pixel) or ``zeros``.
+        padding: values outside the image: ``border`` (the nearest edge pixel) or ``zeros``.
         mode: ``bilinear`` or ``bicubic`` (Catmull-Rom).
-        grid: ``exact``, or ``legacy`` for the published code's, where coordinate ``i`` samples ``i·w/(w−1) − 0.5``:
-            half a pixel off at the edges, and the flow stretched by ``w/(w−1)``.
+        grid: ``exact``, or ``legacy`` for that of the published code, where coordinate ``i`` samples
+            ``i·w/(w−1) − 0.5``: half a pixel off at the edges, and the flow is scaled by ``w/(w−1)``.
 
     Returns:
-        ``(B, C, H, W)`` in the image's dtype; gradient flows to ``image`` (and to ``flow``, if it asks for it).
+        ``(B, C, H, W)`` in the image's dtype; differentiable in ``image`` and ``flow``.
 
     Raises:
-        ValueError: unknown option, or shapes that do not belong together.
+        ValueError: unknown option, or shapes that do not fit.
 
     Source: Eq. 3 of the paper.
     """
     if mode not in ("bilinear", "bicubic") or padding not in ("border", "zeros") or grid not in ("exact", "legacy"):
-        raise ValueError(f"warp knows no mode={mode!r}, padding={padding!r}, grid={grid!r}")
+        raise ValueError(f"unknown option among mode={mode!r}, padding={padding!r}, grid={grid!r}")
     if flow.ndim != 4 or flow.shape[1] != 2 or flow.shape[0] != image.shape[0] or flow.shape[2:] != image.shape[2:]:
         raise ValueError(f"flow {tuple(flow.shape)} does not fit image {tuple(image.shape)}")
     exact_type = torch.promote_types(image.dtype, torch.float32)
@@ -39,7 +39,7 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
     if mode == "bicubic":
         places = torch.stack([_stretched(pixels + moved, size, grid) for pixels, moved, size in axes], dim=1)
         return _catmull_rom(image.to(exact_type), places, padding).to(image.dtype)
-    # Pixel i is the coordinate 2(i + ½)/n − 1 of align_corners=False, which is defined for a side of one pixel too.
+    # Pixel i has the coordinate 2(i + ½)/n − 1 (align_corners=False), which is defined for a side of one pixel too.
     coordinates = []
     for pixels, moved, size in axes:
         scale = 2 / (max(size - 1, 1) if grid == "legacy" else size)
@@ -53,9 +53,9 @@ def _stretched(places: Tensor, size: int, grid: str) -> Tensor:
 
 
 def _catmull_rom(image: Tensor, places: Tensor, padding: str) -> Tensor:
-    """Sample at pixel coordinates with the cubic that reproduces parabolas (a = −½).
+    """Sample at pixel coordinates with the cubic kernel that reproduces parabolas (a = −½).
 
-    PyTorch's own bicubic has a = −¾, which sharpens, and misplaces smooth detail by up to 0.06 px.
+    The bicubic of ``grid_sample`` has a = −¾, which sharpens, and shifts smooth detail by up to 0.06 px.
     """
     batch, channels, height, width = image.shape
     pixels = image.flatten(2)
@@ -88,16 +88,16 @@ def cubic_weights(share: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def in_frame(flow: Tensor) -> Tensor:
-    """1 where ``p + flow[p]`` lies within the picture, else 0: ``(B, 1, H, W)``, flow's dtype, without gradient."""
+    """1 where ``p + flow[p]`` is inside the image, else 0: ``(B, 1, H, W)``, flow's dtype, no gradient."""
     height, width = flow.shape[2:]
     x, y = (pixels + moved for pixels, moved in zip(_pixels(flow, flow.dtype), flow.detach().unbind(1), strict=True))
     return ((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))[:, None].to(flow.dtype)
 
 
 def invert(flow: Tensor, iterations: int = 12) -> Tensor:
-    """The flow the other way round: ``inverse[q] = −flow[q + inverse[q]]``, by fixed-point iteration.
+    """Inverse flow by fixed-point iteration, ``inverse[q] = −flow[q + inverse[q]]``.
 
-    Converges where the flow changes by less than a pixel a pixel; beyond the frame the nearest value counts.
+    Converges where the flow changes by less than one pixel per pixel; outside the frame the nearest value is used.
 
     Args:
         flow: ``(B, 2, H, W)``, pixels.
@@ -110,15 +110,15 @@ def invert(flow: Tensor, iterations: int = 12) -> Tensor:
 
 
 def _pixels(like: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Every column's x, ``(W,)``, and every row's y, ``(H, 1)``."""
+    """x of each column, ``(W,)``, and y of each row, ``(H, 1)``."""
     height, width = like.shape[-2:]
     x, y = (torch.arange(size, dtype=dtype, device=like.device) for size in (width, height))
     return x, y[:, None]
 
 
 def magnitude(flow: Tensor) -> Tensor:
-    """``|flow|``, ``(B, 1, H, W)``, px, of a flow ``(B, 2, H, W)``; without a gradient where nothing moves (NaN).
+    """``|flow|``, ``(B, 1, H, W)``, px, of ``(B, 2, H, W)``. Its gradient is NaN where the flow is zero.
 
-    ``Tensor.norm`` over two channels takes a hundred times as long on a processor.
+    ``Tensor.norm`` over two channels takes a hundred times as long on CPU.
     """
     return torch.hypot(flow[:, :1], flow[:, 1:])

@@ -1,1 +1,1 @@
-"""Loss formulas, one a file."""
+"""Loss functions, one per file."""

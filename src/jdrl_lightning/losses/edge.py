@@ -1,4 +1,4 @@
-"""The edge loss: a Charbonnier loss on the finest level of a Laplacian pyramid."""
+"""The edge loss: the Charbonnier loss of the finest level of a Laplacian pyramid."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.losses.charbonnier import EPS
+
 __all__ = ["edge_loss", "laplacian"]
 
 TAPS = (0.05, 0.25, 0.4, 0.25, 0.05)  # Burt and Adelson's generating kernel with a = 0.4
 
 
-def edge_loss(restored: Tensor, target: Tensor, mask: Tensor | None = None, eps: float = 1e-3) -> Tensor:
-    """Compare edges only: the mean over elements of ``sqrt(L(m d)² + eps²)``, ``d = restored - target``.
+def edge_loss(restored: Tensor, target: Tensor, mask: Tensor | None = None, eps: float = EPS) -> Tensor:
+    """The mean over elements of ``sqrt(L(m d)² + eps²)``; ``d = restored - target``, ``L`` is :func:`laplacian`.
 
     Args:
         restored: ``(B, C, H, W)``.
         target: same shape.
-        mask: ``m``, ``(B, 1, H, W)`` in [0, 1]; it multiplies the difference *before* the filter, so nothing of a
-            rejected pixel reaches its kept neighbours. None keeps everything.
+        mask: ``m``, ``(B, 1, H, W)`` in [0, 1]; multiplies the difference *before* the filter, so that rejected pixels
+            do not leak into their kept neighbours. None keeps everything.
         eps: see :func:`~jdrl_lightning.losses.charbonnier.charbonnier_loss`.
 
     Returns:
         Scalar.
 
     Raises:
-        ValueError: shapes that differ.
+        ValueError: different shapes.
 
     Source: the second term of MPRNet's training loss (weight 0.05).
     """
     if restored.shape != target.shape:
         raise ValueError(f"restored {tuple(restored.shape)} and target {tuple(target.shape)} differ in shape")
-    difference = restored - target  # the filter is linear: one pass over the difference does for both images
+    difference = restored - target  # the filter is linear: one pass, not one per image
     edges = laplacian(difference if mask is None else mask * difference)
     return (edges.square() + eps**2).sqrt().mean()
 
 
 def laplacian(image: Tensor) -> Tensor:
-    """``image - expand(reduce(image))``: what is lost by blurring, keeping every second pixel, and interpolating back.
+    """``image - expand(reduce(image))``: the detail lost by blurring, subsampling by two and interpolating back.
 
-    Both blurs replicate the border, as in MPRNet's recipe; the two outermost rows and columns are therefore not exactly
-    zero for a constant image.
+    Both blurs replicate the border, as in MPRNet's recipe; the two outermost rows and columns of a constant image are
+    therefore not exactly zero.
 
     Args:
         image: ``(B, C, H, W)``, any size.
@@ -49,7 +51,7 @@ def laplacian(image: Tensor) -> Tensor:
         Same shape.
     """
     every_second = torch.zeros_like(image, requires_grad=False)
-    every_second[..., ::2, ::2] = 4  # three of four pixels become zero; the fourth makes up for their weight
+    every_second[..., ::2, ::2] = 4  # three of four pixels become zero; the fourth is scaled to keep the mean
     return image - _blur(_blur(image) * every_second)
 
 

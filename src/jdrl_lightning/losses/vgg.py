@@ -1,4 +1,4 @@
-"""Features of VGG19, if the file of its weights is on this machine; nothing is ever downloaded."""
+"""VGG19 features from a local weight file; nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from jdrl_lightning.io.weights import read_weights
 __all__ = ["VggFeatures"]
 
 FILE = "vgg19-dcbb9e9d.pth"  # torchvision's VGG19_Weights.IMAGENET1K_V1
-BLOCKS = ((0, 2), (5, 7), (10, 12, 14, 16))  # convolutions' numbers in torchvision's file, a pooling between blocks
+BLOCKS = ((0, 2), (5, 7), (10, 12, 14, 16))  # layer numbers in torchvision's file; max pooling between blocks
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class VggFeatures:
-    """``conv3_4`` of VGG19 (after its ReLU): 256 components a feature, one feature every 4 px.
+    """``conv3_4`` of VGG19, after its ReLU: 256 channels, one feature every 4 px.
 
-    A plain object on purpose, not an ``nn.Module``: the frozen network is neither in a checkpoint nor in DDP's buckets
-    nor in the optimiser. It moves to its input's device when called.
+    Deliberately not an ``nn.Module``: the frozen network stays out of checkpoints, DDP's buckets and the optimiser. It
+    moves to its input's device when called.
 
     Args:
-        path: file of torchvision's VGG19 ImageNet weights.
+        path: torchvision's VGG19 ImageNet weights.
 
     Raises:
-        UserError: there is no such file, or it holds something else.
+        UserError: the file is missing or contains other weights.
 
-    Source: the layer that Mechrez et al. (ACCV 2018) compare by the contextual loss.
+    Source: the layer used with the contextual loss by Mechrez et al., ACCV 2018.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        remedy = f"get torchvision's VGG19 ImageNet weights (file {FILE}) and give their path"
+        remedy = f"download torchvision's VGG19 ImageNet weights (file {FILE}) and set their path"
         if not Path(path).is_file():
-            raise UserError(f"VGG19 weights {path} do not exist: {remedy}; null compares image patches instead")
+            raise UserError(f"VGG19 weights {path} do not exist: {remedy}; null uses image patches instead")
         state = read_weights(Path(path))
         wanted = [f"features.{number}.{part}" for block in BLOCKS for number in block for part in ("weight", "bias")]
         if not isinstance(state, dict) or any(not isinstance(state.get(key), Tensor) for key in wanted):
-            raise UserError(f"VGG19 weights {path} are not those of VGG19: {remedy}")
+            raise UserError(f"VGG19 weights {path} are not VGG19 weights: {remedy}")
         self.parameters = {key: state[key].detach().float() for key in wanted}
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Features ``(B, H//4 · W//4, 256)``, float32, of RGB images ``(B, 3, H, W)`` in [0, 1]; gradient passes."""
+        """Features ``(B, H//4 · W//4, 256)``, float32, of RGB images ``(B, 3, H, W)`` in [0, 1]; differentiable."""
         self.parameters = {key: value.to(image.device) for key, value in self.parameters.items()}
         with torch.autocast(image.device.type, enabled=False):
             mean, std = (image.new_tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in (MEAN, STD))
@@ -59,5 +59,5 @@ class VggFeatures:
         return features.flatten(2).transpose(1, 2)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> VggFeatures:
-        """Itself: a frozen thing needs no second copy in a model average."""
+        """Itself: a model average does not need a second copy of frozen weights."""
         return self

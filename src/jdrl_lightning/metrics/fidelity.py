@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["mae", "psnr", "ssim"]
+__all__ = ["check_images", "mae", "psnr", "ssim"]
 
 C1, C2 = 0.01**2, 0.03**2  # Wang et al.'s constants for a data range of 1
 UNIFORM_PX = 7
@@ -28,13 +28,13 @@ def psnr(restored: Tensor, sharp: Tensor) -> Tensor:
     Raises:
         ValueError: shapes that differ, or integer tensors.
     """
-    _check(restored, sharp)
+    check_images(restored, sharp)
     return -10 * (restored - sharp).square().flatten(1).mean(1).log10()
 
 
 def mae(restored: Tensor, sharp: Tensor) -> Tensor:
     """Mean absolute error ``mean |d|``, ``(B,)``, of images in [0, 1]; arguments and errors as :func:`psnr`."""
-    _check(restored, sharp)
+    check_images(restored, sharp)
     return (restored - sharp).abs().flatten(1).mean(1)
 
 
@@ -57,7 +57,7 @@ def ssim(restored: Tensor, sharp: Tensor, window: str = "uniform") -> Tensor:
     Raises:
         ValueError: as :func:`psnr`; an image smaller than the window; an unknown window.
     """
-    _check(restored, sharp)
+    check_images(restored, sharp)
     if window not in ("uniform", "gaussian"):
         raise ValueError(f"window={window!r} is neither uniform nor gaussian")
     size = UNIFORM_PX if window == "uniform" else GAUSSIAN_PX
@@ -87,7 +87,8 @@ def _gaussian_mean(image: Tensor) -> Tensor:
     return F.conv2d(rows, taps.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)
 
 
-def _check(restored: Tensor, sharp: Tensor) -> None:
+def check_images(restored: Tensor, sharp: Tensor) -> None:
+    """Refuse by a ``ValueError`` what are not two floating-point images or batches ``(B, C, H, W)`` of one shape."""
     if restored.shape != sharp.shape or restored.ndim != 4:
         raise ValueError(f"restored {tuple(restored.shape)} and sharp {tuple(sharp.shape)} must both be (B, C, H, W)")
     if not (restored.is_floating_point() and sharp.is_floating_point()):

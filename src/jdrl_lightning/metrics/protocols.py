@@ -1,23 +1,16 @@
-"""What a restored image is compared with: the sharp image as given, that warped onto it, or the truth in place."""
+"""How images are measured: what is cut off before, which SSIM, how the sharp image is warped onto the restored one."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError, check_choice
-from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import warp
-from jdrl_lightning.metrics.fidelity import mae, psnr, ssim
-from jdrl_lightning.metrics.perceptual import lpips
-from jdrl_lightning.metrics.placement import placement_error
-from jdrl_lightning.types import Pair
 
-__all__ = ["Protocol", "crop", "deformed", "measure", "moved"]
+__all__ = ["Protocol", "crop", "deformed"]
 
 CROPS = {"none": (1, False), "top_left_16": (16, False), "top_left_8": (8, False), "center_8": (8, True)}
 WARPS = {"bicubic": ("bicubic", "exact"), "bilinear": ("bilinear", "exact"), "legacy": ("bilinear", "legacy")}
@@ -99,60 +92,3 @@ def deformed(
     mode, grid = WARPS[warping]
     flow = flow_estimator(restored, sharp)
     return warp(sharp, flow, padding="border", mode=mode, grid=grid).clamp(0, 1)
-
-
-@torch.no_grad()
-def measure(
-    restored: Tensor,
-    pair: Pair,
-    flow_estimator: FlowEstimator | None = None,
-    lpips_weights: str | os.PathLike[str] | None = None,
-    protocol: Protocol = Protocol(),
-) -> dict[str, Tensor]:
-    """Every figure that the references at hand allow.
-
-    References: ``gt``, the sharp image as given; ``deformed_gt``, that warped onto the output (:func:`deformed`), if
-    there is an estimator that looks at images; ``aligned``, the truth in place, if the pair carries it. Placement is
-    taken against ``aligned`` where known, else against the blurry image, whose place is right by definition.
-
-    Args:
-        restored: ``(B, 3, H, W)``, RGB; clamped to [0, 1] first, as it would be on writing it to a file.
-        pair: float batch, same size.
-        flow_estimator: for ``deformed_gt``; None, or one that only knows the truth, leaves it out.
-        lpips_weights: file of AlexNet's weights; None leaves LPIPS out.
-        protocol: everything but ``crop``, which comes before restoring.
-
-    Returns:
-        ``(B,)`` each: ``<reference>/{psnr,ssim,mae,lpips}`` and those of :func:`moved`.
-    """
-    restored = restored.clamp(0, 1)
-    if protocol.round:
-        restored = (restored * 255).round() / 255
-    references = {"gt": pair.sharp}
-    if flow_estimator is not None and not flow_estimator.uses_truth:
-        references["deformed_gt"] = deformed(pair.sharp, restored, flow_estimator, protocol.warp)
-    if "aligned" in pair.extras:
-        references["aligned"] = pair.extras["aligned"]
-
-    values: dict[str, Tensor] = {}
-    for name, reference in references.items():
-        values[f"{name}/psnr"] = psnr(restored, reference)
-        values[f"{name}/ssim"] = ssim(restored, reference, protocol.ssim)
-        values[f"{name}/mae"] = mae(restored, reference)
-        if lpips_weights is not None:
-            values[f"{name}/lpips"] = lpips(restored, reference, lpips_weights)
-    return values | moved(restored, references.get("aligned", pair.blurry))
-
-
-def moved(restored: Tensor, reference: Tensor) -> dict[str, Tensor]:
-    """The placement error as figures, pixels: ``placement/{rms,p95,dx,dy}``, ``(B,)`` each; see :mod:`.placement`.
-
-    An image is in place with itself, which need not be measured: that takes longest.
-    """
-    if torch.equal(restored, reference):
-        zero = restored.new_zeros(len(restored))
-        return {f"placement/{name}": zero for name in ("rms", "p95", "dx", "dy")}
-    placement = placement_error(restored, reference)
-    values = {"placement/rms": placement.rms, "placement/p95": placement.p95}
-    values["placement/dx"], values["placement/dy"] = placement.mean.unbind(1)
-    return values

@@ -15,7 +15,7 @@ from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = [
     "Row", "bootstrap_interval", "bootstrap_means", "central_interval", "figure", "markdown_table", "paired_interval",
-    "summary", "write_csv",
+    "write_csv",
 ]  # fmt: skip
 
 Row: TypeAlias = Mapping[str, "float | str | None"]  # None: a figure that could not be had
@@ -34,20 +34,6 @@ def write_csv(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:
         writer = csv.DictWriter(file, fieldnames=columns)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def summary(rows: Sequence[Row]) -> dict[str, float | None]:
-    """The mean over images of every column of figures, None where one is None; columns with words are left out.
-
-    Raises:
-        ValueError: no rows, or rows whose columns differ.
-    """
-    columns = {column: [row[column] for row in rows] for column in _columns(rows)}
-    return {
-        column: None if any(value is None for value in values) else float(np.mean(np.asarray(values, dtype=np.float64)))
-        for column, values in columns.items()
-        if not any(isinstance(value, str) for value in values)
-    }
 
 
 def markdown_table(rows: Sequence[Row]) -> str:

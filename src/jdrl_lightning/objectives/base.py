@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.losses.charbonnier import EPS
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "check_eps"]
 
 
 class Objective(nn.Module):
@@ -55,14 +56,27 @@ class Objective(nn.Module):
         """The losses of a batch; ``restored`` and ``pair`` are float RGB in [0, 1], ``restored`` not clamped."""
         raise NotImplementedError
 
-    def per_output(self, images: Sequence[Tensor]) -> list[tuple[float, Tensor]]:
-        """Every output with its weight."""
+    def sum_outputs(self, images: Sequence[Tensor], loss: Callable[[Tensor], Tensor]) -> Tensor:
+        """``Σ output_weights[i] · loss(images[i])`` over a network's outputs, final output first: a scalar."""
         last = len(self.output_weights) - 1
-        return [(self.output_weights[min(i, last)], image) for i, image in enumerate(images)]
+        losses = [self.output_weights[min(i, last)] * loss(image) for i, image in enumerate(images)]
+        return sum(losses[1:], start=losses[0])
 
     @staticmethod
     def weigh(terms: Mapping[str, Tensor], stage: Stage) -> Tensor:
         """``Σ stage.weights[k] · terms[k]``."""
         return sum(
             (weight * terms[name] for name, weight in stage.weights.items()), start=next(iter(terms.values())) * 0
+        )
+
+
+def check_eps(eps: float) -> None:
+    """Refuse an ε of the Charbonnier loss that is not above 0.
+
+    Raises:
+        UserError: names ``objective.eps`` and the default.
+    """
+    if not eps > 0:
+        raise UserError(
+            f"objective.eps={eps} is not above 0: the gradient would not be finite; set objective.eps={EPS}"
         )

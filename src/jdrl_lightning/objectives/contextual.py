@@ -43,9 +43,9 @@ class Contextual(Objective):
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """One term, ``contextual``: the weighted sum over the network's outputs."""
         target = self.features(pair.sharp)
-        weighted = [
-            weight * contextual_loss(self.features(image), target, self.bandwidth)
-            for weight, image in self.per_output(restored.images)
-        ]
-        terms = {"contextual": sum(weighted[1:], start=weighted[0])}
+
+        def loss(image: Tensor) -> Tensor:
+            return contextual_loss(self.features(image), target, self.bandwidth)
+
+        terms = {"contextual": self.sum_outputs(restored.images, loss)}
         return Losses(self.weigh(terms, stage), terms, {})

@@ -11,13 +11,20 @@ from torch import Tensor
 from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow import create as create_flow
 from jdrl_lightning.flow.affine import affine_fit
-from jdrl_lightning.flow.base import FlowEstimator
-from jdrl_lightning.flow.masks import calibration_mask
+from jdrl_lightning.flow.base import FlowEstimator, both_ways
+from jdrl_lightning.flow.masks import LAM, calibration_mask
 from jdrl_lightning.flow.warp import in_frame, invert, warp
-from jdrl_lightning.losses.charbonnier import charbonnier_loss
+from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
 from jdrl_lightning.losses.edge import edge_loss
-from jdrl_lightning.objectives.base import Objective
-from jdrl_lightning.objectives.schedule import Schedule, Stage
+from jdrl_lightning.objectives.base import Objective, check_eps
+from jdrl_lightning.objectives.schedule import (
+    ALPHA,
+    REBLUR_LEARNS_FROM,
+    WARMUP_EPOCHS,
+    WARMUP_REBLUR,
+    Schedule,
+    Stage,
+)
 from jdrl_lightning.reblur.network import ReblurNet
 from jdrl_lightning.reblur.weights import load_reblur_weights
 from jdrl_lightning.runtime.activation_checkpointing import checkpoint_activations
@@ -75,11 +82,11 @@ class JDRL(Objective):
         reblur: ReblurNet | Mapping[str, Any] | None = None,
         schedule: Schedule | str | Sequence[Mapping[str, Any]] = "paper",
         *,
-        lam: float = 0.35,
-        alpha: float = 0.5,
-        warmup_epochs: int = 15,
-        warmup_reblur: str = "attached",
-        reblur_learns_from: str = "restored",
+        lam: float = LAM,
+        alpha: float = ALPHA,
+        warmup_epochs: int = WARMUP_EPOCHS,
+        warmup_reblur: str = WARMUP_REBLUR[0],
+        reblur_learns_from: str = REBLUR_LEARNS_FROM[0],
         mask: str = "magnitude",
         min_px: float = 0.0,
         mask_warmup: bool = True,
@@ -88,7 +95,7 @@ class JDRL(Objective):
         flow_of: str = "crop",
         reduction: str = "mean",
         warp: str = "exact",
-        eps: float = 1e-3,
+        eps: float = EPS,
         edge_weight: float = 0.0,
         output_weights: Sequence[float] = (1.0,),
     ) -> None:
@@ -110,10 +117,7 @@ class JDRL(Objective):
             check_choice(f"objective.{key}", value, known)
         if not 0 < lam < 1:
             raise UserError(f"objective.lam={lam} is not between 0 and 1")
-        if not eps > 0:
-            raise UserError(
-                f"objective.eps={eps} is not above 0: the gradient would not be finite; set objective.eps=0.001"
-            )
+        check_eps(eps)
         reblurs = not _REBLURRING.isdisjoint(self.schedule.terms)
         if reblurs and reblur is None:
             raise UserError("the schedule has a reblur term but objective.reblur is null: give the network's settings")
@@ -164,7 +168,7 @@ class JDRL(Objective):
             aligned = warp(pair.sharp, there, grid=self.grid)
             maps |= {"flow": there, "aligned": aligned, "mask": torch.ones_like(there[:, :1]) if mask is None else mask}
             if "align" in stage.weights:
-                terms["align"] = self._sum([w * self._difference(x, aligned, mask) for w, x in self.per_output(images)])
+                terms["align"] = self.sum_outputs(images, lambda image: self._difference(image, aligned, mask))
             if "align_back" in stage.weights:
                 moved = warp(images[0], back, grid=self.grid)
                 terms["align_back"] = charbonnier_loss(moved, pair.sharp, mask_back, self.eps, self.reduction)
@@ -177,8 +181,9 @@ class JDRL(Objective):
             sources = [image.detach() for image in images] if stage.detach_reblur else images
             reblurred = [self._reblurred(image, pair, still="reblur_sharp" in stage.weights) for image in sources]
             maps["reblurred"] = reblurred[0]
-            losses = [w * charbonnier_loss(x, pair.blurry, eps=self.eps) for w, x in self.per_output(reblurred)]
-            terms["reblur"] = self._sum(losses)
+            terms["reblur"] = self.sum_outputs(
+                reblurred, lambda image: charbonnier_loss(image, pair.blurry, eps=self.eps)
+            )
         return Losses(self.weigh(terms, stage), terms, {name: value.detach() for name, value in maps.items()})
 
     def _reblurred(self, image: Tensor, pair: Pair, still: bool) -> Tensor:
@@ -200,31 +205,28 @@ class JDRL(Objective):
             truth = pair.extras["flow"].to(pair.sharp.dtype)
             return truth, invert(truth)
         if stage.flow_source == "blurry":
-            return self._measured(pair) if self.flow_of == "picture" else self._both_ways(pair.blurry, pair.sharp)
+            return self._flows_of_blurry(pair)
         output = restored.detach().clamp(0, 1).to(pair.sharp.dtype)
         if self.anchor == "none":
-            return self._both_ways(output, pair.sharp)
+            return both_ways(self.flow, output, pair.sharp)
         if self.flow_of == "picture":
-            ours, theirs = self._both_ways(output, pair.sharp), self._measured(pair)
+            ours, theirs = both_ways(self.flow, output, pair.sharp), self._flows_of_blurry(pair)
         else:
-            joined = self._both_ways(torch.cat([output, pair.blurry]), torch.cat([pair.sharp, pair.sharp]))
+            joined = both_ways(self.flow, torch.cat([output, pair.blurry]), torch.cat([pair.sharp, pair.sharp]))
             ours, theirs = zip(*(flow.chunk(2) for flow in joined), strict=True)
         there, back = (flow - affine_fit(flow - blurry) for flow, blurry in zip(ours, theirs, strict=True))
         return there, back
 
-    def _measured(self, pair: Pair) -> tuple[Tensor, Tensor]:
-        if not {"there", "back"} <= pair.extras.keys():
-            if not self.training:  # a picture of the validation, and a whole one
-                return self._both_ways(pair.blurry, pair.sharp)
+    def _flows_of_blurry(self, pair: Pair) -> tuple[Tensor, Tensor]:
+        carried = {"there", "back"} <= pair.extras.keys()
+        if self.flow_of == "crop" or not (carried or self.training):  # images of the validation are whole anyway
+            return both_ways(self.flow, pair.blurry, pair.sharp)
+        if not carried:
             raise UserError(
                 "objective.flow_of=picture needs pairs that carry their flow: wrap them in "
-                "jdrl_lightning.data.precomputed_flow.Measured, as jdrl_lightning.train does, or set flow_of=crop"
+                "jdrl_lightning.data.precomputed_flow.WithFlow, as jdrl_lightning.train does, or set flow_of=crop"
             )
         return pair.extras["there"].to(pair.sharp.dtype), pair.extras["back"].to(pair.sharp.dtype)
-
-    def _both_ways(self, placed: Tensor, sharp: Tensor) -> tuple[Tensor, Tensor]:
-        there, back = self.flow(torch.cat([placed, sharp]), torch.cat([sharp, placed])).chunk(2)
-        return there, back
 
     def masks(self, there: Tensor, back: Tensor, stage: Stage) -> tuple[Tensor | None, Tensor | None]:
         """Calibration masks of both flows, ``(B, 1, H, W)`` of 0 and 1; None where nothing is to be rejected."""
@@ -242,10 +244,6 @@ class JDRL(Objective):
     def _difference(self, image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         loss = charbonnier_loss(image, target, mask, self.eps, self.reduction)
         return loss + self.edge_weight * edge_loss(image, target, mask) if self.edge_weight else loss
-
-    @staticmethod
-    def _sum(losses: Sequence[Tensor]) -> Tensor:
-        return sum(losses[1:], start=losses[0])
 
 
 def _reblur_net(weights: str | None = None, **settings: Any) -> ReblurNet:

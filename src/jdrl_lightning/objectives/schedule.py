@@ -14,6 +14,11 @@ from jdrl_lightning.errors import UserError, check_choice
 __all__ = ["Schedule", "Stage"]
 
 FLOW_SOURCES = ("blurry", "restored", "none")
+# Of the named schedules: α of Eq. 1, N of the paper, and choices, the first of which is the paper's.
+ALPHA = 0.5
+WARMUP_EPOCHS = 15
+WARMUP_REBLUR = ("attached", "detached", "off")
+REBLUR_LEARNS_FROM = ("restored", "aligned")
 
 
 @dataclass(frozen=True)
@@ -84,10 +89,10 @@ class Schedule:
     @classmethod
     def paper(
         cls,
-        alpha: float = 0.5,
-        warmup_epochs: int = 15,
-        warmup_reblur: str = "attached",
-        reblur_learns_from: str = "restored",
+        alpha: float = ALPHA,
+        warmup_epochs: int = WARMUP_EPOCHS,
+        warmup_reblur: str = WARMUP_REBLUR[0],
+        reblur_learns_from: str = REBLUR_LEARNS_FROM[0],
     ) -> Schedule:
         """The paper's two stages: flow of the blurry image before epoch ``warmup_epochs`` (N), then of the output.
 
@@ -96,8 +101,8 @@ class Schedule:
         does not push the deblurrer; ``"off"`` leaves it out. With ``reblur_learns_from="aligned"`` (ours) it learns
         from the sharp image in place, a term of its own with the same weight.
         """
-        check_choice("warmup_reblur", warmup_reblur, ("attached", "detached", "off"))
-        check_choice("reblur_learns_from", reblur_learns_from, ("restored", "aligned"))
+        check_choice("warmup_reblur", warmup_reblur, WARMUP_REBLUR)
+        check_choice("reblur_learns_from", reblur_learns_from, REBLUR_LEARNS_FROM)
         align, reblur = {"align": 1.0, "align_back": 1.0}, {"reblur": alpha}
         detached = reblur
         if reblur_learns_from == "aligned":
@@ -107,7 +112,7 @@ class Schedule:
         return cls._staged(warmup, Stage("joint", warmup_epochs, "restored", align | reblur))
 
     @classmethod
-    def official(cls, alpha: float = 0.5, warmup_epochs: int = 15) -> Schedule:
+    def official(cls, alpha: float = ALPHA, warmup_epochs: int = WARMUP_EPOCHS) -> Schedule:
         """The published code's two stages: its warm-up has the align term only, without mask (see ``JDRL``)."""
         full = {"align": 1.0, "align_back": 1.0, "reblur": alpha}
         return cls._staged(
@@ -128,7 +133,7 @@ class Schedule:
         if isinstance(spec, str):
             if spec not in ("paper", "official"):
                 raise UserError(f"objective.schedule={spec!r} is neither paper nor official nor a list of stages")
-            for key, usual in (("warmup_reblur", "attached"), ("reblur_learns_from", "restored")):
+            for key, (usual, *_) in {"warmup_reblur": WARMUP_REBLUR, "reblur_learns_from": REBLUR_LEARNS_FROM}.items():
                 if spec == "official" and settings.pop(key, usual) != usual:
                     raise UserError(f"{key} belongs to schedule=paper; the published code has {key}={usual} only")
             return getattr(cls, spec)(**settings)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.losses.charbonnier import EPS
 from jdrl_lightning.losses.shift_search import shift_search_loss
-from jdrl_lightning.objectives.base import Objective
+from jdrl_lightning.objectives.base import Objective, check_eps
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -29,16 +30,13 @@ class ShiftSearch(Objective):
 
     known_terms = ("pixel",)
 
-    def __init__(self, reach_px: int = 6, eps: float = 1e-3, output_weights: Sequence[float] = (1.0,)) -> None:
+    def __init__(self, reach_px: int = 6, eps: float = EPS, output_weights: Sequence[float] = (1.0,)) -> None:
         super().__init__(Schedule.constant("pixel"), output_weights)
         if not isinstance(reach_px, int) or reach_px < 0:
             raise UserError(
                 f"objective.reach_px={reach_px!r} is not a whole number of pixels; give objective.reach_px=6"
             )
-        if not eps > 0:
-            raise UserError(
-                f"objective.eps={eps} is not above 0: the gradient would not be finite; set objective.eps=0.001"
-            )
+        check_eps(eps)
         self.reach_px, self.eps = reach_px, eps
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
@@ -46,9 +44,9 @@ class ShiftSearch(Objective):
         if min(pair.sharp.shape[-2:]) <= 2 * self.reach_px:
             least = 2 * self.reach_px + 1
             raise UserError(f"objective.reach_px={self.reach_px} needs crops of {least} px; raise data.crop")
-        weighted = [weight * self._loss(image, pair.sharp) for weight, image in self.per_output(restored.images)]
-        terms = {"pixel": sum(weighted[1:], start=weighted[0])}
-        return Losses(self.weigh(terms, stage), terms, {})
 
-    def _loss(self, image: Tensor, sharp: Tensor) -> Tensor:
-        return shift_search_loss(image, sharp, self.reach_px, self.eps)
+        def loss(image: Tensor) -> Tensor:
+            return shift_search_loss(image, pair.sharp, self.reach_px, self.eps)
+
+        terms = {"pixel": self.sum_outputs(restored.images, loss)}
+        return Losses(self.weigh(terms, stage), terms, {})

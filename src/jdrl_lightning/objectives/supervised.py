@@ -8,10 +8,10 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor
 
-from jdrl_lightning.errors import UserError, check_choice
-from jdrl_lightning.losses.charbonnier import charbonnier_loss
+from jdrl_lightning.errors import check_choice
+from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
 from jdrl_lightning.losses.edge import edge_loss
-from jdrl_lightning.objectives.base import Objective
+from jdrl_lightning.objectives.base import Objective, check_eps
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -33,15 +33,12 @@ class Supervised(Objective):
     def __init__(
         self,
         loss: str = "charbonnier",
-        eps: float = 1e-3,
+        eps: float = EPS,
         output_weights: Sequence[float] = (1.0,),
         edge_weight: float = 0.0,
     ) -> None:
         super().__init__(Schedule.constant("pixel"), output_weights)
-        if not eps > 0:
-            raise UserError(
-                f"objective.eps={eps} is not above 0: the gradient would not be finite; set objective.eps=0.001"
-            )
+        check_eps(eps)
         losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "charbonnier": partial(charbonnier_loss, eps=eps),
             "l1": F.l1_loss,
@@ -52,8 +49,7 @@ class Supervised(Objective):
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """One term, ``pixel``: the weighted sum over the network's outputs."""
-        weighted = [weight * self._difference(image, pair.sharp) for weight, image in self.per_output(restored.images)]
-        terms = {"pixel": sum(weighted[1:], start=weighted[0])}
+        terms = {"pixel": self.sum_outputs(restored.images, lambda image: self._difference(image, pair.sharp))}
         return Losses(self.weigh(terms, stage), terms, {})
 
     def _difference(self, image: Tensor, sharp: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import trees
-from jdrl_lightning import Pair, UserError, build, data
+from data.published import opening
+from jdrl_lightning import Pair, build
 from jdrl_lightning.data.published import dpdd
 from jdrl_lightning.types import to_float
 
@@ -18,15 +19,11 @@ CENTRE = {side: trees.AUTHORS[side] for side in ("blurry", "sharp")}
 
 
 def create(root: Path, split: str = "train", **settings: Any) -> Any:
-    return data.create("dpdd", **{"split": split, "seed": 0, "crop": 8, "root": root, **settings})
+    return opening.create("dpdd", root, split, **settings)
 
 
-def error_message(root: Path, **settings: Any) -> str:
-    with pytest.raises(UserError) as raised:
-        create(root, **settings)
-    line = str(raised.value)
-    assert "\n" not in line
-    return line
+def error_message(root: Path, split: str = "train", **settings: Any) -> str:
+    return opening.error_message("dpdd", root, split, **settings)
 
 
 def is_scene(pair: Pair, scene: int, crop: int = 0) -> bool:

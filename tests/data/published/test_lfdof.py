@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import trees
-from jdrl_lightning import UserError, data
+from data.published import opening
 from jdrl_lightning.data import pairs
 from jdrl_lightning.data.published import lfdof
 
@@ -25,15 +25,11 @@ def fill(root: Path, folder: str) -> Path:
 
 
 def create(root: Path, split: str, **settings: Any) -> Any:
-    return data.create("lfdof", **{"split": split, "seed": 0, "crop": 8, "root": root, **settings})
+    return opening.create("lfdof", root, split, **settings)
 
 
 def error_message(root: Path, split: str) -> str:
-    with pytest.raises(UserError) as raised:
-        create(root, split)
-    line = str(raised.value)
-    assert "\n" not in line
-    return line
+    return opening.error_message("lfdof", root, split)
 
 
 @pytest.mark.parametrize("inner", ["", "LFDOF"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from kornia.color import rgb_to_linear_rgb
 from scipy.ndimage import convolve
 
-from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic.camera import CAMERAS, Aperture, Optics, camera, demosaicked
 from jdrl_lightning.data.synthetic.defocus_psf import disc_kernel
 from jdrl_lightning.data.synthetic.misalignment import preset
@@ -81,7 +81,7 @@ def test_noise_has_its_variance_and_grows_with_the_sensitivity() -> None:
     assert 4.7 < stops.max() <= 5
     assert np.mean(stops) == pytest.approx(2.5, abs=0.3)
     noisy = next(shot for shot in shots if shot.shot_variance > 0.002)
-    taken = linear(to_float(noisy.take(torch.full((3, 200, 200), 0.25), np.random.default_rng(0), 1.0)))
+    taken = rgb_to_linear_rgb(to_float(noisy.take(torch.full((3, 200, 200), 0.25), np.random.default_rng(0), 1.0)))
     assert float(taken.var()) == pytest.approx(0.25 * noisy.shot_variance + noisy.read_variance, rel=0.05)
 
 

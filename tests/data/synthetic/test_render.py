@@ -12,7 +12,6 @@ from kornia.color import rgb_to_linear_rgb
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic import defocus, displace
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.misalignment import Displacement, invert_at, preset
@@ -39,7 +38,7 @@ def psnr(first: Tensor, second: Tensor, where: Tensor | None = None) -> float:
 @pytest.fixture(scope="module")
 def frames(photo: Tensor) -> dict[str, list[Pair]]:
     """Eight frames of 112×128 px under every misalignment."""
-    master = linear(smooth(to_float(photo)[None], 0.6)[0])
+    master = rgb_to_linear_rgb(smooth(to_float(photo)[None], 0.6)[0])
     others = [master, master.flip(1)]
     return {
         name: [render((0, 0, n), master, others, (112, 128), Optics(), preset(name), f"{n}") for n in FRAMES]
@@ -50,7 +49,7 @@ def frames(photo: Tensor) -> dict[str, list[Pair]]:
 @cache
 def photographs() -> tuple[Tensor, ...]:
     shipped = [p for p in from_scikit_image("train") if p.name in ("astronaut", "hubble_deep_field", "gravel")]
-    return tuple(linear(smooth(p.load()[None, :, :480, :480], 0.6)[0]) for p in shipped)
+    return tuple(rgb_to_linear_rgb(smooth(p.load()[None, :, :480, :480], 0.6)[0]) for p in shipped)
 
 
 def rendered(variant: int, misalignment: str = "nonrigid", optics: Optics = QUIET, amplitude: float = 1.0) -> Pair:
@@ -113,7 +112,7 @@ def test_the_displaced_shot_is_not_softer(frames: dict[str, list[Pair]], name: s
 
 def test_blur_follows_the_circle_of_confusion(photo: Tensor) -> None:
     """Fine detail is lost where it is large; where it is next to none the shots are the same."""
-    master = linear(smooth(to_float(photo)[None], 0.6)[0])
+    master = rgb_to_linear_rgb(smooth(to_float(photo)[None], 0.6)[0])
     pairs = [render((1, n), master, [master], (112, 128), QUIET, preset("none"), "") for n in range(12)]
 
     def fine(image: Tensor) -> Tensor:
@@ -138,7 +137,7 @@ def test_blur_follows_the_circle_of_confusion(photo: Tensor) -> None:
 
 
 def test_in_focus_or_without_aperture_both_shots_are_equal(photo: Tensor) -> None:
-    master = linear(to_float(photo))
+    master = rgb_to_linear_rgb(to_float(photo))
     pair = render((0,), master, [master], (64, 64), Optics(0, 0, 0, 0, 0), preset("none"), "")
     assert torch.equal(pair.blurry, pair.sharp)
     assert torch.equal(pair.sharp, pair.extras["aligned"])
@@ -146,7 +145,7 @@ def test_in_focus_or_without_aperture_both_shots_are_equal(photo: Tensor) -> Non
 
 
 def test_exposure_differs_between_the_shots(photo: Tensor) -> None:
-    args = linear(to_float(photo)), [linear(to_float(photo))], (64, 64)
+    args = rgb_to_linear_rgb(to_float(photo)), [rgb_to_linear_rgb(to_float(photo))], (64, 64)
     for n in range(3):
         quiet = render((n,), *args, QUIET, preset("none"), "")
         unlike = render((n,), *args, Optics(7, 0.2, 0, 0, 0), preset("none"), "")
@@ -284,7 +283,7 @@ def test_the_truth_has_no_noise() -> None:
 
 
 def test_the_sharp_shot_has_half_the_noise_of_the_blurry_one() -> None:
-    grey = linear(torch.full((3, 400, 400), 0.5))
+    grey = rgb_to_linear_rgb(torch.full((3, 400, 400), 0.5))
     pair = render((0, 0, 0), grey, [grey], (128, 128), Optics(gain=0, white_balance=0), preset("none"), "grey")
     blurry, sharp = (float(image.float().std()) for image in (pair.blurry, pair.sharp))
     # Rounding to 8 bit adds a variance of 1/12 to each.
@@ -293,7 +292,7 @@ def test_the_sharp_shot_has_half_the_noise_of_the_blurry_one() -> None:
 
 @pytest.mark.parametrize(("blur_px", "amplitude"), [(7.0, 1.0), (12.0, 1.0), (7.0, 6.0)])
 def test_one_colour_stays_that_colour(blur_px: float, amplitude: float) -> None:
-    grey = linear(torch.full((3, 300, 300), 128 / 255))
+    grey = rgb_to_linear_rgb(torch.full((3, 300, 300), 128 / 255))
     for variant in range(4):
         optics = Optics(blur_px, 0, 0, 0, 0)
         pair = render((0, 0, variant), grey, [grey], (96, 96), optics, preset("nonrigid", amplitude), "grey")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import kornia
 import numpy as np
 import pytest
 import torch
 
-from jdrl_lightning.data.srgb import linear, srgb
 from jdrl_lightning.data.synthetic.regions import Box
 from jdrl_lightning.data.synthetic.scene import Layer, canvas, draw_scene
 
@@ -17,17 +15,6 @@ EXTENT = Box.centred(160, 200)
 def scene(number: int) -> list[Layer]:
     photos = [torch.rand(3, 180, 220, generator=torch.Generator().manual_seed(n)) for n in range(2)]
     return draw_scene(np.random.default_rng(number), photos[0], photos, EXTENT, 2)
-
-
-def test_linear_and_srgb_are_kornias_and_inverse() -> None:
-    values = torch.linspace(0, 1, 3 * 200).view(3, 10, 20)
-    torch.testing.assert_close(linear(values), kornia.color.rgb_to_linear_rgb(values))
-    torch.testing.assert_close(srgb(values), kornia.color.linear_rgb_to_rgb(values), atol=2e-6, rtol=1e-5)
-    torch.testing.assert_close(srgb(linear(values)), values, atol=1e-5, rtol=0)
-
-
-def test_srgb_clips() -> None:
-    assert srgb(torch.tensor([-0.5, 1.5])).tolist() == pytest.approx([0, 1])
 
 
 def test_inside_the_photograph_the_canvas_is_the_photograph() -> None:

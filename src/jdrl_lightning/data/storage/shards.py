@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from jdrl_lightning.data.decode_cache import Decoded
+from jdrl_lightning.data.decode_cache import is_checked, mark_checked
 from jdrl_lightning.data.storage.pack_index import DTYPES, Shard, Stored
 
 __all__ = ["damage", "mapped", "view"]
@@ -16,16 +16,16 @@ __all__ = ["damage", "mapped", "view"]
 
 def damage(folder: Path, shard: Shard) -> str | None:
     """Why a shard is damaged, or None; the checksum is verified once for each path, size and modification time."""
-    path, known = folder / shard.file, Decoded()
+    path = folder / shard.file
     if not path.is_file():
         return "is missing"
     if path.stat().st_size != shard.size:
         return f"has {path.stat().st_size} bytes, not {shard.size}"
-    if path not in known:
+    if not is_checked(path):
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
                 return "does not match its checksum"
-        known.add(path)
+        mark_checked(path)
     return None
 
 

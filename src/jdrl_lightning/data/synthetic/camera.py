@@ -10,9 +10,9 @@ from functools import cache
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.color import linear_rgb_to_rgb
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import srgb
 from jdrl_lightning.data.synthetic.defocus_psf import disc_kernel
 from jdrl_lightning.errors import UserError, check_choice
 
@@ -204,7 +204,7 @@ class Shot:
         light = light + deviation * torch.from_numpy(noise.standard_normal(light.shape, dtype=np.float32))
         if self.bayer:
             light = torch.lerp(light, demosaicked(light), self.bayer)
-        image = (srgb(light) * 255).round().to(torch.uint8)
+        image = (linear_rgb_to_rgb(light.clamp(0, 1)) * 255).round().to(torch.uint8)
         if self.quality == UNCOMPRESSED:
             return image
         from torchvision.io import decode_jpeg, encode_jpeg

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from jdrl_lightning.data.srgb import linear
 from jdrl_lightning.data.synthetic.misalignment import Misalignment
 from jdrl_lightning.data.synthetic.photographs import Photograph
 from jdrl_lightning.data.synthetic.render import MASTER, Optics, render
@@ -93,7 +93,7 @@ class _Pixels(Sequence[Tensor]):
         if which in self.kept:
             return self.kept[which]
         # Interpolation attenuates detail near the master's Nyquist limit only in the displaced shot: remove it.
-        pixels = linear(smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0])
+        pixels = rgb_to_linear_rgb(smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0])
         if len(self.kept) < KEPT:
             self.kept[which] = pixels
         return pixels

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.color import linear_rgb_to_rgb
 from torch import Tensor
 
-from jdrl_lightning.data.srgb import srgb
 from jdrl_lightning.data.synthetic.camera import MARGIN_PX, Optics
 from jdrl_lightning.data.synthetic.defocus import defocused
 from jdrl_lightning.data.synthetic.displace import displaced
@@ -124,4 +124,4 @@ def _to_frame(light: Tensor) -> Tensor:
 
 
 def _eight_bit(light: Tensor) -> Tensor:
-    return (srgb(light) * 255).round().to(torch.uint8)
+    return (linear_rgb_to_rgb(light.clamp(0, 1)) * 255).round().to(torch.uint8)

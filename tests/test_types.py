@@ -1,0 +1,35 @@
+"""Pairs as networks take them, against NumPy's division."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from jdrl_lightning import Pair
+
+
+@pytest.mark.parametrize(("kind", "largest"), [(torch.uint8, 255), (torch.uint16, 65535)])
+def test_integer_images_become_floats_and_other_extras_keep_their_values(kind: torch.dtype, largest: int) -> None:
+    levels = torch.arange(0, largest + 1, largest // 255, dtype=torch.int32).view(1, 1, 16, 16).expand(2, 3, -1, -1)
+    image, flow = levels.to(kind), torch.linspace(-300, 300, 2 * 16 * 16).view(1, 2, 16, 16)
+    pair = Pair(image, image.flip(-1), ["a", "b"], {"aligned": image, "flow": flow, "coc": flow[:, :1].half()})
+    found = pair.to_float()
+    expected = image.numpy().astype(np.float32) / np.float32(largest)
+    np.testing.assert_array_equal(found.blurry.numpy(), expected)
+    np.testing.assert_array_equal(found.sharp.numpy(), expected[..., ::-1])
+    np.testing.assert_array_equal(found.extras["aligned"].numpy(), expected)
+    assert torch.equal(found.extras["flow"], flow)
+    assert torch.equal(found.extras["coc"], flow[:, :1].half().float())
+    assert found.name == ["a", "b"]
+    assert list(found.extras) == ["aligned", "flow", "coc"]
+    assert pair.blurry.dtype == kind, "the pair itself is left as it was"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_everything_is_of_the_type_asked_for(dtype: torch.dtype) -> None:
+    image = torch.arange(48, dtype=torch.uint8).view(3, 4, 4)
+    found = Pair(image, image / 255, "a", {"flow": torch.ones(2, 4, 4).double()}).to_float(dtype)
+    assert {found.blurry.dtype, found.sharp.dtype, found.extras["flow"].dtype} == {dtype}
+    assert torch.equal(found.blurry, found.sharp)
+    assert found.to_float(dtype).blurry is found.blurry, "floats of that type pass as they are"
