@@ -22,8 +22,8 @@ def assert_is_backbone(backbone: nn.Module) -> None:
     It takes RGB ``(B, 3, H, W)`` of any size and returns :class:`Restored` with finite images of the same shape and
     type. In eval mode they are in [0, 1] and deterministic; in training they are reproducible with the same seed. The
     final output has a gradient with respect to the input; each trained parameter gets a gradient from the outputs
-    or the losses of the auxiliary heads, and each parameter of these from their losses, since DDP fails otherwise. It has a
-    ``divisor`` and the ``licence`` of its weights, and can be deep-copied, which weight averaging needs.
+    or the losses of the auxiliary heads, and each parameter of these from their losses, since DDP fails otherwise. It
+    has a ``divisor`` and the ``licence`` of its weights, and can be deep-copied, which weight averaging needs.
 
     Raises:
         AssertionError: the first violation found.
