@@ -72,7 +72,7 @@ def test_the_map_of_slight_blur(table: Tensor) -> None:
     assert found[2] == pytest.approx(3.0, abs=0.9)
 
 
-def test_maps_have_the_picture_s_size_and_no_contrast_is_no_blur(table: Tensor) -> None:
+def test_maps_have_the_size_of_the_image_and_no_contrast_is_no_blur(table: Tensor) -> None:
     pair = torch.cat([table, torch.full_like(table, 0.3)])[..., :51, :64]
     found = jnb_map(pair)
     assert found.shape == (2, 1, 51, 64)
