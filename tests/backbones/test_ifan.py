@@ -13,11 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones import Backbone, load_weights
-from jdrl_lightning.backbones.ifan import IFAN
 from jdrl_lightning.backbones.ifan_blocks import ResidualBlocks, encoder
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.testing import assert_is_backbone
 from jdrl_lightning.types import Pair
+from network_checks import assert_exports_for_any_size
 
 
 def _tiny(seed: int = 0, **settings: Any) -> Backbone:
@@ -304,10 +304,4 @@ def test_submodules_are_defined_in_execution_order() -> None:
 
 
 def test_exports_for_any_size() -> None:
-    network = _tiny().eval().network
-    height, width = (torch.export.Dim(name, min=2, max=64) for name in ("height", "width"))
-    shapes = ({0: torch.export.Dim("batch"), 2: 8 * height, 3: 8 * width},)
-    program = torch.export.export(network, (torch.rand(2, 3, 32, 48),), dynamic_shapes=shapes)
-    blurry = torch.rand(3, 3, 40, 24)
-    torch.testing.assert_close(program.module()(blurry).images[0], network(blurry).images[0])
-    assert isinstance(network, IFAN)
+    assert_exports_for_any_size(_tiny().eval().network, 8)
