@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from jdrl_lightning import backbones
+from jdrl_lightning.backbones.base import Backbone
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "unet": {"width": 4, "dropout": 0.0},
@@ -32,6 +34,16 @@ def backbone_settings(name: str, folder: Path) -> dict[str, Any]:
     if not file.exists():
         torch.save({"params": backbones.create("nafnet", **BACKBONES["nafnet"]).network.state_dict()}, file)
     return {"path": str(file)}
+
+
+def drawn(name: str) -> Backbone:
+    """A small network in eval mode without zero layers: with a zero last layer it would return its input."""
+    torch.manual_seed(0)
+    backbone = backbones.create(name, **BACKBONES[name]).eval()
+    for parameter in backbone.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.1)
+    return backbone
 
 
 def flow_settings(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pairs as networks take them, against NumPy's division."""
+"""Integer images to float and back, against NumPy's division."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from jdrl_lightning import Pair
+from jdrl_lightning.types import to_float, to_uint
 
 
 @pytest.mark.parametrize(("kind", "largest"), [(torch.uint8, 255), (torch.uint16, 65535)])
@@ -33,3 +34,20 @@ def test_everything_is_of_the_type_asked_for(dtype: torch.dtype) -> None:
     assert {found.blurry.dtype, found.sharp.dtype, found.extras["flow"].dtype} == {dtype}
     assert torch.equal(found.blurry, found.sharp)
     assert found.to_float(dtype).blurry is found.blurry, "floats of that type pass as they are"
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_integers_to_float_and_back(depth: int) -> None:
+    levels = torch.arange(2**depth, dtype=torch.int32).to(torch.uint8 if depth == 8 else torch.uint16).view(1, 1, -1)
+    floats = to_float(levels)
+    assert floats.dtype == torch.float32
+    assert (floats.min(), floats.max()) == (0, 1)
+    assert torch.equal(to_uint(floats, depth), levels)
+    assert to_float(floats) is floats
+
+
+def test_to_uint_rounds_and_clamps() -> None:
+    values = torch.tensor([-0.1, 0.4999 / 255, 0.5001 / 255, 254.6 / 255, 1.7])
+    assert to_uint(values, 8).tolist() == [0, 0, 1, 255, 255]
+    with pytest.raises(ValueError, match="NaN"):
+        to_uint(torch.tensor([float("nan")]), 8)

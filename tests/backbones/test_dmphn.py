@@ -10,6 +10,7 @@ from jdrl_lightning import backbones
 from jdrl_lightning.backbones import Backbone, load_weights
 from jdrl_lightning.backbones.dmphn import DMPHN
 from jdrl_lightning.errors import UserError
+from network_checks import assert_exports_for_any_size, train
 
 
 def _tiny(seed: int, levels: int) -> Backbone:
@@ -101,15 +102,8 @@ def test_published_initialisation() -> None:
 def test_learns() -> None:
     torch.manual_seed(0)
     backbone = backbones.create("dmphn", width=8)
-    optimizer = torch.optim.Adam(backbone.parameters(), lr=1e-3)
     blurry = torch.rand(1, 3, 16, 16)
-    losses = []
-    for _ in range(15):
-        loss = (backbone(blurry).images[0] - blurry).square().mean()
-        losses.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    losses = train(backbone, blurry, blurry, steps=15)
     assert losses[-1] < 0.8 * losses[0]
     assert all(parameter.grad.abs().max() > 0 for parameter in backbone.parameters())
 
@@ -172,9 +166,4 @@ def test_unknown_levels() -> None:
 
 
 def test_exports_for_any_size() -> None:
-    network = _tiny(0, 3).network
-    height, width = (torch.export.Dim(name, min=2, max=64) for name in ("height", "width"))
-    shapes = ({0: torch.export.Dim("batch"), 2: 8 * height, 3: 8 * width},)
-    program = torch.export.export(network, (torch.rand(2, 3, 24, 32),), dynamic_shapes=shapes)
-    blurry = torch.rand(3, 3, 16, 40)
-    torch.testing.assert_close(program.module()(blurry), network(blurry))
+    assert_exports_for_any_size(_tiny(0, 3).network, 8)

@@ -11,6 +11,7 @@ from jdrl_lightning import backbones
 from jdrl_lightning.backbones import Backbone, load_weights
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.testing import assert_is_backbone
+from network_checks import assert_exports, train
 
 
 def _tiny(seed: int = 0, width: int = 2) -> Backbone:
@@ -94,14 +95,7 @@ def test_it_learns(photo: Tensor) -> None:
     backbone = _tiny(width=4)
     sharp = photo[None, :, 100:164, 200:264] / 255
     blurry = F.avg_pool2d(F.pad(sharp, (2,) * 4, mode="reflect"), 5, 1)
-    optimizer = torch.optim.Adam(backbone.parameters(), lr=1e-3)
-    losses = []
-    for _ in range(20):
-        loss = (backbone(blurry).images[0] - sharp).square().mean()
-        losses.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    losses = train(backbone, blurry, sharp, steps=20)
     assert losses[-1] < 0.5 * losses[0]
     assert all(parameter.grad.abs().max() > 0 for parameter in backbone.parameters())
 
@@ -124,7 +118,4 @@ def test_wrong_settings(width: int) -> None:
 
 
 def test_exports() -> None:
-    backbone = _tiny().eval()
-    blurry = torch.rand(2, 3, 21, 16)
-    program = torch.export.export(backbone, (blurry,))
-    torch.testing.assert_close(program.module()(blurry).images[0], backbone(blurry).images[0])
+    assert_exports(_tiny().eval(), 21, 16)

@@ -9,6 +9,7 @@ from jdrl_lightning import backbones
 from jdrl_lightning.backbones import Backbone
 from jdrl_lightning.backbones.kpac import Halving, KPACBlock
 from jdrl_lightning.errors import UserError
+from network_checks import assert_exports_for_any_size, train
 
 
 def _tiny(levels: int = 2, tf_padding: bool = False) -> Backbone:
@@ -95,17 +96,10 @@ def test_value_range_and_global_residual() -> None:
 def test_starts_as_the_identity_and_learns() -> None:
     torch.manual_seed(0)
     backbone = backbones.create("kpac", width=4)
-    optimizer = torch.optim.Adam(backbone.parameters(), lr=1e-3)
     blurry = torch.rand(2, 3, 16, 16)
     sharp = blurry.roll(1, -1)
     torch.testing.assert_close(backbone(blurry).images[0], blurry)
-    losses = []
-    for _ in range(15):
-        loss = (backbone(blurry).images[0] - sharp).square().mean()
-        losses.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    losses = train(backbone, blurry, sharp, steps=15)
     assert losses[-1] < losses[0]
     assert all(parameter.grad.abs().max() > 0 for parameter in backbone.parameters())
 
@@ -127,9 +121,4 @@ def test_unknown_levels() -> None:
 
 
 def test_exports_for_any_size() -> None:
-    network = _tiny().network
-    height, width = (torch.export.Dim(name, min=2, max=64) for name in ("height", "width"))
-    shapes = ({0: torch.export.Dim("batch"), 2: 4 * height, 3: 4 * width},)
-    program = torch.export.export(network, (torch.rand(2, 3, 24, 32),), dynamic_shapes=shapes)
-    blurry = torch.rand(3, 3, 16, 40)
-    torch.testing.assert_close(program.module()(blurry), network(blurry))
+    assert_exports_for_any_size(_tiny().network, 4)

@@ -11,15 +11,9 @@ from spandrel_extra_arches.architectures.MPRNet import MPRNet as SpandrelMPRNet
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones.mprnet import MPRNet
 from jdrl_lightning.errors import UserError
+from network_checks import assert_autocast_trains, assert_exports, randomise
 
 SMALL: dict[str, Any] = {"n_feat": 8, "scale_unetfeats": 4, "scale_orsnetfeats": 4, "num_cab": 1}
-
-
-def _randomise(network: torch.nn.Module) -> None:
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
 
 
 def test_published_size() -> None:
@@ -35,7 +29,7 @@ def test_published_size() -> None:
 @pytest.mark.parametrize("settings", [{"num_cab": 2}, {"kernel_size": 5, "reduction": 2}])
 def test_equals_spandrel(settings: dict[str, int]) -> None:
     ours, theirs = (make(**SMALL | settings).double() for make in (MPRNet, SpandrelMPRNet))
-    _randomise(theirs)
+    randomise(theirs)
     assert ours.state_dict().keys() == theirs.state_dict().keys()
     ours.load_state_dict(theirs.state_dict())
     blurry, *weights = torch.rand(4, 2, 3, 24, 40, dtype=torch.float64).unbind()
@@ -75,7 +69,7 @@ def test_official_layout_loads_the_shared_prelu(tmp_path: Path) -> None:
 
 def test_our_checkpoint_keeps_the_prelu_shared(tmp_path: Path) -> None:
     source, target = backbones.create("mprnet", **SMALL), backbones.create("mprnet", **SMALL)
-    _randomise(source)
+    randomise(source)
     state = {f"backbone.{key}": value for key, value in source.state_dict().items()}
     torch.save({"state_dict": state}, tmp_path / "own.ckpt")
     assert backbones.load_weights(target, tmp_path / "own.ckpt").layout == "lightning"
@@ -107,20 +101,11 @@ def test_quarters_are_independent_in_stage_one() -> None:
 
 
 def test_autocast_trains() -> None:
-    backbone = backbones.create("mprnet", **SMALL)
-    blurry = torch.rand(1, 3, 16, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        restored = backbone(blurry).images
-    torch.testing.assert_close(restored[0].float(), backbone(blurry).images[0], rtol=0, atol=0.05)
-    sum(image.square().sum() for image in restored).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in backbone.parameters())
+    assert_autocast_trains(backbones.create("mprnet", **SMALL))
 
 
 def test_export() -> None:
-    backbone = backbones.create("mprnet", **SMALL).eval()
-    blurry = torch.rand(1, 3, 16, 24)
-    exported = torch.export.export(backbone, (blurry,)).module()
-    torch.testing.assert_close(exported(blurry).images, backbone(blurry).images)
+    assert_exports(backbones.create("mprnet", **SMALL).eval())
 
 
 def test_wrong_settings() -> None:

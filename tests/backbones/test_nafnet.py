@@ -13,17 +13,10 @@ from spandrel.architectures.NAFNet import NAFNet as SpandrelNAFNet
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones.nafnet import LayerNorm2d, NAFNet, box_mean
 from jdrl_lightning.errors import UserError
+from network_checks import assert_autocast_trains, assert_equals, assert_exports, randomise
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*saved_variables.*")  # spandrel's own layer norm
 SMALL: dict[str, Any] = {"width": 4, "enc_blk_nums": [1, 2], "middle_blk_num": 1, "dec_blk_nums": [2, 1]}
-
-
-def _randomise(network: torch.nn.Module) -> None:
-    """Move away from the initial values, at which half of the branches are off."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
 
 
 @pytest.mark.parametrize(
@@ -42,23 +35,13 @@ def test_published_sizes(settings: dict[str, Any], n_parameters: int, n_keys: in
 
 
 def test_equals_spandrel() -> None:
-    ours, theirs = NAFNet(**SMALL).double(), SpandrelNAFNet(**SMALL).double()
-    _randomise(theirs)
-    assert ours.state_dict().keys() == theirs.state_dict().keys()
-    ours.load_state_dict(theirs.state_dict())
     blurry, weight = torch.rand(2, 2, 3, 24, 36, dtype=torch.float64).unbind()
-    for network in (ours, theirs):
-        (network(blurry) * weight).sum().backward()
-    torch.testing.assert_close(ours(blurry), theirs(blurry), rtol=1e-9, atol=1e-9)
-    expected = dict(theirs.named_parameters())
-    for name, parameter in ours.named_parameters():
-        assert parameter.grad.abs().max() > 0
-        torch.testing.assert_close(parameter.grad, expected[name].grad, rtol=1e-7, atol=1e-7)
+    assert_equals(NAFNet(**SMALL).double(), SpandrelNAFNet(**SMALL).double(), blurry, weight)
 
 
 def test_official_layout(tmp_path: Path) -> None:
     theirs = SpandrelNAFNet(**SMALL)
-    _randomise(theirs)
+    randomise(theirs)
     torch.save({"params": theirs.state_dict()}, tmp_path / "weights.pth")
     backbone = backbones.create("nafnet", **SMALL).eval()
     loaded = backbones.load_weights(backbone, tmp_path / "weights.pth")
@@ -98,7 +81,7 @@ def test_box_mean_of_a_large_image_is_exact() -> None:
 
 def test_local_means_apply_to_large_images_in_eval_mode_only() -> None:
     plain, local = NAFNet(**SMALL).eval(), NAFNet(**SMALL, local_pool=24).eval()
-    _randomise(plain)
+    randomise(plain)
     local.load_state_dict(plain.state_dict())
     small, large = torch.rand(2, 3, 24, 24), torch.rand(2, 3, 48, 48)
     torch.testing.assert_close(local(small), plain(small))
@@ -122,22 +105,15 @@ def test_layer_norm_equals_torch_and_survives_half_precision() -> None:
 
 def test_autocast_trains() -> None:
     backbone = backbones.create("nafnet", **SMALL)
-    _randomise(backbone)
-    blurry = torch.rand(1, 3, 16, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        restored = backbone(blurry).images[0]
-    torch.testing.assert_close(restored.float(), backbone(blurry).images[0], rtol=0, atol=0.05)
-    restored.square().sum().backward()
-    assert all(parameter.grad.isfinite().all() for parameter in backbone.parameters())
+    randomise(backbone)
+    assert_autocast_trains(backbone)
 
 
 @pytest.mark.parametrize("local_pool", [None, 8])
 def test_export(local_pool: int | None) -> None:
     backbone = backbones.create("nafnet", **SMALL, local_pool=local_pool).eval()
-    _randomise(backbone)
-    blurry = torch.rand(1, 3, 16, 24)
-    exported = torch.export.export(backbone, (blurry,)).module()
-    torch.testing.assert_close(exported(blurry).images[0], backbone(blurry).images[0])
+    randomise(backbone)
+    assert_exports(backbone)
 
 
 def test_wrong_settings() -> None:

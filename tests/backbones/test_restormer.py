@@ -10,15 +10,9 @@ from spandrel_extra_arches.architectures.Restormer import Restormer as SpandrelR
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones.restormer import Restormer
 from jdrl_lightning.errors import UserError
+from network_checks import assert_autocast_trains, assert_equals, assert_exports, randomise
 
 SMALL: dict[str, Any] = {"dim": 8, "num_blocks": [1, 2, 1, 1], "num_refinement_blocks": 1, "heads": [1, 2, 2, 4]}
-
-
-def _randomise(network: torch.nn.Module) -> None:
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
 
 
 def test_published_size() -> None:
@@ -29,18 +23,8 @@ def test_published_size() -> None:
 
 
 def test_equals_spandrel() -> None:
-    ours, theirs = Restormer(**SMALL).double(), SpandrelRestormer(**SMALL).double()
-    _randomise(theirs)
-    assert ours.state_dict().keys() == theirs.state_dict().keys()
-    ours.load_state_dict(theirs.state_dict())
     blurry, weight = torch.rand(2, 2, 3, 24, 40, dtype=torch.float64).unbind()
-    for network in (ours, theirs):
-        (network(blurry) * weight).sum().backward()
-    torch.testing.assert_close(ours(blurry), theirs(blurry), rtol=1e-9, atol=1e-9)
-    expected = dict(theirs.named_parameters())
-    for name, parameter in ours.named_parameters():
-        assert parameter.grad.abs().max() > 0
-        torch.testing.assert_close(parameter.grad, expected[name].grad, rtol=1e-7, atol=1e-7)
+    assert_equals(Restormer(**SMALL).double(), SpandrelRestormer(**SMALL).double(), blurry, weight)
 
 
 def test_hidden_channels_follow_the_factor() -> None:
@@ -52,7 +36,7 @@ def test_hidden_channels_follow_the_factor() -> None:
 
 def test_official_layout(tmp_path: Path) -> None:
     theirs = SpandrelRestormer(**SMALL)
-    _randomise(theirs)
+    randomise(theirs)
     torch.save({"params": theirs.state_dict()}, tmp_path / "weights.pth")
     backbone = backbones.create("restormer", **SMALL).eval()
     loaded = backbones.load_weights(backbone, tmp_path / "weights.pth")
@@ -72,20 +56,11 @@ def test_odd_sizes(size: tuple[int, int]) -> None:
 
 
 def test_autocast_trains() -> None:
-    backbone = backbones.create("restormer", **SMALL)
-    blurry = torch.rand(1, 3, 16, 16)
-    with torch.autocast("cpu", torch.bfloat16):
-        restored = backbone(blurry).images[0]
-    torch.testing.assert_close(restored.float(), backbone(blurry).images[0], rtol=0, atol=0.05)
-    restored.square().sum().backward()
-    assert all(parameter.grad.isfinite().all() for parameter in backbone.parameters())
+    assert_autocast_trains(backbones.create("restormer", **SMALL))
 
 
 def test_export() -> None:
-    backbone = backbones.create("restormer", **SMALL).eval()
-    blurry = torch.rand(1, 3, 16, 24)
-    exported = torch.export.export(backbone, (blurry,)).module()
-    torch.testing.assert_close(exported(blurry).images[0], backbone(blurry).images[0])
+    assert_exports(backbones.create("restormer", **SMALL).eval())
 
 
 def test_wrong_settings() -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from jdrl_lightning import backbones, build
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.testing import assert_is_backbone
+from network_checks import train
 
 ENCODERS = {"resnet18": 32, "mobilenetv3_small_050": 32, "convnext_atto": 32, "regnetx_002": 32}
 
@@ -28,14 +29,7 @@ def test_it_starts_as_the_identity_and_learns() -> None:
     backbone = backbones.create("timm_unet", encoder="mobilenetv3_small_050", width=4)
     blurry, sharp = torch.rand(2, 3, 33, 50), torch.rand(2, 3, 33, 50)
     assert torch.equal(backbone.eval()(blurry).images[0], blurry)
-    optimizer = torch.optim.Adam(backbone.train().parameters(), lr=1e-2)
-    losses = []
-    for _ in range(8):
-        loss = (backbone(blurry).images[0] - sharp).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+    losses = train(backbone.train(), blurry, sharp, steps=8, rate=1e-2)
     assert losses[-1] < 0.9 * losses[0]
 
 

@@ -8,6 +8,7 @@ from scipy.ndimage import correlate
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones.unet import UNet
 from jdrl_lightning.errors import UserError
+from network_checks import train
 
 
 def test_published_size() -> None:
@@ -80,17 +81,10 @@ def test_odd_sizes(size: tuple[int, int], global_residual: bool) -> None:
 def test_global_residual_starts_as_the_identity_and_learns() -> None:
     torch.manual_seed(0)
     backbone = backbones.create("unet", width=4, dropout=0.0, global_residual=True)
-    optimizer = torch.optim.Adam(backbone.parameters(), lr=1e-3)
     blurry = torch.rand(2, 3, 16, 16)
     sharp = blurry.roll(1, -1)
     assert torch.equal(backbone(blurry).images[0], blurry)
-    losses = []
-    for _ in range(12):
-        loss = (backbone(blurry).images[0] - sharp).square().mean()
-        losses.append(loss.item())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    losses = train(backbone, blurry, sharp, steps=12)
     assert losses[-1] < losses[0]
     assert all(parameter.grad.abs().max() > 0 for parameter in backbone.parameters())
 

@@ -48,7 +48,7 @@ def test_any_exponent_against_a_search(alpha: float, beta: float) -> None:
 
 
 def _cost(image: Tensor, blurry: Tensor, kernel: Tensor, weight: float, alpha: float) -> Tensor:
-    """The functional, the picture continued by its edge pixels."""
+    """The objective, edges replicated."""
     residual = blur(image, kernel) - blurry
     dx, dy = image.diff(dim=-1), image.diff(dim=-2)
     smooth = sum((d.square() + 1e-12).pow(alpha / 2).sum() for d in (dx, dy))

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import sys
 from itertools import pairwise
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from jdrl_lightning.classical import learn_jnb
 from jdrl_lightning.classical.jnb import DICTIONARY, atoms_needed, jnb_map, read_dictionary
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
-from jdrl_lightning.data.synthetic.photographs import SHIPPED, Photograph
+from jdrl_lightning.data.synthetic.photographs import SHIPPED
 from jdrl_lightning.flow.filters import luminance
 
 
@@ -72,32 +68,10 @@ def test_the_map_of_slight_blur(table: Tensor) -> None:
     assert found[2] == pytest.approx(3.0, abs=0.9)
 
 
-def test_maps_have_the_picture_s_size_and_no_contrast_is_no_blur(table: Tensor) -> None:
+def test_maps_have_the_size_of_the_image_and_no_contrast_is_no_blur(table: Tensor) -> None:
     pair = torch.cat([table, torch.full_like(table, 0.3)])[..., :51, :64]
     found = jnb_map(pair)
     assert found.shape == (2, 1, 51, 64)
     torch.testing.assert_close(found[:1], jnb_map(pair[:1]), rtol=0, atol=1e-4)
     assert float(found[1].abs().max()) == 0
     assert jnb_map(torch.rand(1, 3, 1, 3)).shape == (1, 1, 1, 3)
-
-
-def test_the_command_writes_what_the_package_can_read(
-    photo: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    small = [
-        Photograph("left", 1, lambda: photo[:, 50:200, 100:240].float() / 255),
-        Photograph("blank", 2, lambda: torch.full((3, 100, 100), 0.5)),
-    ]
-    monkeypatch.setattr(learn_jnb, "from_scikit_image", lambda split: {"train": small}[split])
-    monkeypatch.setattr(learn_jnb, "ROUNDS", 3)
-    files = [tmp_path / name for name in ("first.npz", "second.npz")]
-    for file in files:
-        monkeypatch.setattr(sys, "argv", ["learn_jnb", "--output", str(file)])
-        learn_jnb.main()
-    assert files[0].read_bytes() == files[1].read_bytes()
-    with np.load(files[0], allow_pickle=False) as content, np.load(DICTIONARY, allow_pickle=False) as shipped:
-        assert content.files == shipped.files
-        assert content["atoms"].dtype == shipped["atoms"].dtype
-        assert bool((np.diff(content["needed"]) <= 0).all())
-        assert "left, blank" in str(content["provenance"])
-    assert "radius 7.0 px" in capsys.readouterr().out

@@ -14,8 +14,8 @@ def test_a_constant_reaches_every_pixel() -> None:
     torch.testing.assert_close(propagate(values, weight, torch.rand(2, 3, 40, 57)), torch.full_like(weight, 2.5))
 
 
-def test_it_follows_the_edge_of_the_picture() -> None:
-    """Values along the borders only, a step in the picture between them, off the middle."""
+def test_it_follows_the_edge_of_the_image() -> None:
+    """Values along the borders only, a step in the image between them, off the middle."""
     image, weight, values = torch.full((1, 3, 64, 64), 0.2), torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
     image[..., 40:] = 0.8
     weight[..., 2], weight[..., 60], values[..., 2], values[..., 60] = 1, 1, 1.0, 3.0

@@ -12,7 +12,7 @@ def _unit(rows: Tensor) -> Tensor:
 
 
 def _slow_pursuit(signal: np.ndarray, dictionary: np.ndarray, tolerance: float, most: int) -> tuple[list[int], float]:
-    """The definition: each time all coefficients anew by least squares."""
+    """The definition: least squares on all selected atoms after each selection."""
     taken: list[int] = []
     rest = signal
     while len(taken) < most and np.linalg.norm(rest) > tolerance:

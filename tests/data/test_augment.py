@@ -1,4 +1,4 @@
-"""Crops, flips and turns must move every tensor of a pair alike, and a flow's vectors along with its grid."""
+"""Crops, flips and rotations apply to all tensors of a pair, and to the vectors of flows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DTYPES = [torch.uint8, torch.uint16, torch.float32]
 
 
 def numbered(height: int, width: int, dtype: torch.dtype = torch.float32, offset: int = 0) -> Tensor:
-    """A picture whose pixels all differ."""
+    """An image whose pixels all differ."""
     values = torch.arange(3 * height * width, dtype=torch.int32) + offset
     return values.view(3, height, width).to(dtype)
 
@@ -49,14 +49,14 @@ def with_flow(height: int = 6, width: int = 9) -> Pair:
 
 
 def agree(pair: Pair) -> None:
-    """The flow still leads from ``sharp`` to ``aligned``, wherever it stays in the picture."""
+    """``aligned`` is still ``sharp`` warped by the flow, wherever that stays in the image."""
     again = pulled(pair.sharp, pair.extras["flow"])
     inside = ~torch.isnan(again)
     assert inside.float().mean() > 0.3
     assert torch.equal(again[inside], pair.extras["aligned"][inside])
 
 
-def test_flow_turns_with_the_picture() -> None:
+def test_flow_turns_with_the_image() -> None:
     pair = with_flow()
     agree(pair)
     agree(flip(pair))
@@ -88,7 +88,7 @@ def test_every_tensor_moves_alike(dtype: torch.dtype) -> None:
             assert after.is_contiguous()
 
 
-def test_a_crop_does_not_hold_the_whole_picture() -> None:
+def test_a_crop_does_not_hold_the_whole_image() -> None:
     assert crop(a_pair(), 1, 1, 2, 2).blurry.untyped_storage().nbytes() == 3 * 2 * 2 * 4
 
 
@@ -127,7 +127,7 @@ def test_dual_pixel_views_change_places() -> None:
         assert (blurry[0, 0, 1] - blurry[0, 0, 0]).abs() == 1
 
 
-def test_a_picture_smaller_than_the_crop() -> None:
+def test_an_image_smaller_than_the_crop() -> None:
     with pytest.raises(UserError, match=r"a: 9x6.*data\.crop=7"):
         augment(a_pair(), 7, 0, 0, 0)
 

@@ -62,7 +62,7 @@ def test_every_level_gets_its_light_and_none_more_than_full(dtype: torch.dtype, 
 
 
 def test_colours_are_reordered_not_mixed() -> None:
-    """Of a picture with one value a channel, all six orders come up, and light is multiplied by one factor."""
+    """With one value per channel, all six orders occur, and light is multiplied by one factor."""
     light = torch.tensor([0.1, 0.2, 0.4])
     image = srgb(light).float().view(3, 1, 1).expand(3, 2, 2)
     seen = set()
@@ -76,7 +76,7 @@ def test_colours_are_reordered_not_mixed() -> None:
 
 
 def test_blur_and_exposure_commute(photo: Tensor) -> None:
-    """What makes it an augmentation: the pair still is one of a sharp scene and its blurred light."""
+    """The augmented pair is still a sharp scene and its blurred light."""
     sharp = photo[None, :, 200:264, 200:264].float() / 255
     blurry = srgb(avg_pool2d(linear(sharp), 5, 1, 2)).float()
     changed = recolor(Pair(blurry[0], sharp[0], "a", {}), np.random.default_rng(1))

@@ -1,4 +1,4 @@
-"""Laying the sharp picture onto the blurry one by a motion that is known beforehand."""
+"""Registration of the sharp image to the blurry one, with a known motion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEIGHT, WIDTH = 40, 56
 
 
 def scene(x: Tensor, y: Tensor) -> Tensor:
-    """A smooth picture known at every place, also between the pixels."""
+    """A smooth image, known between pixels too."""
     return torch.stack([0.5 + 0.3 * torch.sin(x / 5 + c) * torch.cos(y / 6 - c) for c in range(3)])
 
 
@@ -34,7 +34,7 @@ def true_flow() -> Tensor:
 
 
 class OnePair(Dataset[Pair]):
-    """The blurry picture is the sharp one pulled by ``true_flow``, exactly."""
+    """The blurry image is exactly the sharp one warped by ``true_flow``."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         flow = true_flow()
@@ -66,7 +66,7 @@ def inner(image: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(("dtype", "levels"), [(torch.uint8, 255), (torch.uint16, 65535), (torch.float32, 1)])
-def test_the_sharp_picture_comes_into_place(dtype: torch.dtype, levels: int) -> None:
+def test_the_sharp_image_is_registered(dtype: torch.dtype, levels: int) -> None:
     pairs = OnePair(dtype)
     registered = Registered(pairs, estimate)
     assert len(registered) == 1
@@ -79,7 +79,7 @@ def test_the_sharp_picture_comes_into_place(dtype: torch.dtype, levels: int) -> 
     assert error < 0.005
 
 
-def test_true_flow_is_what_is_left() -> None:
+def test_the_true_flow_is_updated() -> None:
     pair = Registered(OnePair(torch.float32), estimate)[0]
     assert pair.extras["flow"].abs().max() < 1e-4
     assert torch.equal(pair.extras["aligned"], pair.blurry)
@@ -89,7 +89,7 @@ def test_true_flow_is_what_is_left() -> None:
     half = Registered(OnePair(torch.float32), lambda blurry, sharp: true_flow()[None] / 2)[0]
     x, y = grid()
     rest, turned = half.extras["flow"], true_flow() / 2
-    # The rest leads to q with q + turned(q) = p + flow(p); turned is affine, so it is known between the pixels too.
+    # The remaining flow leads to q with q + turned(q) = p + flow(p); turned is affine, hence known between pixels too.
     q = torch.stack([x + rest[0], y + rest[1]])
     centre = torch.tensor([(WIDTH - 1) / 2, (HEIGHT - 1) / 2]).view(2, 1, 1)
     c, s = (1.01 * math.cos(0.02) - 1) / 2, 1.01 * math.sin(0.02) / 2

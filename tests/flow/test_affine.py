@@ -71,7 +71,7 @@ def test_each_sample_for_itself() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (6, 1)])
-def test_thin_pictures_and_no_weight_stay_finite(height: int, width: int) -> None:
+def test_thin_images_and_no_weight_stay_finite(height: int, width: int) -> None:
     flow = torch.full((1, 2, height, width), 3.0)
     fitted = affine_fit(flow)
     torch.testing.assert_close(fitted, flow, rtol=0, atol=1e-3)

@@ -1,4 +1,4 @@
-"""The colour picture of a flow against torchvision's."""
+"""Colour coding of flow, against torchvision's."""
 
 from __future__ import annotations
 

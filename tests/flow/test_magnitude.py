@@ -1,4 +1,4 @@
-"""Lengths of flow are PyTorch's norm."""
+"""The length of flow vectors, against PyTorch's norm."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def test_the_reverse_flow_is_looked_up_where_the_flow_leads() -> None:
 def test_many_outliers_do_not_bend_the_motion_that_they_are_judged_by() -> None:
     jitter = 0.2 * torch.randn(1, 2, SIZE, SIZE, generator=torch.Generator().manual_seed(3))
     flow = zoomed(0.03, 6, -4) + jitter
-    flow[..., :30, :30] += torch.tensor([9.0, -6.0]).view(2, 1, 1)  # a fifth of the picture, in one corner
+    flow[..., :30, :30] += torch.tensor([9.0, -6.0]).view(2, 1, 1)  # a fifth of the image, in one corner
     mask = calibration_mask(flow, kind="residual")
     assert kept(mask[..., :30, :30]) == 0
     assert kept(mask) > 0.95 * (1 - 30 * 30 / SIZE**2)
@@ -143,7 +143,7 @@ def test_what_is_unknown_or_missing_is_refused() -> None:
 def test_the_quantile_is_that_of_the_kept_pixels(stride: int) -> None:
     flow = torch.cat([zoomed(0.1), zoomed(0.3)])
     mask = torch.zeros(2, 1, SIZE, SIZE)
-    mask[0, :, : SIZE // 2] = 1  # of the first picture the upper half, of the second nothing
+    mask[0, :, : SIZE // 2] = 1  # of the first image the upper half, of the second nothing
     length = flow[0].norm(dim=0)[: SIZE // 2]
     expected = torch.quantile(length.flatten(), 0.95).item()
     assert kept_quantile(flow, mask, stride=stride).item() == pytest.approx(expected, rel=1e-6 if stride == 1 else 0.05)

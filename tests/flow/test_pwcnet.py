@@ -65,10 +65,6 @@ def test_published_size() -> None:
     with torch.device("meta"):
         network = PWCNet()
     assert sum(parameter.numel() for parameter in network.parameters()) == 9_374_274
-    layers = {key.rpartition(".")[0] for key in network.state_dict()}
-    assert len(layers) == 63
-    assert set(NVLABS.values()) == set(SNIKLAUS.values()) == layers
-    assert len(NVLABS) == len(SNIKLAUS) == 63
 
 
 def test_equals_an_independent_implementation(published: tuple[dict[str, Tensor], Tensor], tmp_path: Path) -> None:
@@ -88,15 +84,6 @@ def test_both_layouts_are_the_same_network(published: tuple[dict[str, Tensor], T
     state, _ = published
     nvlabs = PWCNetFlow(saved(state, tmp_path / "pwc_net.pth.tar")).network_on(torch.device("cpu")).state_dict()
     renamed = sniklaus(state)
-    assert {key.split(".")[0] for key in renamed} == {
-        f"module{part}" for part in ("Extractor", "Two", "Thr", "Fou", "Fiv", "Six", "Refiner")
-    }
-    assert renamed["moduleExtractor.moduleSix.0.weight"].shape == (196, 128, 3, 3)  # conv6aa: level 6 is aa, a, b
-    assert torch.equal(renamed["moduleExtractor.moduleSix.2.weight"], state["conv6a.0.weight"])
-    assert torch.equal(renamed["moduleExtractor.moduleOne.2.weight"], state["conv1aa.0.weight"])
-    assert torch.equal(renamed["moduleFiv.moduleUpfeat.weight"], state["upfeat6.weight"])
-    assert torch.equal(renamed["moduleTwo.moduleSix.0.bias"], state["predict_flow2.bias"])
-    assert torch.equal(renamed["moduleRefiner.moduleMain.12.weight"], state["dc_conv7.weight"])
     for number, layout in enumerate((renamed, {k.replace("module", "net"): v for k, v in renamed.items()})):
         found = PWCNetFlow(saved(layout, tmp_path / f"{number}.pytorch")).network_on(torch.device("cpu")).state_dict()
         assert found.keys() == nvlabs.keys()

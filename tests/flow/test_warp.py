@@ -162,7 +162,7 @@ def test_in_frame_counts_the_pixels_that_have_a_partner() -> None:
     expected = torch.zeros(6, 8)
     expected[1:, :5] = 1  # y - 1 >= 0 and x + 2.5 <= 7
     assert torch.equal(kept[0, 0], expected)
-    assert in_frame(torch.zeros(1, 2, 3, 4)).min() == 1  # the border belongs to the picture
+    assert in_frame(torch.zeros(1, 2, 3, 4)).min() == 1  # the border belongs to the image
 
 
 def test_inverse_cancels() -> None:

@@ -33,11 +33,11 @@ def test_rejected_pixels_add_eps_to_the_mean_only(images: tuple[torch.Tensor, ..
 def test_masked_mean_is_the_mean_over_kept_elements(images: tuple[torch.Tensor, ...]) -> None:
     restored, target, mask = images
     loss = charbonnier_loss(restored, target, mask, reduction="masked_mean")
-    per_picture = []
+    per_image = []
     for r, t, m in zip(restored, target, mask, strict=True):
         kept = m[0] == 1
-        per_picture.append(((r - t)[:, kept] ** 2 + 1e-6).sqrt().mean())
-    torch.testing.assert_close(loss, torch.stack(per_picture).mean())
+        per_image.append(((r - t)[:, kept] ** 2 + 1e-6).sqrt().mean())
+    torch.testing.assert_close(loss, torch.stack(per_image).mean())
 
 
 def test_masked_mean_does_not_depend_on_the_split_of_a_batch(images: tuple[torch.Tensor, ...]) -> None:
@@ -45,7 +45,7 @@ def test_masked_mean_does_not_depend_on_the_split_of_a_batch(images: tuple[torch
     torch.testing.assert_close(charbonnier_loss(*images, reduction="masked_mean"), torch.stack(parts).mean())
 
 
-def test_few_kept_pixels_do_not_weigh_as_a_whole_picture() -> None:
+def test_few_kept_pixels_do_not_weigh_as_a_whole_image() -> None:
     restored, target = torch.full((1, 3, 10, 10), 0.5), torch.zeros(1, 3, 10, 10)
     mask = torch.zeros(1, 1, 10, 10)
     mask[..., 0, :5] = 1  # 5 % kept, the floor is 10 %

@@ -25,7 +25,7 @@ def _laplacian(image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("size", [(12, 16), (9, 7), (1, 3)])
 def test_laplacian_equals_scipy(size: tuple[int, int]) -> None:
     image = torch.rand(2, 3, *size, dtype=torch.float64)
-    expected = np.stack([[_laplacian(channel) for channel in picture] for picture in image.numpy()])
+    expected = np.stack([[_laplacian(channel) for channel in one] for one in image.numpy()])
     np.testing.assert_allclose(laplacian(image).numpy(), expected, atol=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""The Triton kernel: its values in Triton's interpreter, its compilation for a GPU that need not exist, a real GPU."""
+"""The Triton kernels launched: in Triton's interpreter, and on a GPU if there is one."""
 
 from __future__ import annotations
 
@@ -34,29 +34,6 @@ def test_equals_the_reference(interpreted: dict[str, dict[str, list[Tensor]]], c
     torch.testing.assert_close(found, expected, equal_nan=True)
     assert any(tensor.isnan().any() for tensor in found) == (case == "nan")
     assert all(map(torch.equal, found[4:], found[1:4])) or case == "nan"
-
-
-@pytest.mark.parametrize(("support", "half"), [("square", "*bf16"), ("disk", "*fp32")])
-def test_compiles_for_a_gpu(support: str, half: str) -> None:
-    """To machine code of compute capability 8.0, without a GPU: the interpreter accepts more than the compiler does."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from jdrl_lightning.reblur import triton_kernel
-
-    fixed = {"LEVELS": 3, "SQUARE": support == "square", "ROWS": triton_kernel.ROWS, "COLUMNS": triton_kernel.COLUMNS}
-    fixed |= {"ABSOLUTE": True, "NEED_IMAGE": True, "NEED_MAPS": True}
-    halves = ("seeds", "weights", "grad_seeds", "grad_weights")
-    for kernel in (triton_kernel.forward_kernel, triton_kernel.maps_kernel, triton_kernel.image_kernel):
-        types = {}
-        for name in kernel.arg_names:
-            number = "i32" if name in ("channels", "height", "width") else "*fp32"
-            types[name] = "constexpr" if name in fixed else half if name in halves else number
-        constants = {(i,): fixed[name] for i, name in enumerate(kernel.arg_names) if name in fixed}
-        source = ASTSource(fn=kernel, signature=types, constexprs=constants)
-        done = triton.compile(source, target=GPUTarget("cuda", 80, 32), options={"num_warps": 4, "num_stages": 1})
-        assert len(done.asm["cubin"]) > 1000
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +21,6 @@ from conftest import TINY
 from jdrl_lightning import UserError
 from jdrl_lightning.sweeps import table as sweep_table
 from jdrl_lightning.sweeps.table import recorded
-from jdrl_lightning.training import launcher
 from jdrl_lightning.training.fit import fit
 
 # Put on the ranks' path: rank 1 dies in the middle of the job with seed 3.
@@ -136,15 +133,6 @@ def test_parallel_jobs_lose_no_row(job: Callable[..., Any], tmp_path: Path, monk
     with job(0, "seed=0"):
         monkeypatch.setattr(sweep_table, "_records", meanwhile)
     assert [row["job"] for row in table(tmp_path / "sweep")] == ["0", "1", "2"]
-
-
-def test_ranks_are_terminated_when_the_pool_of_their_job_has_died(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    rank: Any = SimpleNamespace(process=process, report=None, exit_code=None, poll=lambda: None)
-    monkeypatch.setattr(launcher.multiprocessing, "parent_process", lambda: SimpleNamespace(pid=os.getppid() + 1))
-    with pytest.raises(SystemExit, match="75"):
-        launcher._monitor([rank])
-    assert process.poll() == -signal.SIGTERM
 
 
 def test_a_job_waits_while_its_folder_is_in_use(job: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""JPEG, BMP and WebP by Pillow, which reads them exactly: they never hold more than 8 bits a channel."""
+"""JPEG, BMP and WebP by Pillow, which reads them exactly: they never have more than 8 bits per channel."""
 
 from __future__ import annotations
 

@@ -30,6 +30,9 @@ def compiled(run: Callable[P, R]) -> Callable[P, R]:
         try:
             return fast(*args, **kwargs)
         except torch._dynamo.exc.TorchDynamoException as error:
-            raise UserError(f"compile=true: torch.compile failed ({first_line(error)}); set compile=false") from error
+            cause = getattr(
+                error, "inner_exception", error
+            )  # the first line of a backend's error only names the backend
+            raise UserError(f"compile=true: torch.compile failed ({first_line(cause)}); set compile=false") from error
 
     return call

@@ -1,0 +1,16 @@
+"""The forward kernel compiles; its values: ``test_triton_kernel.py``."""
+
+from __future__ import annotations
+
+import pytest
+
+from reblur.compiled_kernel import machine_code
+
+pytest.importorskip("triton", reason="Triton is not installed: the CUDA kernel is not tested")
+
+
+@pytest.mark.parametrize(("support", "half"), [("square", "*bf16"), ("disk", "*fp32")])
+def test_compiles_for_a_gpu(support: str, half: str) -> None:
+    from jdrl_lightning.reblur.triton_forward import forward_kernel
+
+    assert len(machine_code(forward_kernel, support, half)) > 1000
