@@ -29,7 +29,7 @@ def message(*arguments: str) -> str:
         ("batch_size=1", "batch_size: no such setting; did you mean data.batch_size? (--help lists all)"),
         ("optim.zzzzzzzzzzzz=1", "optim.zzzzzzzzzzzz: no such setting; optim has optimizer, scheduler"),
         ("nothing_like_it=1", "nothing_like_it: no such setting; --help lists all"),
-        ("backbone=nope", "backbone=nope: no such option; known: dmphn, dpdnet, "),
+        ("backbone=nope", "backbone=nope: no such option; known: compact, dmphn, "),
         ("data=folder", "data.root is missing: set data.root=..."),
         ("+seed=1", "seed is already set: write seed=... without the +"),
         ("+backbone=unet", "backbone is already set: write backbone=... without the +"),
