@@ -19,8 +19,8 @@ from jdrl_lightning.flow.filters import smooth
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.io.image import read_picture, write_image
 from jdrl_lightning.metrics.misalignment import Motion
-from jdrl_lightning.preparation.align import Alignment, Box, _problem, align, align_files, common_frame
-from jdrl_lightning.preparation.align_report import summary, write_report
+from jdrl_lightning.preparation.align import Alignment, Frame, _problem, align, align_files, common_frame
+from jdrl_lightning.preparation.align_report import totals, write_report
 from jdrl_lightning.types import Pair, to_uint
 
 CPU = torch.device("cpu")
@@ -55,7 +55,7 @@ def test_a_shifted_and_zoomed_pair_comes_into_place(photo: Tensor) -> None:
     aligned, found = align(deep(blurry, sharp))
     assert aligned.blurry.dtype == aligned.sharp.dtype == torch.uint16
     assert aligned.blurry.shape == aligned.sharp.shape
-    top, left, height, width = found.box
+    top, left, height, width = found.frame
     assert aligned.sharp.shape == (3, height, width)
     assert height * width > 0.85 * 180 * 220
     cut = (slice(None), slice(top, top + height), slice(left, left + width))
@@ -81,7 +81,7 @@ def test_eight_bits_stay_eight_and_a_pair_in_place_stays_there(photo: Tensor) ->
     assert found.after_px < 0.1
     difference = (
         aligned.sharp.int()
-        - given.sharp[:, found.box.top :, found.box.left :][:, : found.box.height].int()[..., : found.box.width]
+        - given.sharp[:, found.frame.top :, found.frame.left :][:, : found.frame.height].int()[..., : found.frame.width]
     )
     assert difference.abs().float().mean() < 1
 
@@ -100,9 +100,9 @@ def test_the_common_frame_invents_nothing_and_is_nearly_the_largest() -> None:
             area = count[top:, left:] - count[top : top + 1, left:] - count[top:, left : left + 1] + count[top, left]
             full = np.arange(height - top + 1)[:, None] * np.arange(width - left + 1)
             largest = max(largest, int(full[area == full].max()))
-        box = common_frame(flow)
-        assert good[box.top : box.top + box.height, box.left : box.left + box.width].all()
-        assert box.height * box.width >= 0.95 * largest
+        frame = common_frame(flow)
+        assert good[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width].all()
+        assert frame.height * frame.width >= 0.95 * largest
 
 
 def test_what_cannot_be_registered_is_said(photo: Tensor) -> None:
@@ -190,18 +190,18 @@ def test_what_is_no_pair_of_files_is_refused_first(tree: Path, tmp_path: Path) -
 
 
 def test_the_report_says_it_all(tmp_path: Path) -> None:
-    box = Box(2, 3, 100, 200)
+    frame = Frame(2, 3, 100, 200)
     rows = [
-        Alignment("a", 6.0, 0.1, 3.0, -4.0, 1.5, -0.2, box, ""),
-        Alignment("b", 2.0, 0.3, 0.0, 1.0, -2.5, 0.1, box, ""),
-        Alignment("c|d", 9.0, 12.0, 30.0, 0.0, 0.0, 0.0, box, "worse than before"),
+        Alignment("a", 6.0, 0.1, 3.0, -4.0, 1.5, -0.2, frame, ""),
+        Alignment("b", 2.0, 0.3, 0.0, 1.0, -2.5, 0.1, frame, ""),
+        Alignment("c|d", 9.0, 12.0, 30.0, 0.0, 0.0, 0.0, frame, "worse than before"),
     ]
-    assert summary(rows) == (
+    assert totals(rows) == (
         "2 of 3 pairs registered; mean |flow| 4.00 px before, 0.20 px after; at most 5.00 px of shift, -2.50 % of "
         "zoom, -0.20 degrees of rotation. Left out: c|d (worse than before)."
     )
-    assert summary(rows[2:]) == "0 of 1 pairs registered. Left out: c|d (worse than before)."
-    assert summary(rows[2:] * 7).endswith("c|d (worse than before) and 2 more.")
+    assert totals(rows[2:]) == "0 of 1 pairs registered. Left out: c|d (worse than before)."
+    assert totals(rows[2:] * 7).endswith("c|d (worse than before) and 2 more.")
     write_report(tmp_path, {"train": rows[:2], "val": rows[2:]})
     text = (tmp_path / "report.md").read_text()
     assert "- train: 2 of 2 pairs registered" in text
