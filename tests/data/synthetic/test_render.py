@@ -1,4 +1,4 @@
-"""One rendered frame: exact flow, images in place, blur that follows the circle of confusion, light conserved."""
+"""One rendered frame: exact flow, aligned images, blur by the circle of confusion, conserved light."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_misalignment_changes_the_sharp_shot_only(frames: dict[str, list[Pair]],
         assert psnr(moved.sharp, moved.extras["aligned"]) < 30
 
 
-def test_without_misalignment_sharp_is_aligned_but_for_noise(frames: dict[str, list[Pair]]) -> None:
+def test_without_misalignment_sharp_is_aligned_except_for_noise(frames: dict[str, list[Pair]]) -> None:
     for pair in frames["none"]:
         assert pair.extras["flow"].abs().max() == 0
         assert not torch.equal(pair.sharp, pair.extras["aligned"])
@@ -110,7 +110,7 @@ def test_the_displaced_shot_is_not_softer(frames: dict[str, list[Pair]], name: s
 
 
 def test_blur_follows_the_circle_of_confusion(photo: Tensor) -> None:
-    """Fine detail is lost where it is large; where it is next to none the shots are the same."""
+    """Fine detail is lost where it is large; where it is almost 0 the shots are equal."""
     master = smooth(to_float(photo)[None], 0.6)[0]
     pairs = [render((1, n), master, [master], (112, 128), QUIET, preset("none"), "") for n in range(12)]
 
@@ -135,7 +135,7 @@ def test_blur_follows_the_circle_of_confusion(photo: Tensor) -> None:
     assert change[coc > 3].mean() > 2 * change[coc < 0.3].mean()
 
 
-def test_in_focus_or_without_aperture_both_shots_are_equal(photo: Tensor) -> None:
+def test_without_blur_both_shots_are_equal(photo: Tensor) -> None:
     pair = render((0,), to_float(photo), [to_float(photo)], (64, 64), Optics(0, 0, 0, 0, 0), preset("none"), "")
     assert torch.equal(pair.blurry, pair.sharp)
     assert torch.equal(pair.sharp, pair.extras["aligned"])
@@ -166,8 +166,8 @@ def on_canvas(layer: Layer) -> Tensor:
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_only_what_reaches_the_frame_is_computed_and_nothing_else_is_lost(number: int) -> None:
-    """The frame is that of layers blurred and displaced over the whole canvas."""
+def test_layers_cropped_to_the_frame_match_whole_layers(number: int) -> None:
+    """The frame equals that of layers blurred and displaced over the whole canvas."""
     photo = torch.rand(3, 200, 220, generator=torch.Generator().manual_seed(number))
     layers = draw_scene(np.random.default_rng(number), photo, [photo], CANVAS, MASTER)
     x, y = coordinates(CANVAS, MASTER)
@@ -189,7 +189,7 @@ def test_only_what_reaches_the_frame_is_computed_and_nothing_else_is_lost(number
     torch.testing.assert_close(_blend(FRAME, parts), _blend(FRAME, whole), atol=2e-3, rtol=0)
 
 
-def test_a_layer_out_of_reach_leaves_no_trace() -> None:
+def test_a_layer_out_of_reach_has_no_effect() -> None:
     plane = Plane(0.5, (0.0, 0.0))
     ground = Layer(
         torch.ones(4, CANVAS.height, CANVAS.width) * torch.tensor([0.2, 0.3, 0.4, 1]).view(4, 1, 1), CANVAS, plane
@@ -206,7 +206,7 @@ def test_a_layer_out_of_reach_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize("misalignment", ["random", "biased", "nonrigid"])
 @pytest.mark.parametrize("variant", range(3))
-def test_the_flow_brings_the_sharp_shot_into_place(variant: int, misalignment: str) -> None:
+def test_the_flow_aligns_the_sharp_shot(variant: int, misalignment: str) -> None:
     pair = rendered(variant, misalignment)
     flow, aligned = pair.extras["flow"], pair.extras["aligned"]
     warped = warp(to_float(pair.sharp)[None], flow[None], mode="bicubic")[0]
@@ -216,7 +216,7 @@ def test_the_flow_brings_the_sharp_shot_into_place(variant: int, misalignment: s
     assert psnr(warped, aligned, mask) > psnr(pair.sharp, aligned, mask) + 10
 
 
-def test_the_flow_is_exact_for_a_large_displacement_too() -> None:
+def test_the_flow_is_exact_for_large_displacements() -> None:
     # One step of the inversion only would be a whole pixel off here.
     pair = rendered(1, "random", amplitude=4.0)
     flow = pair.extras["flow"]
@@ -225,7 +225,7 @@ def test_the_flow_is_exact_for_a_large_displacement_too() -> None:
     assert psnr(warped, pair.extras["aligned"], away_from_edges(pair)) > 34
 
 
-def test_a_wrong_flow_does_not() -> None:
+def test_a_wrong_flow_does_not_align() -> None:
     pair = rendered(0)
     mask = away_from_edges(pair)
     for wrong in (-pair.extras["flow"], pair.extras["flow"].flip(0), pair.extras["flow"] + 0.5):
@@ -233,14 +233,14 @@ def test_a_wrong_flow_does_not() -> None:
         assert psnr(warped, pair.extras["aligned"], mask) < 33
 
 
-def test_light_and_noise_leave_the_geometry_alone() -> None:
+def test_light_and_noise_do_not_change_the_geometry() -> None:
     plain, lit = rendered(2, "nonrigid", QUIET), rendered(2, "nonrigid", Optics(gain=0.1))
     assert torch.equal(plain.extras["flow"], lit.extras["flow"])
     assert torch.equal(plain.extras["coc"], lit.extras["coc"])
     assert not torch.equal(plain.sharp, lit.sharp)
 
 
-def test_the_truth_has_no_noise() -> None:
+def test_the_ground_truth_has_no_noise() -> None:
     clean, noisy = rendered(1), rendered(1, "nonrigid", Optics(gain=0, white_balance=0))
     assert torch.equal(clean.extras["aligned"], noisy.extras["aligned"])
     assert not torch.equal(clean.sharp, noisy.sharp)
@@ -255,7 +255,7 @@ def test_the_sharp_shot_has_half_the_noise_of_the_blurry_one() -> None:
 
 
 @pytest.mark.parametrize(("blur_px", "amplitude"), [(7.0, 1.0), (12.0, 1.0), (7.0, 6.0)])
-def test_one_colour_stays_that_colour(blur_px: float, amplitude: float) -> None:
+def test_a_uniform_colour_is_preserved(blur_px: float, amplitude: float) -> None:
     grey = torch.full((3, 300, 300), 128 / 255)
     for variant in range(4):
         optics = Optics(blur_px, 0, 0, 0, 0)
@@ -266,7 +266,7 @@ def test_one_colour_stays_that_colour(blur_px: float, amplitude: float) -> None:
         assert 122 <= int(pair.sharp.min()) <= int(pair.sharp.max()) <= 134
 
 
-def test_defocus_spreads_light_and_not_its_code() -> None:
+def test_defocus_works_in_linear_light() -> None:
     photo = torch.zeros(3, 400, 400)
     photo[:, ::12, ::12] = 1  # far points of light: blurred in sRGB they would lose most of it
     for variant in range(3):
@@ -277,7 +277,7 @@ def test_defocus_spreads_light_and_not_its_code() -> None:
         assert blurry == pytest.approx(sharp, rel=0.08)
 
 
-def test_the_blurry_image_lies_where_the_aligned_one_does() -> None:
+def test_the_blurry_image_is_aligned_with_the_aligned_one() -> None:
     for variant in range(3):
         pair = rendered(variant, "random")
         grey = [image.float().mean(0).numpy() for image in (pair.extras["aligned"], pair.blurry)]
