@@ -1,4 +1,4 @@
-"""Other packages add their own by entry points; a broken one harms nobody but itself."""
+"""Plug-ins register their components by entry points; a broken one affects only its own names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THEIRS = ("backbone=theirs", "flow=theirs", "objective=theirs", "data=theirs", "
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example plug-in, installed by pip into a folder of its own."""
+    """The example plug-in, installed by pip into its own folder."""
     target = tmp_path_factory.mktemp("site")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*pip, "--disable-pip-version-check", "--target", target, EXAMPLE], check=True, timeout=120)
@@ -30,7 +30,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def broken(site: Path, name: str, groups: dict[str, str], files: dict[str, str]) -> Path:
-    """Write an installed package by hand: what pip leaves behind, and nothing more."""
+    """Write the files of an installed package by hand."""
     for relative, text in files.items():
         path = site / relative
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def broken(site: Path, name: str, groups: dict[str, str], files: dict[str, str])
 
 @pytest.fixture
 def hostile_site(tmp_path: Path) -> Path:
-    """Three broken plug-ins: one that cannot be imported, one whose configuration is none, one that takes our name."""
+    """Broken plug-ins: a failing import, invalid configuration packages, and a name of ours."""
     site = tmp_path / "broken"
     entry = "torn = torn_plugin.backbone:torn"
     files = {"torn_plugin/__init__.py": "", "torn_plugin/backbone.py": "import no_such_module_anywhere\n"}
@@ -100,7 +100,7 @@ def test_what_a_plug_in_brings_passes_the_kit(site: Path, tmp_path: Path) -> Non
     assert done.stdout.split() == ["theirs"] * 3, done.stderr
 
 
-def test_broken_plug_ins_are_named_and_harm_nobody(site: Path, hostile_site: Path, tmp_path: Path) -> None:
+def test_broken_plug_ins_are_named_and_affect_no_others(site: Path, hostile_site: Path, tmp_path: Path) -> None:
     sites = [hostile_site, site]
     shown = python(tmp_path, sites, "-m", "jdrl_lightning.train", *THEIRS[:4], "--cfg", "job")
     assert shown.returncode == 0, shown.stderr
@@ -127,7 +127,7 @@ def test_broken_plug_ins_are_named_and_harm_nobody(site: Path, hostile_site: Pat
     assert "plug-in bare-plugin: the backbone 'unet' is built in, so the plug-in's is ignored" in done.stderr
 
 
-def test_a_torn_yaml_concerns_only_those_who_ask_for_it(hostile_site: Path, tmp_path: Path) -> None:
+def test_an_invalid_yaml_affects_only_its_option(hostile_site: Path, tmp_path: Path) -> None:
     shown = python(tmp_path, [hostile_site], "-m", "jdrl_lightning.train", "backbone=odd", "--cfg", "job")
     assert shown.returncode != 0
     assert str(Path("odd_plugin") / "conf" / "backbone" / "odd.yaml") in shown.stderr
@@ -135,23 +135,23 @@ def test_a_torn_yaml_concerns_only_those_who_ask_for_it(hostile_site: Path, tmp_
     assert fine.returncode == 0
 
 
-def test_the_doctor_names_them(site: Path, hostile_site: Path, tmp_path: Path) -> None:
+def test_doctor_names_broken_plug_ins(site: Path, hostile_site: Path, tmp_path: Path) -> None:
     done = python(tmp_path, [hostile_site, site], "-m", "jdrl_lightning.doctor", "backbone=theirs")
     assert done.returncode == 1
-    assert "theirs: 1,2" in done.stdout  # the whole one's network is built: 1,211 parameters
+    assert "theirs: 1,2" in done.stdout  # the valid plug-in's network is built: 1,211 parameters
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    for told in (
+    for message in (
         "plug-in torn-plugin, backbones: torn: ModuleNotFoundError",
         "plug-in torn-plugin, methods: torn: ModuleNotFoundError",
         "plug-in torn-plugin, classical: torn: ModuleNotFoundError",
         "plug-in raising-plugin, conf: raising: RuntimeError: not today",
         "backbone=odd: does not compose",
     ):
-        assert told in line
+        assert message in line
     assert "deblur-theirs" not in line
 
 
-def test_a_broken_plug_in_of_any_group_that_is_read_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_plug_ins_are_found_in_every_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = Path(plugins.__file__).parents[1].rglob("*.py")
     groups = {name for source in sources for name in re.findall(r'group="jdrl_lightning\.(\w+)"', source.read_text())}
     assert groups >= {"backbones", "flows", "objectives", "datasets", "methods", "classical", "conf"}
@@ -162,7 +162,7 @@ def test_a_broken_plug_in_of_any_group_that_is_read_is_found(tmp_path: Path, mon
     assert all("no_such_package_anywhere" in str(problem) for problem in found.values())
 
 
-def test_of_two_plug_ins_with_one_name_the_whole_one_is_taken(
+def test_of_two_plug_ins_with_one_name_the_valid_one_is_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     group = "jdrl_lightning.backbones"
@@ -176,6 +176,6 @@ def test_of_two_plug_ins_with_one_name_the_whole_one_is_taken(
         registry.load("once")
 
 
-def test_the_configuration_of_the_package_itself_has_no_problem() -> None:
+def test_configuration_packages_are_checked() -> None:
     assert config._problem(EntryPoint("ours", "tests_nowhere.conf", "jdrl_lightning.conf")) is not None
     assert config._problem(EntryPoint("ours", "hydra.conf", "jdrl_lightning.conf")) is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from omegaconf import DictConfig
 
 from jdrl_lightning.cli.command import command
@@ -12,127 +10,19 @@ from jdrl_lightning.errors import UserError
 __all__ = ["main"]
 
 
-def show_environment(console: Any) -> None:
-    """Versions, devices, and the extras with the command that installs each."""
-    from jdrl_lightning.diagnosis import environment
-
-    console.print(_table("installed", ("package", "version"), environment.versions().items()))
-    console.print(_table("devices", ("device",), [(line,) for line in environment.devices()]))
-    console.print(_table("extras", ("extra", "package", "needed by"), environment.extras()))
-
-
-def show_plugins(console: Any) -> list[str]:
-    """What other packages have registered, if any; returns what is wrong."""
-    from jdrl_lightning.diagnosis import plugins
-
-    found = plugins.found()
-    if found:
-        rows = [(package, entry, problem or "loads") for package, entry, problem in found]
-        console.print(_table("plug-ins", ("package", "registers", "state"), rows))
-    return [f"plug-in {package}, {entry}: {problem}" for package, entry, problem in found if problem]
-
-
-def show_parts(console: Any, config: dict[str, Any]) -> list[str]:
-    """The files of weights, what is built from them, and whether every option composes; returns what is wrong."""
-    from jdrl_lightning.diagnosis import components, options, weights
-
-    named = weights.settings({key: config[key] for key in ("backbone", "flow")})
-    trunk, wrong_trunk = weights.perceptual(config["lpips_weights"])
-    files = [(name, *weights.described(value)) for name, value in named] + [("lpips_weights", *trunk)]
-    console.print(_table("weights", ("setting", "file", "bytes", "sha256"), files))
-    rows: list[tuple[str, Any]] = list(components.tried(config).items())
-    if wrong_trunk is not None:
-        rows.append(("lpips_weights", wrong_trunk))
-    rows += [(option, UserError(f"does not compose: {why}")) for option, why in options.broken().items()]
-    shown = [(name, f"error: {found}" if isinstance(found, UserError) else found) for name, found in rows]
-    console.print(_table("configuration", ("part", "what it is"), shown))
-    return [f"{name}: {found}" for name, found in rows if isinstance(found, UserError)]
-
-
-def show_pairs(console: Any, config: dict[str, Any]) -> None:
-    """How far the pictures of the data set's pairs are apart, and what follows."""
-    from rich.progress import track
-
-    from jdrl_lightning import build, flow
-    from jdrl_lightning.diagnosis import pairs
-    from jdrl_lightning.metrics import misalignment
-
-    module = build.datamodule(config)
-    data = module.pairs(config["split"])
-    if not getattr(data, "has_sharp", True):
-        console.print(f"data={config['data']['name']}: {len(data)} pictures without sharp ones, so nothing to compare")
-        return
-    estimator, device = flow.create("gauss_newton"), build.device(config["device"])
-    chosen = misalignment.spread(len(data), int(config["pairs"]))
-    looking = track(chosen, description="looking at pairs", console=console, transient=True)
-    found = misalignment.summary([misalignment.motion(data[index], estimator, device) for index in looking])
-    rows = [
-        ("pairs looked at", f"{found.pairs} of {len(data)}, split {config['split']}"),
-        ("displacement, median", f"{found.median_px:.2f} px"),
-        ("displacement, 95th percentile", f"{found.p95_px:.2f} px"),
-        ("the same beyond each pair's affine map", f"{found.rest_p95_px:.2f} px"),
-        ("pairs above 1 px on average", f"{found.above_1px:.0%}"),
-        ("largest zoom", f"{found.zoom:+.2%}"),
-        ("largest shift", f"{found.shift_px:.2f} px"),
-        ("pairs that hardly show one scene", ", ".join(found.unlike[:5]) or "none"),
-    ]
-    console.print(_table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
-    console.print(pairs.verdict(found), highlight=False)
-    if config["split"] == "train":
-        show_loading(console, config, module, chosen, device)
-
-
-def show_loading(console: Any, config: dict[str, Any], module: Any, items: list[int], device: Any) -> None:
-    """How fast training pairs that have been looked at before are read, and whether training has to wait for them."""
-    import torch
-
-    from jdrl_lightning.diagnosis import loading
-
-    with console.status("timing loading and training"):
-        crops = module.crops()
-        batch = [crops[0, item] for item in range(module.batch_size)]
-        packable = config["data"].get("store") == "files"
-        try:
-            trained = loading.trained(config, batch, device)
-        except UserError:  # of a part, which has been told
-            return
-        except torch.OutOfMemoryError:
-            console.print(f"a step of data.batch_size={module.batch_size} does not fit {device}: nothing was timed")
-            return
-        found = loading.Rates(loading.loaded(crops, items), trained, module.num_workers, packable)
-    rows = [
-        ("one process loads (files read before)", f"{found.loaded:.3g} crops per second"),
-        (f"training on {device} (float32, forward and backward)", f"{found.trained:.3g} crops per second"),
-        ("data.num_workers", found.workers),
-    ]
-    console.print(_table("loading", ("measure", "value"), rows))
-    console.print(loading.verdict(found), highlight=False)
-
-
-def _table(title: str, columns: tuple[str, ...], rows: Any) -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))  # Text: a bracket in a path is no markup
-    return table
-
-
 @command("doctor")
 def main(cfg: DictConfig) -> None:
-    """List, or look at everything and say what is wrong."""
+    """List a group's options, or check everything and report problems."""
     from rich.console import Console
 
     from jdrl_lightning.cli.config import plain
     from jdrl_lightning.diagnosis import options
+    from jdrl_lightning.diagnosis.tables import show_environment, show_pairs, show_parts, show_plugins, table
 
     console = Console()
     if cfg.list is not None:
         group = options.group_of(cfg.list)
-        console.print(_table(cfg.list, (group, "what it is"), options.described(group).items()))
+        console.print(table(cfg.list, (group, "what it is"), options.descriptions(group).items()))
         return
     config = plain(cfg)
     show_environment(console)

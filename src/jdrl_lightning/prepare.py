@@ -28,9 +28,9 @@ HELP = """prepare: make pairs of pictures ready for training.
 def patches(cfg: DictConfig) -> None:
     """Cut the pairs of each split into patches."""
     from jdrl_lightning.data.open_pairs import progress
-    from jdrl_lightning.preparation.patches import Rule, checked, preset, write_patches
+    from jdrl_lightning.preparation.patches import Rule, checked, training_rule, write_patches
 
-    train = preset(cfg.preset, cfg.patch, cfg.overlap, cfg.discard)
+    train = training_rule(cfg.preset, cfg.patch, cfg.overlap, cfg.discard)
     rest = checked(Rule(cfg.patch, cfg.val.overlap, cfg.val.discard))
     for split, pairs, folder in splits(cfg, ("train", "val")):
         with progress(f"cutting the {split} pairs") as show:
@@ -63,7 +63,7 @@ def align(cfg: DictConfig) -> None:
     from jdrl_lightning import build
     from jdrl_lightning.data.open_pairs import progress
     from jdrl_lightning.preparation.align import align_files
-    from jdrl_lightning.preparation.align_report import summary, write_report
+    from jdrl_lightning.preparation.align_report import totals, write_report
 
     report, device, found = Path(cfg.output) / "report.md", build.device(cfg.device), {}
     if report.exists() and not cfg.overwrite:
@@ -73,7 +73,7 @@ def align(cfg: DictConfig) -> None:
             raise UserError("align works on picture files; give data=folder data.store=files data.register=none")
         with progress(f"registering the {split} pairs") as show:
             found[split] = align_files(pairs.places, folder, device, cfg.overwrite, show)
-        log.info("%s: %s", split, summary(found[split]))
+        log.info("%s: %s", split, totals(found[split]))
     write_report(Path(cfg.output), found)
     if all(one.problem for alignments in found.values() for one in alignments):
         raise UserError(f"no pair could be registered, see {report}; check which files are partners (data.pair_by)")

@@ -52,7 +52,7 @@ def test_whether_training_waits_for_loading(
     loads: float, takes: float, workers: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4), raising=False)
-    verdict = loading.verdict(loading.Rates(loads, takes, workers))
-    assert message in verdict
-    assert ("prepare pack" in verdict) == ("keeps up" not in verdict)
-    assert "prepare pack" not in loading.verdict(loading.Rates(loads, takes, workers, packable=False))
+    sentence = loading.bottleneck(loading.Rates(loads, takes, workers))
+    assert message in sentence
+    assert ("prepare pack" in sentence) == ("keeps up" not in sentence)
+    assert "prepare pack" not in loading.bottleneck(loading.Rates(loads, takes, workers, packable=False))

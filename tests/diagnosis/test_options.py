@@ -25,7 +25,7 @@ def hydra() -> Iterator[None]:
 @pytest.mark.usefixtures("hydra")
 def test_every_option_is_listed_with_its_comment() -> None:
     for group in options.LISTS.values():
-        found = options.described(group)
+        found = options.descriptions(group)
         files = {path.stem: path for path in (Path(conf.CONF) / group).glob("*.yaml")}
         assert found.keys() == files.keys()
         for name, line in found.items():

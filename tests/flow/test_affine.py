@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from jdrl_lightning.flow.affine import affine_fit, affine_parameters, similarity
+from jdrl_lightning.flow.affine import affine_field, affine_fit, affine_parameters, invert_affine, similarity
 
 
 def affine_flow(matrix: list[list[float]], shift: list[float], height: int, width: int) -> Tensor:
@@ -79,3 +79,14 @@ def test_thin_images_and_no_weight_stay_finite(height: int, width: int) -> None:
     found = similarity(flow)
     assert found.zoom.item() == pytest.approx(0, abs=1e-3)
     assert found.dx.item() == pytest.approx(3, abs=1e-3)
+
+
+def test_the_inverse_undoes_the_displacement() -> None:
+    """Against NumPy's inverse of the maps, in pixels about the centre."""
+    parameters, _ = affine_parameters(SHEARED)
+    torch.testing.assert_close(affine_field(parameters, SHEARED), SHEARED, rtol=0, atol=2e-5)
+    forward = np.array([[1.03, -0.01, 5.0], [0.02, 0.96, -2.5], [0, 0, 1]])
+    back = np.linalg.inv(forward) - np.eye(3)
+    expected = affine_flow(back[:2, :2].tolist(), back[:2, 2].tolist(), 21, 34)
+    found = affine_field(invert_affine(parameters, SHEARED), SHEARED)
+    torch.testing.assert_close(found, expected, rtol=0, atol=5e-5)

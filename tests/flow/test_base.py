@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.base import FlowEstimator, both_ways
 
 
 class Spy(FlowEstimator):
@@ -101,3 +101,14 @@ def test_shapes_must_agree() -> None:
 def test_the_base_class_estimates_nothing() -> None:
     with pytest.raises(NotImplementedError):
         FlowEstimator()(*images())
+
+
+def test_both_ways_is_each_way() -> None:
+    first, second = images()
+    spy, batches = Spy(), {True: 2 * len(first), False: len(first)}
+    for together, batch in batches.items():
+        there, back = both_ways(spy, first, second, together)
+        assert torch.equal(there, spy(first, second))
+        assert torch.equal(back, spy(second, first))
+        both_ways(spy, first, second, together)
+        assert len(spy.seen[0]) == batch

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 from skimage.color import rgb2yuv
 from torch import Tensor
 
-from jdrl_lightning.flow.filters import luminance, robust_scale, smooth, texture
+from jdrl_lightning.flow.filters import (
+    gradient,
+    luminance,
+    mean_over,
+    robust_scale,
+    robust_weight,
+    smooth,
+    texture,
+)
 
 
 def test_luminance_is_bt601(photo: Tensor) -> None:
@@ -30,6 +39,33 @@ def test_robust_scale_is_the_standard_deviation_of_noise_where_it_is_valid() -> 
     valid = torch.ones_like(noise)
     noise[..., :20, :], valid[..., :20, :] = 50.0, 0.0
     torch.testing.assert_close(robust_scale(noise, valid).flatten(), torch.full((2,), 0.3), rtol=0.02, atol=0)
+
+
+def test_the_gradient_is_numpys_inside() -> None:
+    image = torch.rand(1, 1, 9, 12, dtype=torch.float64)
+    by_y, by_x = np.gradient(image[0, 0].numpy())
+    found = gradient(image)[0].numpy()
+    np.testing.assert_allclose(found[0][:, 1:-1], by_x[:, 1:-1])
+    np.testing.assert_allclose(found[1][1:-1], by_y[1:-1])
+    np.testing.assert_allclose(found[0][:, 0], by_x[:, 0] / 2)  # half the slope at the edges
+
+
+def test_weighted_means_are_numpys() -> None:
+    image, weight = torch.rand(2, 3, 5, 6, dtype=torch.float64), torch.rand(2, 1, 5, 6, dtype=torch.float64)
+    found = mean_over(image, weight)
+    for sample, channel in np.ndindex(2, 3):
+        expected = np.average(image[sample, channel].numpy(), weights=weight[sample, 0].numpy())
+        assert found[sample, channel].item() == pytest.approx(expected)
+    assert not mean_over(image, torch.zeros_like(weight)).any()
+
+
+def test_outliers_have_little_weight() -> None:
+    """Geman-McClure with twice the standard deviation, estimated over the valid pixels."""
+    residual = torch.tensor([0.0, 2.0, -2.0, 8.0, 3.0]).view(1, 1, 1, 5)
+    valid = torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0]).view(1, 1, 1, 5)
+    scale = 1.25 * (2 + 2 + 8) / 4
+    expected = [1 / (1 + (r / (2 * scale)) ** 2) ** 2 for r in (0, 2, 2, 8)] + [0]
+    torch.testing.assert_close(robust_weight(residual, valid).flatten(), torch.tensor(expected))
 
 
 @pytest.mark.parametrize("sigma", [1.0, 2.0, 5.0])

@@ -10,7 +10,7 @@ import torch
 from kornia.geometry.transform import remap
 from torch import Tensor
 
-from jdrl_lightning.flow.warp import in_frame, invert, warp
+from jdrl_lightning.flow.warp import in_frame, invert, magnitude, warp
 
 
 def constant(dx: float, dy: float, height: int, width: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -179,3 +179,9 @@ def test_samples_of_a_batch_do_not_mix() -> None:
     for mode in ("bilinear", "bicubic"):
         single = torch.cat([warp(image[i : i + 1], flow[i : i + 1], mode=mode) for i in range(3)])
         torch.testing.assert_close(warp(image, flow, mode=mode), single)
+
+
+def test_magnitude_is_the_norm_over_the_two_components() -> None:
+    flow = 9 * torch.randn(2, 2, 5, 7, dtype=torch.float64)
+    torch.testing.assert_close(magnitude(flow), flow.norm(dim=1, keepdim=True))
+    assert magnitude(torch.zeros(1, 2, 3, 3, dtype=torch.bfloat16)).eq(0).all()

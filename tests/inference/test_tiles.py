@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jdrl_lightning.inference.tiles import restore, spans, weights
+from jdrl_lightning.errors import UserError
+from jdrl_lightning.inference.tiles import check_tiles, restore, spans, weights
 
 SETTINGS = [(64, 16, 8), (48, 24, 8), (64, 48, 4), (32, 0, 8), (40, 9, 4), (33, 7, 1)]
 
@@ -139,3 +140,21 @@ def test_tiles_that_do_not_get_on() -> None:
     for tile, overlap in ((64, 60), (64, 64), (64, -1), (79, 49)):
         with pytest.raises(ValueError, match=f"tile={tile}"):
             restore(lambda x: x, torch.rand(1, 3, 80, 80), tile, overlap, 16)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((64, -1, 8), "overlap=-1 is not a whole number"),
+        ((64, 1.5, 8), "overlap=1.5 is not a whole number"),
+        ((23, 16, 8), "tile=23 is not at least 24, overlap=16 and 8 more; raise tile or lower overlap"),
+        ((31, 17, 8), "tile=31 is not at least 32"),
+        ((64.0, 16, 8), "tile=64.0 is not at least 24"),
+        ((64, 16, 8, 0), "tile_batch=0 is not a whole number of at least 1"),
+    ],
+)
+def test_settings_without_progress_are_refused(settings: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_tiles(*settings)
+    check_tiles(24, 16, 8)
+    check_tiles(32, 17, 8)

@@ -26,9 +26,10 @@ with exclusive(Path(sys.argv[1])):
 
 
 def is_locked(lock: Path) -> bool:
+    """Whether not even a shared lock can be had."""
     with lock.open("w") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
@@ -47,11 +48,12 @@ def test_the_lock_is_held_inside_the_block_only(tmp_path: Path, caplog: pytest.L
 
 
 def test_the_second_waits_for_the_first_with_a_message(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lock, order = tmp_path / "a.lock", []
+    lock, order, locked = tmp_path / "a.lock", [], []
 
     def second() -> None:
         with exclusive(lock):
             order.append("second")
+            locked.append(is_locked(lock))
 
     with exclusive(lock):
         thread = threading.Thread(target=second)
@@ -63,6 +65,7 @@ def test_the_second_waits_for_the_first_with_a_message(tmp_path: Path, caplog: p
         order.append("first")
     thread.join(timeout=30)
     assert order == ["first", "second"]
+    assert locked == [True]
     assert caplog.records[0].getMessage() == f"{tmp_path} is in use by another process; waiting for it to exit"
 
 

@@ -1,4 +1,4 @@
-"""The misalignment measured on pairs is the true one, and the verdict follows from it."""
+"""The misalignment measured on pairs is the true one, and the recommendation follows from it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def look(samples: list[Pair]) -> misalignment.Summary:
 def rendered(kind: str) -> list[Pair]:
     settings = {"frames_per_photo": {"val": 1}, "frame": 144, "misalignment": kind}
     found = data.create("leaves", split="val", seed=0, crop=64, **settings)
-    return [found[index] for index in misalignment.spread(len(found), 5)]
+    return [found[index] for index in misalignment.evenly_spaced(len(found), 5)]
 
 
-def test_the_verdict_is_right_where_the_truth_is_known() -> None:
+def test_the_recommendation_is_right_where_the_truth_is_known() -> None:
     for kind, word in (("none", "aligned to within a pixel"), ("random", "One affine map"), ("nonrigid", "need JDRL")):
         samples = rendered(kind)
         found = look(samples)
-        assert word in pairs.verdict(found), kind
+        assert word in pairs.recommendation(found), kind
         truth = torch.cat([pair.extras["flow"].norm(dim=0).flatten() for pair in samples])
         assert found.median_px == pytest.approx(float(truth.median()), abs=0.2)
         assert found.p95_px == pytest.approx(float(truth.quantile(0.95)), abs=0.4)
@@ -43,7 +43,7 @@ def test_strangers_are_not_taken_for_pairs() -> None:
     strangers = [one._replace(sharp=other.sharp) for one, other in zip(samples, samples[1:] + samples[:1], strict=True)]
     found = look(strangers)
     assert len(found.unlike) >= 4
-    assert "check how the files are paired" in pairs.verdict(found)
+    assert "check how the files are paired" in pairs.recommendation(found)
 
 
 def test_zoom_and_shift_are_those_of_the_pair(photo: torch.Tensor) -> None:
@@ -58,8 +58,8 @@ def test_zoom_and_shift_are_those_of_the_pair(photo: torch.Tensor) -> None:
 
 
 def test_pairs_are_spread_evenly() -> None:
-    assert misalignment.spread(100, 4) == [0, 25, 50, 75]
-    assert misalignment.spread(3, 32) == [0, 1, 2]
+    assert misalignment.evenly_spaced(100, 4) == [0, 25, 50, 75]
+    assert misalignment.evenly_spaced(3, 32) == [0, 1, 2]
 
 
 def test_wide_images_of_sixteen_bits(tmp_path: Path, photo: torch.Tensor) -> None:

@@ -1,8 +1,7 @@
-"""Registering pairs of files: the truth is undone, nothing is invented, and what fails is said."""
+"""Registering pairs of files: the true motion is undone, no pixel is extrapolated, and failures are reported."""
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 from pathlib import Path
@@ -19,8 +18,7 @@ from jdrl_lightning.flow.filters import smooth
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.io.image import read_picture, write_image
 from jdrl_lightning.metrics.misalignment import Motion
-from jdrl_lightning.preparation.align import Alignment, Box, _problem, align, align_files, common_frame
-from jdrl_lightning.preparation.align_report import summary, write_report
+from jdrl_lightning.preparation.align import _problem, align, align_files, common_frame
 from jdrl_lightning.types import Pair, to_uint
 
 CPU = torch.device("cpu")
@@ -50,12 +48,12 @@ def deep(blurry: Tensor, sharp: Tensor, name: str = "a") -> Pair:
     return Pair(to_uint(blurry, 16), to_uint(sharp, 16), name, {})
 
 
-def test_a_shifted_and_zoomed_pair_comes_into_place(photo: Tensor) -> None:
+def test_a_shifted_and_zoomed_pair_is_aligned(photo: Tensor) -> None:
     blurry, sharp, truth = displaced(photo, 1.02, 4.0, -3.0, 0.3)
     aligned, found = align(deep(blurry, sharp))
     assert aligned.blurry.dtype == aligned.sharp.dtype == torch.uint16
     assert aligned.blurry.shape == aligned.sharp.shape
-    top, left, height, width = found.box
+    top, left, height, width = found.frame
     assert aligned.sharp.shape == (3, height, width)
     assert height * width > 0.85 * 180 * 220
     cut = (slice(None), slice(top, top + height), slice(left, left + width))
@@ -72,7 +70,7 @@ def test_a_shifted_and_zoomed_pair_comes_into_place(photo: Tensor) -> None:
     assert (found.dx_px, found.dy_px) == pytest.approx((-4 / 1.02, 3 / 1.02), abs=0.15)
 
 
-def test_eight_bits_stay_eight_and_a_pair_in_place_stays_there(photo: Tensor) -> None:
+def test_eight_bits_stay_eight_and_an_aligned_pair_stays_aligned(photo: Tensor) -> None:
     blurry, _, truth = displaced(photo, 1.0, 0.0, 0.0)
     given = Pair(to_uint(blurry), to_uint(truth), "a", {})
     aligned, found = align(given)
@@ -81,12 +79,12 @@ def test_eight_bits_stay_eight_and_a_pair_in_place_stays_there(photo: Tensor) ->
     assert found.after_px < 0.1
     difference = (
         aligned.sharp.int()
-        - given.sharp[:, found.box.top :, found.box.left :][:, : found.box.height].int()[..., : found.box.width]
+        - given.sharp[:, found.frame.top :, found.frame.left :][:, : found.frame.height].int()[..., : found.frame.width]
     )
     assert difference.abs().float().mean() < 1
 
 
-def test_the_common_frame_invents_nothing_and_is_nearly_the_largest() -> None:
+def test_the_common_frame_needs_no_extrapolation_and_is_nearly_the_largest() -> None:
     height, width = 26, 31
     y, x = np.mgrid[:height, :width]
     for zoom, dx, dy, degrees in itertools.product((0.97, 1.04), (-2.5, 3.0), (0.0, 2.0), (0.0, 4.0)):
@@ -100,12 +98,12 @@ def test_the_common_frame_invents_nothing_and_is_nearly_the_largest() -> None:
             area = count[top:, left:] - count[top : top + 1, left:] - count[top:, left : left + 1] + count[top, left]
             full = np.arange(height - top + 1)[:, None] * np.arange(width - left + 1)
             largest = max(largest, int(full[area == full].max()))
-        box = common_frame(flow)
-        assert good[box.top : box.top + box.height, box.left : box.left + box.width].all()
-        assert box.height * box.width >= 0.95 * largest
+        frame = common_frame(flow)
+        assert good[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width].all()
+        assert frame.height * frame.width >= 0.95 * largest
 
 
-def test_what_cannot_be_registered_is_said(photo: Tensor) -> None:
+def test_failures_are_reported(photo: Tensor) -> None:
     blurry, sharp, _ = displaced(photo, 1.0, 0.0, 0.0)
     for top, left in ((320, 20), (0, 0), (150, 250)):
         stranger = photo[:, top : top + 180, left : left + 220].float() / 255
@@ -180,35 +178,10 @@ def test_files_keep_their_kind_and_a_failure_is_left_out(tree: Path, tmp_path: P
     assert [path.name for path in sorted(output.rglob("*.*"))] == ["two.png", "two.png"]
 
 
-def test_what_is_no_pair_of_files_is_refused_first(tree: Path, tmp_path: Path) -> None:
+def test_files_without_partner_and_equal_names_are_refused_first(tree: Path, tmp_path: Path) -> None:
     one = places(tree)[0]
     with pytest.raises(UserError, match="1 pairs have the name of another"):
         align_files([one, one._replace(blurry=tree / "blur" / "two.png")], tmp_path / "out", CPU)
     with pytest.raises(UserError, match=r"one\.png: has no sharp partner"):
         align_files([one._replace(sharp=None)], tmp_path / "out", CPU)
     assert not (tmp_path / "out").exists()
-
-
-def test_the_report_says_it_all(tmp_path: Path) -> None:
-    box = Box(2, 3, 100, 200)
-    rows = [
-        Alignment("a", 6.0, 0.1, 3.0, -4.0, 1.5, -0.2, box, ""),
-        Alignment("b", 2.0, 0.3, 0.0, 1.0, -2.5, 0.1, box, ""),
-        Alignment("c|d", 9.0, 12.0, 30.0, 0.0, 0.0, 0.0, box, "worse than before"),
-    ]
-    assert summary(rows) == (
-        "2 of 3 pairs registered; mean |flow| 4.00 px before, 0.20 px after; at most 5.00 px of shift, -2.50 % of "
-        "zoom, -0.20 degrees of rotation. Left out: c|d (worse than before)."
-    )
-    assert summary(rows[2:]) == "0 of 1 pairs registered. Left out: c|d (worse than before)."
-    assert summary(rows[2:] * 7).endswith("c|d (worse than before) and 2 more.")
-    write_report(tmp_path, {"train": rows[:2], "val": rows[2:]})
-    text = (tmp_path / "report.md").read_text()
-    assert "- train: 2 of 2 pairs registered" in text
-    assert "- val: 0 of 1 pairs registered" in text
-    assert "| val | c\\|d | 9.000 | 12.000 | 30.000 |" in text
-    with (tmp_path / "report.csv").open(newline="") as file:
-        read = list(csv.DictReader(file))
-    assert [row["name"] for row in read] == ["a", "b", "c|d"]
-    assert float(read[0]["shift_px"]) == 5
-    assert (read[0]["split"], read[0]["frame"], read[2]["problem"]) == ("train", "200x100+3+2", "worse than before")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
-from jdrl_lightning.cli import config
 from jdrl_lightning.runtime import distributed
 
 
@@ -60,12 +57,3 @@ def test_launcher_and_rank_of_this_process(
         monkeypatch.setenv(key, value)
     assert distributed.launched_by() == launcher
     assert distributed.rank() == number
-
-
-def test_the_run_id_is_the_time_or_sruns_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    config.register()
-    named = OmegaConf.create({"id": "${run_id:}"})
-    assert abs((datetime.strptime(named.id, "%Y%m%d-%H%M%S") - datetime.now()).total_seconds()) < 5
-    for key, value in {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "1", "SLURM_JOB_ID": "77"}.items():
-        monkeypatch.setenv(key, value)
-    assert OmegaConf.create({"id": "${run_id:}"}).id == "77-1"

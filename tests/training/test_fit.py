@@ -30,7 +30,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 def log_file(folders: tuple[Path, Path]) -> Iterator[logging.FileHandler]:
     """The log file of the new start, as Hydra opens it."""
     root, handler = logging.getLogger(), logging.FileHandler(folders[1] / "train.log", delay=True)
-    before = list(root.handlers)
+    before, level = list(root.handlers), root.level
+    root.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("[%(levelname)s] %(message)s"))
     handler.setLevel(logging.WARNING)
     root.addHandler(handler)
@@ -38,6 +39,7 @@ def log_file(folders: tuple[Path, Path]) -> Iterator[logging.FileHandler]:
     for added in set(root.handlers) - set(before):
         added.close()
     root.handlers[:] = before
+    root.setLevel(level)
 
 
 def config(folder: Path, checkpoint: str | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from jdrl_lightning.data.random_crops import TrainingCrops
 from jdrl_lightning.runtime.distributed import allowed_cores
 from jdrl_lightning.types import Pair
 
-__all__ = ["Rates", "loaded", "trained", "verdict"]
+__all__ = ["Rates", "bottleneck", "loaded", "trained"]
 
 LONGEST = 5.0  # upper bound of the time spent reading, s
 SMALL = 64  # side of the crop for timing a step on a CPU, px; the time is scaled by the area
@@ -82,7 +82,7 @@ def _cut(pair: Pair) -> Pair:
     return Pair(pair.blurry[..., :SMALL, :SMALL], pair.sharp[..., :SMALL, :SMALL], pair.name, extras)
 
 
-def verdict(found: Rates) -> str:
+def bottleneck(found: Rates) -> str:
     """Whether training waits for loading, and the remedy, in one or two sentences."""
     cores = allowed_cores()
     needed = math.ceil(found.trained / found.loaded)

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from jdrl_lightning.errors import check_choice
 
-__all__ = ["LISTS", "broken", "described", "group_of"]
+__all__ = ["LISTS", "broken", "descriptions", "group_of"]
 
 LISTS = {
     "backbones": "backbone",
@@ -29,7 +29,7 @@ def group_of(listed: str) -> str:
     return LISTS[listed]
 
 
-def described(group: str) -> dict[str, str]:
+def descriptions(group: str) -> dict[str, str]:
     """Every option of a group with the first comment line of its file; requires an initialized Hydra."""
     return {name: _first_comment(group, name) for name in _loader().get_group_options(group)}
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from jdrl_lightning.metrics.misalignment import ALIGNED_PX, Summary
 
-__all__ = ["verdict"]
+__all__ = ["recommendation"]
 
 # 95th percentile of the residual after an affine fit, measured on rendered pairs with blur up to 7 px: up to 0.35 px if
 # the misalignment is affine (data.misalignment=random), at least 0.7 px if it is nonrigid.
 AFFINE_PX = 0.5
 
 
-def verdict(found: Summary) -> str:
+def recommendation(found: Summary) -> str:
     """Recommend a training for these pairs, in one or two sentences."""
     if len(found.unlike) > found.pairs / 4:
         return (

@@ -14,7 +14,7 @@ from jdrl_lightning.flow.filters import smooth
 from jdrl_lightning.flow.warp import magnitude, warp
 from jdrl_lightning.types import Pair, to_float
 
-__all__ = ["ALIGNED_PX", "COARSE_PX", "Motion", "Summary", "motion", "spread", "summary"]
+__all__ = ["ALIGNED_PX", "COARSE_PX", "Motion", "Summary", "evenly_spaced", "motion", "summary"]
 
 # Measured on rendered pairs, blur up to 7 px, over 95 % of the pixels: up to 0.25 px where nothing is misaligned.
 ALIGNED_PX = 1.0
@@ -51,7 +51,7 @@ class Summary(NamedTuple):
     unlike: list[str]
 
 
-def spread(total: int, wanted: int) -> list[int]:
+def evenly_spaced(total: int, wanted: int) -> list[int]:
     """``wanted`` of ``total`` indices, evenly spread, or all."""
     count = max(1, min(total, wanted))
     return [index * total // count for index in range(count)]

@@ -20,17 +20,17 @@ from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.io.image import read_picture, write_image
 from jdrl_lightning.metrics.misalignment import ALIGNED_PX, COARSE_PX, Motion, motion
-from jdrl_lightning.preparation.write_pairs import FOLDERS, claim
+from jdrl_lightning.preparation.write_pairs import FOLDERS, clear_pictures
 from jdrl_lightning.types import Pair, to_float, to_uint
 
-__all__ = ["Alignment", "Box", "align", "align_files", "common_frame", "likeness"]
+__all__ = ["Alignment", "Frame", "align", "align_files", "common_frame", "likeness"]
 
 TOLERANCE_PX = 0.1  # by so much two estimates of the same misalignment differ
 ALIKE = 0.7  # correlation of the coarse registered pictures; tried: above 0.95 for partners, below 0.65 for strangers
 LOSSLESS = {".bmp": ".png", ".webp": ".png"}  # other suffixes are kept
 
 
-class Box(NamedTuple):
+class Frame(NamedTuple):
     """A rectangle of a picture, px."""
 
     top: int
@@ -47,7 +47,7 @@ class Alignment(NamedTuple):
         before_px, after_px: mean length of the estimated flow between its pictures, px.
         dx_px, dy_px: how far the sharp picture's centre lay from the blurry one's, px.
         zoom_percent, rotation_deg: of the sharp picture against the blurry one.
-        box: what both pictures show, in the blurry one.
+        frame: what both pictures show, in the blurry one.
         problem: why the pair could not be registered; empty if it was.
     """
 
@@ -58,7 +58,7 @@ class Alignment(NamedTuple):
     dy_px: float
     zoom_percent: float
     rotation_deg: float
-    box: Box
+    frame: Frame
     problem: str
 
 
@@ -73,9 +73,9 @@ def align(pair: Pair) -> tuple[Pair, Alignment]:
     blurry, sharp = (to_float(image)[None] for image in (pair.blurry, pair.sharp))
     found = fit_affine(GaussNewton(dense=False)(blurry, sharp))
     flow = affine_flow(found, *blurry.shape[-2:])
-    box = common_frame(flow)
+    frame = common_frame(flow)
     moved = to_uint(warp(sharp, flow, mode="bicubic")[0], 8 * pair.sharp.element_size())
-    aligned = crop(Pair(pair.blurry, moved, pair.name, {}), *box)
+    aligned = crop(Pair(pair.blurry, moved, pair.name, {}), *frame)
     before, after = (motion(one, GaussNewton(), one.blurry.device) for one in (pair, aligned))
     fit = similarity(flow)
     return aligned, Alignment(
@@ -86,12 +86,12 @@ def align(pair: Pair) -> tuple[Pair, Alignment]:
         dy_px=float(fit.dy),
         zoom_percent=100 * float(fit.zoom),
         rotation_deg=math.degrees(float(fit.rotation)),
-        box=box,
+        frame=frame,
         problem=_problem(before, after, likeness(aligned), moved_at_all=bool(found.any())),
     )
 
 
-def common_frame(flow: Tensor) -> Box:
+def common_frame(flow: Tensor) -> Frame:
     """A rectangle in which a bicubic warp by ``flow`` ``(1, 2, H, W)``, px, reads nothing beyond the picture.
 
     Found by cutting off, one by one, the edge row or column with the largest share of pixels that would: for motions
@@ -112,7 +112,7 @@ def common_frame(flow: Tensor) -> Box:
             break
         top, bottom = top + (worst == 0), bottom - (worst == 1)
         left, right = left + (worst == 2), right - (worst == 3)
-    return Box(top, left, bottom - top, right - left)
+    return Frame(top, left, bottom - top, right - left)
 
 
 def align_files(
@@ -139,7 +139,7 @@ def align_files(
     twice = len(places) - len({place.name for place in places})
     if twice:
         raise UserError(f"{places[0].blurry.parent}: {twice} pairs have the name of another; rename their blurry files")
-    claim(folder, overwrite)
+    clear_pictures(folder, overwrite)
     alignments = []
     for number, place in enumerate(places, start=1):
         if place.sharp is None:

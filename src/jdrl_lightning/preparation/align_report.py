@@ -12,12 +12,12 @@ from jdrl_lightning.io.atomic import atomic_write
 from jdrl_lightning.metrics.report import markdown_table, write_csv
 from jdrl_lightning.preparation.align import Alignment
 
-__all__ = ["summary", "write_report"]
+__all__ = ["totals", "write_report"]
 
-SHOWN = 5  # failed pairs named in the summary
+SHOWN = 5  # failed pairs named in the totals
 
 
-def summary(alignments: Sequence[Alignment]) -> str:
+def totals(alignments: Sequence[Alignment]) -> str:
     """The totals in one or two sentences."""
     good = [one for one in alignments if not one.problem]
     text = f"{len(good)} of {len(alignments)} pairs registered"
@@ -46,7 +46,7 @@ def write_report(output: Path, splits: Mapping[str, Sequence[Alignment]]) -> Non
             "dy_px": one.dy_px,
             "zoom_percent": one.zoom_percent,
             "rotation_deg": one.rotation_deg,
-            "frame": f"{one.box.width}x{one.box.height}+{one.box.left}+{one.box.top}",
+            "frame": f"{one.frame.width}x{one.frame.height}+{one.frame.left}+{one.frame.top}",
             "problem": one.problem,
         }
         for split, alignments in splits.items()
@@ -54,7 +54,7 @@ def write_report(output: Path, splits: Mapping[str, Sequence[Alignment]]) -> Non
     ]
     write_csv(output / "report.csv", rows)
     lines = ["# Registered pairs", ""]
-    lines += [f"- {split}: {summary(alignments)}" for split, alignments in splits.items()]
+    lines += [f"- {split}: {totals(alignments)}" for split, alignments in splits.items()]
     lines += [
         "",
         "before, after: mean flow magnitude between the two images (gauss_newton). shift, zoom, rotation: of the sharp "

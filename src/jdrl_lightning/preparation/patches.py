@@ -20,10 +20,10 @@ from torch.utils.data import Dataset
 from jdrl_lightning.data.augment import crop
 from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow.filters import luminance
-from jdrl_lightning.preparation.write_pairs import claim, write_pair
+from jdrl_lightning.preparation.write_pairs import clear_pictures, write_pair
 from jdrl_lightning.types import Pair, to_float
 
-__all__ = ["PRESETS", "Rule", "checked", "corners", "cut", "kept", "preset", "sharpness", "write_patches"]
+__all__ = ["PRESETS", "Rule", "checked", "corners", "cut", "kept", "sharpness", "training_rule", "write_patches"]
 
 SOBEL_SIZES = (3, 7, 11, 15)
 SMALLEST_PX = 16  # the largest Sobel kernel must fit
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
 PRESETS = {"dpdnet": Rule(), "sdd_half": Rule(overlap=0.7), "sdd_native": Rule(overlap=0.2)}
 
 
-def preset(name: str, patch: int = 512, overlap: float | None = None, discard: float | None = None) -> Rule:
+def training_rule(name: str, patch: int = 512, overlap: float | None = None, discard: float | None = None) -> Rule:
     """The rule ``dpdnet``, ``sdd_half`` or ``sdd_native``, with overlap and discard replaced if given.
 
     Raises:
@@ -147,7 +147,7 @@ def write_patches(
         UserError: the folder has images, an image is smaller than a patch, or see :func:`write_pair`.
     """
     checked(rule)
-    claim(folder, overwrite)
+    clear_pictures(folder, overwrite)
     count, written = len(pairs), 0  # type: ignore[arg-type]
     with ThreadPoolExecutor(max_workers=4) as pool:  # compression releases the GIL
         for index in range(count):

@@ -8,12 +8,12 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.image import image_files, write_image
 from jdrl_lightning.types import Pair
 
-__all__ = ["FOLDERS", "claim", "write_pair"]
+__all__ = ["FOLDERS", "clear_pictures", "write_pair"]
 
 FOLDERS = ("blur", "gt")
 
 
-def claim(folder: Path, overwrite: bool) -> None:
+def clear_pictures(folder: Path, overwrite: bool) -> None:
     """Check that the folders of a split have no images; with ``overwrite``, delete existing ones.
 
     Raises:

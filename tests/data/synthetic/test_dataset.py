@@ -1,4 +1,4 @@
-"""A data set of rendered pairs: a pure function of (seed, index), and of nothing else."""
+"""A data set of rendered pairs: a pure function of (seed, index)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def equal(first: Pair, second: Pair) -> bool:
     return first.name == second.name and all(torch.equal(a, b) for a, b in tensors)
 
 
-def test_a_sample_does_not_depend_on_what_was_asked_before() -> None:
+def test_samples_do_not_depend_on_the_order_of_access() -> None:
     forwards, backwards = pairs(), pairs()
     there = [forwards[i] for i in range(6)]
     back = [backwards[i] for i in reversed(range(6))][::-1]
@@ -39,7 +39,7 @@ def test_other_seeds_and_other_indices_give_other_samples() -> None:
     assert len({first[i].name for i in range(6)}) == 6
 
 
-def test_more_frames_a_photograph_leave_the_first_as_they_were() -> None:
+def test_more_frames_per_photograph_keep_the_first_ones() -> None:
     assert equal(pairs(frames_per_photo=1)[2], pairs(frames_per_photo=3)[2])
 
 
@@ -56,10 +56,10 @@ def test_a_frame_is_at_most_half_its_photograph() -> None:
     assert RenderedPairs([wide], 0, frame=512)[0].blurry.shape == (3, 35, 100)
 
 
-def test_rendering_ahead_gives_the_same_and_tells_how_far_it_is() -> None:
-    ahead, later, told = pairs(), pairs(), []
-    ahead.prerender(lambda done, total: told.append((done, total)))
-    assert told == [(n, 6) for n in range(1, 7)]
+def test_prerendering_gives_the_same_and_reports_progress() -> None:
+    ahead, later, steps = pairs(), pairs(), []
+    ahead.prerender(lambda done, total: steps.append((done, total)))
+    assert steps == [(n, 6) for n in range(1, 7)]
     assert all(equal(ahead[i], later[i]) for i in range(6))
     assert ahead[0] is ahead[0]
 
@@ -109,7 +109,7 @@ def test_the_global_random_state_does_not_matter() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_the_photograph_decides_what_is_drawn_for_it() -> None:
+def test_frames_of_different_photographs_differ() -> None:
     found = pairs()
     assert (found[0].extras["flow"] - found[1].extras["flow"]).abs().mean() > 0.2
 
@@ -119,7 +119,7 @@ def test_a_small_photograph_gives_a_frame_of_half_its_size() -> None:
     assert RenderedPairs(chelsea, 0, frame=256)[0].blurry.shape == (3, 150, 225)
 
 
-def test_photographs_are_read_only_when_they_are_needed() -> None:
+def test_photographs_are_read_on_demand() -> None:
     read = []
 
     def load() -> torch.Tensor:

@@ -32,12 +32,12 @@ def test_radius_zero_is_a_point() -> None:
     assert kernel.sum() == 1
 
 
-def test_radius_zero_leaves_the_picture() -> None:
+def test_radius_zero_keeps_the_image() -> None:
     image = torch.rand(3, 20, 24)
     torch.testing.assert_close(blur_by_discs(image, torch.zeros(20, 24)), image)
 
 
-def test_a_constant_picture_stays_constant() -> None:
+def test_a_constant_image_stays_constant() -> None:
     radius = torch.linspace(0, 6, 40).expand(30, 40)
     torch.testing.assert_close(blur_by_discs(torch.full((2, 30, 40), 0.7), radius), torch.full((2, 30, 40), 0.7))
 

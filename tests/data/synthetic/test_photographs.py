@@ -1,4 +1,4 @@
-"""Splits that share nothing, folders of one's own, dead leaves."""
+"""Disjoint splits, the user's folder, dead leaves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_no_shipped_photograph_is_in_two_splits() -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_shipped_photographs_are_colour_pictures_in_range(split: str) -> None:
+def test_shipped_photographs_are_rgb_in_range(split: str) -> None:
     for photo in from_scikit_image(split):
         pixels = photo.load()
         assert pixels.shape[0] == 3
@@ -53,7 +53,7 @@ def test_every_shipped_photograph_is_credited_under_its_split() -> None:
 
 
 @pytest.mark.parametrize("count", [3, 5, 17])
-def test_a_folder_gives_each_split_something(tmp_path: Path, count: int) -> None:
+def test_each_split_of_a_folder_has_photographs(tmp_path: Path, count: int) -> None:
     splits = [from_folder(small_folder(tmp_path, count), split, 16) for split in SPLITS]
     assert all(splits)
     assert not shared(splits)
@@ -62,7 +62,7 @@ def test_a_folder_gives_each_split_something(tmp_path: Path, count: int) -> None
     assert float(first.load().mean()) == pytest.approx(int(first.name.removeprefix("photo")) / 255)
 
 
-def test_shares_do_not_depend_on_the_folders_place(tmp_path: Path) -> None:
+def test_splits_do_not_depend_on_the_folders_path(tmp_path: Path) -> None:
     here, there = (tmp_path / "a", tmp_path / "b")
     for folder in (here, there):
         small_folder(folder, 12)
@@ -85,7 +85,7 @@ def test_a_photograph_that_is_too_small(tmp_path: Path) -> None:
         from_folder(small_folder(tmp_path, 3), "train", 22)
 
 
-def test_a_large_photograph_is_reduced_in_proportion(tmp_path: Path) -> None:
+def test_a_large_photograph_is_downscaled_in_proportion(tmp_path: Path) -> None:
     large = small_folder(tmp_path, 3, 64, 2000)
     assert from_folder(large, "train", 16)[0].load().shape == (3, 51, 1600)
 
@@ -99,7 +99,7 @@ def test_leaves_are_a_function_of_seed_and_number() -> None:
     assert not torch.equal(first.load(), dead_leaves("train", 1, size=48)[0].load())
 
 
-def test_leaves_are_pictures_with_edges_of_all_sizes() -> None:
+def test_leaves_have_edges_at_all_scales() -> None:
     image = dead_leaves("val", 0, size=200)[0].load()
     assert image.shape == (3, 200, 200)
     assert image.min() >= 0

@@ -1,4 +1,4 @@
-"""One rendered frame: exact flow, images in place, blur that follows the circle of confusion, light conserved."""
+"""One rendered frame: exact flow, aligned images, blur by the circle of confusion, conserved light."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_misalignment_changes_the_sharp_shot_only(frames: dict[str, list[Pair]],
         assert psnr(moved.sharp, moved.extras["aligned"]) < 30
 
 
-def test_without_misalignment_sharp_is_aligned_but_for_noise(frames: dict[str, list[Pair]]) -> None:
+def test_without_misalignment_sharp_is_aligned_except_for_noise(frames: dict[str, list[Pair]]) -> None:
     for pair in frames["none"]:
         assert pair.extras["flow"].abs().max() == 0
         assert not torch.equal(pair.sharp, pair.extras["aligned"])
@@ -225,7 +225,7 @@ def test_away_from_sharp_edges_the_frames_resolution_is_enough() -> None:
         assert errors.max() < most
 
 
-def test_a_layer_out_of_reach_leaves_no_trace() -> None:
+def test_a_layer_out_of_reach_has_no_effect() -> None:
     plane = Plane(0.5, (0.0, 0.0))
     ground = Layer(
         torch.ones(4, CANVAS.height, CANVAS.width) * torch.tensor([0.2, 0.3, 0.4, 1]).view(4, 1, 1), CANVAS, plane
@@ -242,7 +242,7 @@ def test_a_layer_out_of_reach_leaves_no_trace() -> None:
 
 @pytest.mark.parametrize("misalignment", ["random", "biased", "nonrigid"])
 @pytest.mark.parametrize("variant", range(3))
-def test_the_flow_brings_the_sharp_shot_into_place(variant: int, misalignment: str) -> None:
+def test_the_flow_aligns_the_sharp_shot(variant: int, misalignment: str) -> None:
     pair = rendered(variant, misalignment)
     flow, aligned = pair.extras["flow"], pair.extras["aligned"]
     warped = warp(to_float(pair.sharp)[None], flow[None], mode="bicubic")[0]
@@ -252,7 +252,7 @@ def test_the_flow_brings_the_sharp_shot_into_place(variant: int, misalignment: s
     assert psnr(warped, aligned, mask) > psnr(pair.sharp, aligned, mask) + 10
 
 
-def test_the_flow_is_exact_for_a_large_displacement_too() -> None:
+def test_the_flow_is_exact_for_large_displacements() -> None:
     # One step of the inversion only would be a whole pixel off here.
     pair = rendered(1, "random", amplitude=4.0)
     flow = pair.extras["flow"]
@@ -261,7 +261,7 @@ def test_the_flow_is_exact_for_a_large_displacement_too() -> None:
     assert psnr(warped, pair.extras["aligned"], away_from_edges(pair)) > 34
 
 
-def test_a_wrong_flow_does_not() -> None:
+def test_a_wrong_flow_does_not_align() -> None:
     pair = rendered(0)
     mask = away_from_edges(pair)
     for wrong in (-pair.extras["flow"], pair.extras["flow"].flip(0), pair.extras["flow"] + 0.5):
@@ -269,14 +269,14 @@ def test_a_wrong_flow_does_not() -> None:
         assert psnr(warped, pair.extras["aligned"], mask) < 33
 
 
-def test_light_and_noise_leave_the_geometry_alone() -> None:
+def test_light_and_noise_do_not_change_the_geometry() -> None:
     plain, lit = rendered(2, "nonrigid", QUIET), rendered(2, "nonrigid", Optics(gain=0.1))
     assert torch.equal(plain.extras["flow"], lit.extras["flow"])
     assert torch.equal(plain.extras["coc"], lit.extras["coc"])
     assert not torch.equal(plain.sharp, lit.sharp)
 
 
-def test_the_truth_has_no_noise() -> None:
+def test_the_ground_truth_has_no_noise() -> None:
     clean, noisy = rendered(1), rendered(1, "nonrigid", Optics(gain=0, white_balance=0))
     assert torch.equal(clean.extras["aligned"], noisy.extras["aligned"])
     assert not torch.equal(clean.sharp, noisy.sharp)
@@ -302,7 +302,7 @@ def test_one_colour_stays_that_colour(blur_px: float, amplitude: float) -> None:
         assert 122 <= int(pair.sharp.min()) <= int(pair.sharp.max()) <= 134
 
 
-def test_defocus_spreads_light_and_not_its_code() -> None:
+def test_defocus_works_in_linear_light() -> None:
     photo = torch.zeros(3, 400, 400)
     photo[:, ::12, ::12] = 1  # far points of light: blurred in sRGB they would lose most of it
     for variant in range(3):
@@ -313,7 +313,7 @@ def test_defocus_spreads_light_and_not_its_code() -> None:
         assert blurry == pytest.approx(sharp, rel=0.08)
 
 
-def test_the_blurry_image_lies_where_the_aligned_one_does() -> None:
+def test_the_blurry_image_is_aligned_with_the_aligned_one() -> None:
     for variant in range(3):
         pair = rendered(variant, "random")
         grey = [image.float().mean(0).numpy() for image in (pair.extras["aligned"], pair.blurry)]

@@ -1,4 +1,4 @@
-"""Layered scenes: colours, mirrored canvases, planes in their order."""
+"""Layered scenes: mirrored canvases, ordered planes, premultiplied cut-outs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def scene(number: int) -> list[Layer]:
     return draw_scene(np.random.default_rng(number), photos[0], photos, EXTENT, 2)
 
 
-def test_inside_the_photograph_the_canvas_is_the_photograph() -> None:
+def test_the_canvas_equals_the_photograph_inside() -> None:
     photo = torch.rand(3, 10, 12)
     assert torch.equal(canvas(photo, 2, 3, 5, 6), photo[:, 2:7, 3:9])
 
 
-def test_beyond_its_edges_the_canvas_goes_on_mirrored() -> None:
+def test_the_canvas_is_mirrored_beyond_the_edges() -> None:
     photo = torch.rand(3, 10, 12)
     expected = np.pad(photo.numpy(), ((0, 0), (7, 7), (9, 9)), mode="symmetric")
     np.testing.assert_array_equal(canvas(photo, -7, -9, 24, 30), expected)
@@ -53,7 +53,7 @@ def test_cut_outs_are_premultiplied_and_fit_their_box(number: int) -> None:
             assert edge.max() > 0
 
 
-def test_scenes_differ_by_their_numbers_only() -> None:
+def test_scenes_are_reproducible_and_differ_by_seed() -> None:
     first, again, other = scene(1), scene(1), scene(2)
     assert all(torch.equal(a.rgba, b.rgba) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0].rgba, other[0].rgba)
