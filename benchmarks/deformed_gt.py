@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from kornia.color import rgb_to_grayscale
 from scipy.ndimage import shift
 from skimage.registration import optical_flow_tvl1
 from torch import Tensor
 
 from jdrl_lightning import data, flow
 from jdrl_lightning.flow.base import FlowEstimator
-from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.metrics import placement_error, psnr
 from jdrl_lightning.metrics.protocols import WARPS, deformed
 from jdrl_lightning.types import to_float
@@ -41,7 +41,7 @@ class Free(FlowEstimator):
     """scikit-image's TV-L1 as it comes, on grey at full resolution."""
 
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
-        rows, columns = optical_flow_tvl1(*(luminance(image)[0, 0].numpy() for image in (first, second)))
+        rows, columns = optical_flow_tvl1(*(rgb_to_grayscale(image)[0, 0].numpy() for image in (first, second)))
         return torch.from_numpy(np.stack([columns, rows]))[None].float()
 
 

@@ -4,13 +4,13 @@ from itertools import pairwise
 
 import pytest
 import torch
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from jdrl_lightning.classical.jnb import DICTIONARY, atoms_needed, jnb_map, read_dictionary
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.photographs import SHIPPED
-from jdrl_lightning.flow.filters import luminance
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_sharper_patches_need_more_atoms(table: Tensor) -> None:
     atoms = read_dictionary().atoms
     means = []
     for radius in (0.0, 1.0, 2.0, 3.0, 5.0):
-        count, contrast = atoms_needed(luminance(_blurred(table, radius)), atoms)
+        count, contrast = atoms_needed(rgb_to_grayscale(_blurred(table, radius)), atoms)
         assert count.shape == (1, 1, 75, 80)
         means.append(float(count[contrast > 0.04].mean()))
     assert all(sharper > blurrier + 0.3 for sharper, blurrier in pairwise(means))

@@ -7,12 +7,13 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.color import rgb_to_grayscale
 from kornia.filters import filter2d
 from skimage.feature import canny
 from torch import Tensor
 
 from jdrl_lightning.classical.propagation import propagate
-from jdrl_lightning.flow.filters import gradient, luminance, smooth
+from jdrl_lightning.flow.filters import gradient, smooth
 
 __all__ = ["blur_at_edges", "connected_edge_filter", "ebdb_map"]
 
@@ -48,7 +49,7 @@ def ebdb_map(blurry: Tensor) -> Tensor:
 
     Source: Karaali and Jung, IEEE TIP 2018, "Edge-Based Defocus Blur Estimation With Adaptive Scale Selection".
     """
-    sigma, edges = blur_at_edges(luminance(blurry))
+    sigma, edges = blur_at_edges(rgb_to_grayscale(blurry))
     return 2 * propagate(connected_edge_filter(sigma, edges), edges, blurry)
 
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from jdrl_lightning.classical.propagation import propagate
 from jdrl_lightning.classical.sparse_coding import pursue
-from jdrl_lightning.flow.filters import luminance
 
 __all__ = ["DICTIONARY", "PATCH_PX", "Dictionary", "atoms_needed", "jnb_map", "read_dictionary"]
 
@@ -64,7 +64,7 @@ def jnb_map(blurry: Tensor) -> Tensor:
     Source: Shi, Xu and Jia, CVPR 2015, "Just Noticeable Defocus Blur Detection and Estimation".
     """
     dictionary = read_dictionary()
-    count, contrast = atoms_needed(luminance(blurry), dictionary.atoms)
+    count, contrast = atoms_needed(rgb_to_grayscale(blurry), dictionary.atoms)
     textured = (contrast > CONTRAST).to(blurry)
     size = (count.shape[-2], count.shape[-1])
     smooth = propagate(count, textured, F.interpolate(blurry, size, mode="bilinear", antialias=True), WINDOW_PX)

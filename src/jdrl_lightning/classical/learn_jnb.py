@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from jdrl_lightning.classical.jnb import CONTRAST, DICTIONARY, PATCH_PX, Dictionary, atoms_needed
@@ -19,7 +20,7 @@ from jdrl_lightning.classical.sparse_coding import learn_dictionary
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.photographs import Photograph, from_scikit_image
 from jdrl_lightning.data.synthetic.render import MASTER
-from jdrl_lightning.flow.filters import luminance, smooth
+from jdrl_lightning.flow.filters import smooth
 from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = ["learn", "main"]
@@ -39,7 +40,7 @@ def learn(photographs: list[Photograph], patches_each: int, seed: int) -> Dictio
         seed: for drawing patches and noise.
     """
     generator = torch.Generator().manual_seed(seed)
-    sharp = [F.avg_pool2d(luminance(photograph.load()[None]), MASTER) for photograph in photographs]
+    sharp = [F.avg_pool2d(rgb_to_grayscale(photograph.load()[None]), MASTER) for photograph in photographs]
 
     def noisy(grey: Tensor) -> Tensor:
         return grey + NOISE * torch.randn(grey.shape, generator=generator)

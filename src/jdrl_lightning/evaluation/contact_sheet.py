@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import matplotlib
 import numpy as np
 import torch.nn.functional as F
+from kornia.color import rgb_to_grayscale
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from jdrl_lightning.flow.filters import gradient, luminance
+from jdrl_lightning.flow.filters import gradient
 from jdrl_lightning.types import Pair
 
 __all__ = ["Example", "example", "most_lost_detail", "sheet", "spread"]
@@ -52,7 +53,7 @@ def example(pair: Pair, restored: Tensor, has_sharp: bool, rows: Sequence[Mappin
 
 def most_lost_detail(blurry: Tensor, sharp: Tensor, height: int, width: int) -> tuple[int, int]:
     """Top and left of the crop in which ``sharp`` exceeds ``blurry`` most in squared gradient."""
-    lost = gradient(luminance(sharp)).square().sum(1) - gradient(luminance(blurry)).square().sum(1)
+    lost = gradient(rgb_to_grayscale(sharp)).square().sum(1) - gradient(rgb_to_grayscale(blurry)).square().sum(1)
     places = F.avg_pool2d(lost[:1], (height, width), stride=STRIDE_PX)[0]
     top, left = np.unravel_index(int(places.argmax()), places.shape)
     return int(top) * STRIDE_PX, int(left) * STRIDE_PX

@@ -124,12 +124,12 @@ def evaluate(
 def _batch(pair: Pair, rule: str, device: torch.device | str) -> Pair:
     """A float batch of one, cut by the protocol's crop: networks see what they would see in the published code."""
 
-    def ready(image: Tensor) -> Tensor:
-        return crop(to_float(image.to(device)), rule)
+    def cut(image: Tensor) -> Tensor:
+        return crop(image.to(device), rule)
 
     batch = collate([pair])
-    extras = {key: ready(value) for key, value in batch.extras.items()}
-    return Pair(ready(batch.blurry), ready(batch.sharp), batch.name, extras)
+    extras = {key: cut(value) for key, value in batch.extras.items()}
+    return Pair(cut(batch.blurry), cut(batch.sharp), batch.name, extras).to_float()
 
 
 def _figures(values: dict[str, Tensor], has_lpips: bool) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ from jdrl_lightning import build
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.methods import Method, of_blurry
-from jdrl_lightning.inference import final_output
+from jdrl_lightning.inference import ready
 from jdrl_lightning.inference.tiles import check_tiles, restore
 from jdrl_lightning.module import CHECKPOINT_KEY
 from jdrl_lightning.types import Pair
@@ -53,7 +53,7 @@ def weights(config: Mapping[str, Any], device: torch.device) -> Method:
 def _in_tiles(backbone: Backbone, config: Mapping[str, Any]) -> Callable[[Pair], Tensor]:
     tile, overlap = config["tile"], config["overlap"]
     check_tiles(tile, overlap, backbone.divisor)
-    network = final_output(backbone.eval())
+    network = ready(backbone)
 
     def restored(blurry: Tensor) -> Tensor:
         with torch.inference_mode():

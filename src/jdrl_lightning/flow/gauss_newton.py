@@ -6,12 +6,13 @@ import math
 
 import torch
 import torch.nn.functional as F
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from jdrl_lightning.flow.affine import affine_basis, affine_field
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.blur_match import match_blur
-from jdrl_lightning.flow.filters import gradient, luminance, mean_over, robust_scale, robust_weight, smooth
+from jdrl_lightning.flow.filters import gradient, mean_over, robust_scale, robust_weight, smooth
 from jdrl_lightning.flow.warp import in_frame, warp
 
 __all__ = [
@@ -60,7 +61,7 @@ class GaussNewton(FlowEstimator):
 
 def grey(image: Tensor, sigma_px: float = PRESMOOTH_PX) -> Tensor:
     """BT.601 luminance of ``(B, 3, H, W)`` RGB, smoothed by a Gaussian: ``(B, 1, H, W)``."""
-    return smooth(luminance(image), sigma_px)
+    return smooth(rgb_to_grayscale(image), sigma_px)
 
 
 def pyramid(image: Tensor) -> list[Tensor]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from jdrl_lightning.flow.affine import affine_fit
 from jdrl_lightning.flow.color import flow_to_rgb
-from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.flow.warp import magnitude, warp
 
 __all__ = ["LAM", "calibration_mask", "kept_quantile"]
@@ -85,7 +85,7 @@ def kept_quantile(flow: Tensor, mask: Tensor, q: float = 0.95, stride: int = 4) 
 
 def _grey(flow: Tensor) -> Tensor:
     """8-bit BT.601 grey of the colour coding, as the published code computes it on the host."""
-    return luminance((flow_to_rgb(flow) * 255).floor()).round()
+    return rgb_to_grayscale((flow_to_rgb(flow) * 255).floor()).round()
 
 
 def _residual(flow: Tensor, min_px: float) -> Tensor:

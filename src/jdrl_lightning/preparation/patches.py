@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.augment import crop
 from jdrl_lightning.errors import UserError, check_choice
-from jdrl_lightning.flow.filters import luminance
 from jdrl_lightning.preparation.write_pairs import clear_pictures, write_pair
 from jdrl_lightning.types import Pair, to_float
 
@@ -94,7 +94,7 @@ def sharpness(patches: Tensor) -> Tensor:
         ``(N,)``, float64, in [0, 1].
     """
     # One patch at a time, to save memory.
-    totals = torch.stack([_gradient_sums(grey) for grey in luminance(patches)[:, 0]], dim=1)
+    totals = torch.stack([_gradient_sums(grey) for grey in rgb_to_grayscale(patches)[:, 0]], dim=1)
     totals = totals - totals.amin(dim=1, keepdim=True)
     return (totals / totals.amax(dim=1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)).prod(dim=0)
 
