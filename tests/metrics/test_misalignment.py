@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from jdrl_lightning import data, flow
 from jdrl_lightning.diagnosis import pairs
@@ -44,6 +46,18 @@ def test_strangers_are_not_taken_for_pairs() -> None:
     found = look(strangers)
     assert len(found.unlike) >= 4
     assert "check how the files are paired" in pairs.recommendation(found)
+
+
+def test_likeness_is_the_correlation_of_what_is_coarse(photo: torch.Tensor) -> None:
+    """Against SciPy's Gaussian and NumPy's correlation."""
+    first, second = (photo[None, :, top : top + 200, 60:300].float() / 255 for top in (100, 120))
+    grey = [np.tensordot([0.299, 0.587, 0.114], image[0].double().numpy(), 1) for image in (first, second)]
+    coarse = [gaussian_filter(image, 6.0, mode="nearest", truncate=3.0) for image in grey]
+    expected = np.corrcoef(coarse[0].ravel(), coarse[1].ravel())[0, 1]
+    assert misalignment.scene_likeness(first, second) == pytest.approx(expected, abs=1e-4)
+    assert misalignment.scene_likeness(first, 0.3 + 0.5 * first) == pytest.approx(1)
+    assert misalignment.scene_likeness(first, 1 - first) == pytest.approx(-1)
+    assert misalignment.scene_likeness(first, torch.full_like(first, 0.5)) == 0
 
 
 def test_zoom_and_shift_are_those_of_the_pair(photo: torch.Tensor) -> None:

@@ -9,15 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["gradient", "luminance", "mean_over", "robust_scale", "robust_weight", "smooth", "texture"]
+__all__ = ["gradient", "mean_over", "robust_scale", "robust_weight", "smooth", "texture"]
 
 LARGEST_MATRIX_PX = {False: 128, True: 512}  # longest side blurred by matrix products; key: on a GPU
-
-
-def luminance(image: Tensor) -> Tensor:
-    """BT.601 grey ``(B, 1, H, W)`` of ``(B, 3, H, W)`` RGB."""
-    red, green, blue = image.split(1, dim=1)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
 def smooth(image: Tensor, sigma: float) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
 from jdrl_lightning.flow.affine import affine_fit, similarity
@@ -14,18 +15,23 @@ from jdrl_lightning.flow.filters import smooth
 from jdrl_lightning.flow.warp import magnitude, warp
 from jdrl_lightning.types import Pair, to_float
 
-__all__ = ["ALIGNED_PX", "COARSE_PX", "Motion", "Summary", "evenly_spaced", "motion", "summary"]
+__all__ = ["ALIGNED_PX", "ALIKE", "Motion", "Summary", "evenly_spaced", "motion", "scene_likeness", "summary"]
 
 # Measured on rendered pairs, blur up to 7 px, over 95 % of the pixels: up to 0.25 px where nothing is misaligned.
 ALIGNED_PX = 1.0
 FAR_SHARE = 0.1  # of the picture's shorter side; the embedded estimator ends at a quarter
-ALIKE = 0.6  # correlation of the coarse pictures once warped; below, they hardly show the same scene
+# Of scene_likeness, registered by one affine map or warped by dense flow. Measured: 33 rendered pairs with three times
+# the usual misalignment come to 0.93 and more, 18 pairs of two different photographs to 0.44 at most.
+ALIKE = 0.7
 COARSE_PX = 6.0
 SAMPLED = 4096  # pixels of a pair that the percentiles are taken over
 
 
 class Motion(NamedTuple):
-    """One pair: ``|flow|`` and what an affine map leaves of it, px, at sampled pixels; the fitted similarity."""
+    """One pair: ``|flow|`` and what an affine map leaves of it, px, at sampled pixels; the fitted similarity.
+
+    ``likeness``: :func:`scene_likeness` of the blurry image and the sharp one warped onto it.
+    """
 
     name: str
     length_px: Tensor
@@ -34,7 +40,7 @@ class Motion(NamedTuple):
     rotation: float
     shift_px: float
     far: bool
-    correlation: float
+    likeness: float
 
 
 class Summary(NamedTuple):
@@ -73,8 +79,19 @@ def motion(pair: Pair, estimator: FlowEstimator, device: torch.device) -> Motion
         rotation=float(fit.rotation),
         shift_px=float(torch.hypot(fit.dx, fit.dy)),
         far=float(length.mean()) > FAR_SHARE * min(blurry.shape[-2:]),
-        correlation=_correlation(blurry, moved),
+        likeness=scene_likeness(blurry, moved),
     )
+
+
+def scene_likeness(first: Tensor, second: Tensor) -> float:
+    """Correlation of two images with everything small smoothed away, in [−1, 1]; 0 if one of them is flat.
+
+    Args:
+        first: ``(1, 3, H, W)`` in [0, 1].
+        second: same shape, in place with ``first``.
+    """
+    coarse = torch.cat([smooth(rgb_to_grayscale(image), COARSE_PX).flatten(1) for image in (first, second)])
+    return float(torch.corrcoef(coarse)[0, 1].nan_to_num(0))
 
 
 def summary(motions: Sequence[Motion]) -> Summary:
@@ -90,11 +107,5 @@ def summary(motions: Sequence[Motion]) -> Summary:
         zoom=max((one.zoom for one in motions), key=abs),
         shift_px=max(one.shift_px for one in motions),
         far=sum(one.far for one in motions) / len(motions),
-        unlike=[one.name for one in motions if one.correlation < ALIKE],
+        unlike=[one.name for one in motions if one.likeness < ALIKE],
     )
-
-
-def _correlation(first: Tensor, second: Tensor) -> float:
-    ours, theirs = (smooth(image.mean(1, keepdim=True), COARSE_PX) for image in (first, second))
-    ours, theirs = ours - ours.mean(), theirs - theirs.mean()
-    return float((ours * theirs).sum() / (ours.norm() * theirs.norm()).clamp_min(1e-12))

@@ -15,18 +15,16 @@ from jdrl_lightning.data.pairing import PairPaths
 from jdrl_lightning.data.registration import affine_flow, fit_affine
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.affine import similarity
-from jdrl_lightning.flow.filters import luminance, smooth
 from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.io.image import read_picture, write_image
-from jdrl_lightning.metrics.misalignment import ALIGNED_PX, COARSE_PX, Motion, motion
+from jdrl_lightning.metrics.misalignment import ALIGNED_PX, ALIKE, Motion, motion, scene_likeness
 from jdrl_lightning.preparation.write_pairs import FOLDERS, clear_pictures
 from jdrl_lightning.types import Pair, to_float, to_uint
 
-__all__ = ["Alignment", "Frame", "align", "align_files", "common_frame", "likeness"]
+__all__ = ["Alignment", "Frame", "align", "align_files", "common_frame"]
 
 TOLERANCE_PX = 0.1  # by so much two estimates of the same misalignment differ
-ALIKE = 0.7  # correlation of the coarse registered pictures; tried: above 0.95 for partners, below 0.65 for strangers
 LOSSLESS = {".bmp": ".png", ".webp": ".png"}  # other suffixes are kept
 
 
@@ -77,6 +75,7 @@ def align(pair: Pair) -> tuple[Pair, Alignment]:
     moved = to_uint(warp(sharp, flow, mode="bicubic")[0], 8 * pair.sharp.element_size())
     aligned = crop(Pair(pair.blurry, moved, pair.name, {}), *frame)
     before, after = (motion(one, GaussNewton(), one.blurry.device) for one in (pair, aligned))
+    alike = scene_likeness(*(to_float(image)[None] for image in (aligned.blurry, aligned.sharp)))
     fit = similarity(flow)
     return aligned, Alignment(
         name=str(pair.name),
@@ -87,7 +86,7 @@ def align(pair: Pair) -> tuple[Pair, Alignment]:
         zoom_percent=100 * float(fit.zoom),
         rotation_deg=math.degrees(float(fit.rotation)),
         frame=frame,
-        problem=_problem(before, after, likeness(aligned), moved_at_all=bool(found.any())),
+        problem=_problem(before, after, alike, moved_at_all=bool(found.any())),
     )
 
 
@@ -156,12 +155,6 @@ def align_files(
         if progress is not None:
             progress(number, len(places))
     return alignments
-
-
-def likeness(pair: Pair) -> float:
-    """Correlation of a single sample's pictures with all that is small smoothed away, in [−1, 1]."""
-    coarse = torch.cat([smooth(luminance(to_float(image)[None]), COARSE_PX).flatten(1) for image in pair[:2]])
-    return float(torch.corrcoef(coarse)[0, 1].nan_to_num(0))
 
 
 def _problem(before: Motion, after: Motion, alike: float, moved_at_all: bool) -> str:
