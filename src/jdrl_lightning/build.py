@@ -1,4 +1,4 @@
-"""Config to objects, checkpoint to objects."""
+"""Objects from a config, and from a checkpoint."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ def parts(configs: Mapping[str, Any] | None) -> list[Any]:
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a checkpoint of ours without running anything in it.
+    """Read one of our checkpoints without running anything in it.
 
     Raises:
-        UserError: the file is missing, truncated or damaged, holds pickled code, was not written by a training of ours,
-            or its stored config names something to call that is not ours.
+        UserError: the file is missing, truncated or damaged, holds pickled code, was not written by our training,
+            or its stored config names something to call that is not allowed.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; give ckpt_path=<run folder>/checkpoints/last.ckpt")
@@ -148,7 +148,7 @@ def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:
     """The trained module, from the checkpoint alone, on the CPU and in eval mode.
 
     Raises:
-        UserError: see :func:`read_checkpoint`; or its stored config asks for something that is not ours.
+        UserError: see :func:`read_checkpoint`; or its stored config asks for something unknown here.
     """
     checkpoint = read_checkpoint(path)
     stored = checkpoint[CHECKPOINT_KEY]["config"]

@@ -12,13 +12,11 @@ import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +27,14 @@ from omegaconf import OmegaConf
 from jdrl_lightning.errors import INTERRUPTED, UserError
 from jdrl_lightning.runtime.distributed import launched_by, requested_devices
 from jdrl_lightning.runtime.preemption import REQUEUE
-from jdrl_lightning.training.worker import Job, Report, work
+from jdrl_lightning.training.rank import Rank, exit_reason
+from jdrl_lightning.training.worker import Job, work
 
 __all__ = ["train"]
 
 POLL_EVERY_S = 0.1
 GRACE_S = 30.0  # for the ranks to exit by themselves: after Ctrl-C, which the terminal sends to them too, or a signal
 FORWARDED = (signal.SIGTERM, signal.SIGUSR1)  # to the ranks, which may have something to save
-PLACEMENT = ("SLURM_", "RANK", "WORLD_SIZE", "GROUP_RANK", "NODE_RANK")  # prefixes of variables not passed to ranks
 COMMANDS = {"torchrun": "torchrun --nproc_per_node=<n> -m jdrl_lightning.train", "slurm": "srun jdrl-train"}
 JOB_KEYS = ("job", "job_logging", "mode", "overrides", "runtime", "verbose")  # of Hydra's config, sent to the ranks
 
@@ -80,48 +78,15 @@ def _ranks_to_launch(trainer: dict[str, Any], choice: str | None, is_sweep: bool
     return max(1, count) if is_sweep or count > 1 else 0
 
 
-class _Rank:
-    """A launched process. ``exit_code`` and ``report`` are None until known."""
-
-    def __init__(self, number: int, count: int, port: int, job: Job) -> None:
-        self.name = f"rank {number} of {count}" if count > 1 else "the training"
-        self.pipe, stdin = Pipe()  # as its standard input, so that it sees when this process dies, however that happens
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(PLACEMENT)}
-        environment |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        # Without it DDP advises against find_unused_parameters in stages that use all parameters; other stages need it.
-        environment.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-        environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
-        command = [sys.executable, "-P", "-m", "jdrl_lightning.training.worker"]
-        self.process = subprocess.Popen(command, env=environment, stdin=stdin.fileno())
-        stdin.close()
-        self.pipe.send(tuple(job))
-        self.exit_code: int | None = None
-        self.report: Report | None = None
-
-    def poll(self) -> None:
-        """Update ``exit_code``, then ``report``: a rank sends its report before it exits."""
-        self.exit_code = self.process.poll()
-        try:
-            if self.report is None and self.pipe.poll():
-                self.report = Report(*self.pipe.recv())
-        except (EOFError, ConnectionResetError):
-            pass
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.pipe.close()
-
-
 @contextmanager
-def _launch(count: int, job: Job) -> Iterator[list[_Rank]]:
+def _launch(count: int, job: Job) -> Iterator[list[Rank]]:
     """Start the ranks of a job; none outlives the block."""
-    ranks: list[_Rank] = []
+    ranks: list[Rank] = []
     port = _free_port()
     try:
         with _forward_signals(ranks):
             for number in range(count):
-                ranks.append(_Rank(number, count, port, job))
+                ranks.append(Rank(number, count, port, job))
             yield ranks
     except KeyboardInterrupt:
         _wait(ranks)
@@ -132,7 +97,7 @@ def _launch(count: int, job: Job) -> Iterator[list[_Rank]]:
 
 
 @contextmanager
-def _forward_signals(ranks: list[_Rank]) -> Iterator[None]:
+def _forward_signals(ranks: list[Rank]) -> Iterator[None]:
     """Forward termination signals to the ranks inside the block; no effect outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -150,7 +115,7 @@ def _forward_signals(ranks: list[_Rank]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _monitor(ranks: list[_Rank]) -> dict[str, float]:
+def _monitor(ranks: list[Rank]) -> dict[str, float]:
     """Wait for all ranks to finish; returns the first rank's metrics."""
     while True:
         for rank in ranks:
@@ -176,19 +141,19 @@ def _orphaned() -> bool:
     return parent is not None and parent.pid != os.getppid()
 
 
-def _wait(ranks: list[_Rank]) -> None:
+def _wait(ranks: list[Rank]) -> None:
     """Give the ranks time to exit by themselves."""
     until = time.monotonic() + GRACE_S
     while time.monotonic() < until and any(rank.process.poll() is None for rank in ranks):
         time.sleep(POLL_EVERY_S)
 
 
-def _failure(ranks: list[_Rank]) -> str | None:
+def _failure(ranks: list[Rank]) -> str | None:
     """Why the job failed, or None; follow-up errors from ranks that lost a peer are ignored."""
     for rank in ranks:
         if rank.exit_code is not None and rank.report is None:
             others = "; the other ranks were stopped" if len(ranks) > 1 else ""
-            return f"{rank.name} {_exit_reason(rank.exit_code)}{others}"
+            return f"{rank.name} {exit_reason(rank.exit_code)}{others}"
     failed = [(rank.report, rank.name) for rank in ranks if rank.report is not None and rank.report.error]
     if not failed:
         return None
@@ -197,12 +162,6 @@ def _failure(ranks: list[_Rank]) -> str | None:
         return first.error
     print(first.trace, file=sys.stderr, end="")
     return f"{name} failed: {first.error}"
-
-
-def _exit_reason(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "was killed (SIGKILL), usually because memory ran out: lower data.batch_size or data.crop"
-    return f"was terminated by {signal.Signals(-code).name}" if code < 0 else f"exited early with code {code}"
 
 
 def _plain(value: Any) -> Any:
