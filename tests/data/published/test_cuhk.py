@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from jdrl_lightning.diagnosis.tables import show_pairs
 from rich.console import Console
 
 import trees
 from data.published.opening import create, error_message
+from jdrl_lightning.diagnosis.tables import show_pairs
 
 
 @pytest.mark.parametrize("folder", ["", "CUHK"])

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from jdrl_lightning.diagnosis.tables import show_pairs
 from rich.console import Console
 
 import trees
 from data.published.opening import create, error_message
 from jdrl_lightning.data.published import realdof
+from jdrl_lightning.diagnosis.tables import show_pairs
 from jdrl_lightning.io.image import write_image
 
 
