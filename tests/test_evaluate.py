@@ -336,7 +336,7 @@ def test_nothing_is_overwritten_unless_told(evaluated: Evaluate, refused: Refuse
         ("method=identity", "which pairs? give data=folder"),
         ("method=identity data=folder", "data.root is missing"),
         ("method=identity data=folder data.root=tiny seed=x", "seed='x' is not a whole number"),
-        ("method=identity data=folder data.root=tiny flow=oracle", "flow=oracle cannot judge"),
+        ("method=identity data=folder data.root=tiny flow=oracle", "flow=oracle does not look at images"),
         ("method=identity data=folder data.root=tiny lpips_weights=absent.pth", "absent.pth"),
         ("method=identity data=folder data.root=tiny", "a cannot be measured: SSIM needs at least 7×7 pixels"),
         ("method=identity data=folder data.root=tiny crop=top_left_16", "leaves nothing of 6×9 pixels"),

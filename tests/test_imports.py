@@ -23,7 +23,7 @@ FLOORS = (
     {"reblur", "losses", "metrics", "backbones", "data"},
     {"objectives", "classical", "preparation", "inference"},
     {"module", "testing", "cli"},
-    {"build", "sweeps"},
+    {"build", "config", "sweeps"},
     {"callbacks", "diagnosis", "evaluation"},
     {"training"},
     {"demo", "train", "evaluate", "predict", "export", "doctor", "prepare"},

@@ -45,7 +45,7 @@ def test_a_step_is_timed_with_precomputed_flow(composed: Callable[..., Any], tmp
         (60, 20, 0, "Training waits for loading 25% of the time, since data.num_workers=0. Set data.num_workers=1; or"),
         (50, 60, 2, "keeps up with training: data.num_workers=2 loads about 100 crops per second"),
         (50, 190, 2, "bottleneck: data.num_workers=2 loads about 100 crops per second. Set data.num_workers=4; or"),
-        (50, 900, 8, "bottleneck: data.num_workers=8 loads about 200 crops per second. It would take 18 cores of 4"),
+        (50, 900, 8, "about 200 crops per second. Loading would need 18 cores, but there are 4"),
     ],
 )  # fmt: skip
 def test_whether_training_waits_for_loading(

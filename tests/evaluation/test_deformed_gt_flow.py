@@ -23,7 +23,7 @@ def test_by_default_it_is_not_the_one_of_the_training() -> None:
         assert "WHICH THE METHOD WAS TRAINED WITH" not in flow_note(chosen, trained, "bicubic")
     assert chosen_flow({"name": "pwcnet", "weights": "x"}, "pwcnet") == {"name": "pwcnet", "weights": "x"}
     assert "WHICH THE METHOD WAS TRAINED WITH" in flow_note("pwcnet", "pwcnet", "bicubic")
-    with pytest.raises(UserError, match=r"flow=oracle cannot judge.*; leave flow"):
+    with pytest.raises(UserError, match=r"flow=oracle does not look at images; leave flow"):
         chosen_flow({"name": "oracle"}, None)
 
 

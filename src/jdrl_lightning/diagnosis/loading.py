@@ -86,7 +86,11 @@ def bottleneck(found: Rates) -> str:
     """Whether training waits for loading, and the remedy, in one or two sentences."""
     cores = allowed_cores()
     needed = math.ceil(found.trained / found.loaded)
-    more = f"Set data.num_workers={needed}" if needed <= cores else f"It would take {needed} cores of {cores}"
+    more = (
+        f"Set data.num_workers={needed}"
+        if needed <= cores
+        else f"Loading would need {needed} cores, but there are {cores}"
+    )
     pack = "; or pack the pairs (python -m jdrl_lightning.prepare pack), which makes loading many times faster"
     remedy = f"{more}{pack if found.packable else ''}."
     if found.workers == 0:

@@ -32,7 +32,7 @@ def chosen_flow(asked: Mapping[str, Any] | None, trained: str | None) -> dict[st
     if asked is None:
         return {"name": SUBSTITUTE if trained == DEFAULT else DEFAULT}
     if asked["name"] == "oracle":
-        raise UserError("flow=oracle cannot judge, it does not look at images; leave flow=… out or take another")
+        raise UserError("flow=oracle does not look at images; leave flow=… out or choose another")
     return dict(asked)
 
 
@@ -42,7 +42,7 @@ def flow_note(name: str, trained: str | None, warping: str) -> str:
     if trained is None:
         about = "; which flow the method was trained with, if any, is not known here"
     elif trained == name:
-        about = ", WHICH THE METHOD WAS TRAINED WITH: it judges in its own case, flow=… takes another"
+        about = ", WHICH THE METHOD WAS TRAINED WITH: biased towards this method; choose another with flow=…"
     else:
         about = "; the method was trained without flow" if trained == "none" else f"; the training used flow={trained}"
     return f"{how}{about}. It forgives displacement and can reward it: read it with the placement error."

@@ -58,7 +58,7 @@ def crop(image: Tensor, rule: str) -> Tensor:
         ValueError: unknown rule, or nothing would be left.
     """
     if rule not in CROPS:
-        raise ValueError(f"crop rule {rule!r} is none of {', '.join(CROPS)}")
+        raise ValueError(f"crop rule {rule!r} is not one of {', '.join(CROPS)}")
     multiple, centred = CROPS[rule]
     height, width = image.shape[-2:]
     new_height, new_width = height - height % multiple, width - width % multiple

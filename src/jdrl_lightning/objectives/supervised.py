@@ -1,4 +1,4 @@
-"""Ordinary training: the output against the sharp image as it is given, pixel by pixel."""
+"""Ordinary supervised training: the output against the given sharp image, pixel-wise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Supervised"]
 
 
 class Supervised(Objective):
-    """Pixel-wise loss. On misaligned pairs it teaches the network to distort; the baseline JDRL is measured against.
+    """Pixel-wise loss, the baseline. On misaligned pairs it teaches the network to distort.
 
     Args:
         loss: ``charbonnier`` (mean of ``sqrt(d² + eps²)``), ``l1`` or ``mse``.
@@ -44,7 +44,7 @@ class Supervised(Objective):
             "l1": F.l1_loss,
             "mse": F.mse_loss,
         }
-        check_choice("objective.loss", loss, losses)
+        check_choice("loss", loss, losses)
         self.loss, self.edge_weight = losses[loss], edge_weight
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:

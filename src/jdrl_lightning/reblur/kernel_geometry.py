@@ -54,4 +54,4 @@ def corner_levels(orbit: Orbit, levels: int) -> tuple[int, ...]:
 def check_support(support: str) -> None:
     """Raise a ``ValueError`` unless ``support`` is ``square`` or ``disk``."""
     if support not in ("square", "disk"):
-        raise ValueError(f"support={support!r} is none of square, disk")
+        raise ValueError(f"support={support!r} is not one of square, disk")

@@ -81,7 +81,7 @@ def check(image: Tensor, maps: dict[str, tuple[Tensor, int]], levels: int, paddi
     if levels < 2 or scales < 1:
         raise ValueError(f"levels={levels} must be at least 2 and scales={scales} at least 1")
     if padding not in ("zeros", "reflect"):
-        raise ValueError(f"padding={padding!r} is none of zeros, reflect")
+        raise ValueError(f"padding={padding!r} is not one of zeros, reflect")
     if image.ndim != 4 or not image.is_floating_point():
         raise ValueError(f"image must be a float (B, C, H, W), got {image.dtype} {tuple(image.shape)}")
     batch, _, height, width = image.shape
