@@ -1,4 +1,4 @@
-"""What is there, and what the data need: ``python -m jdrl_lightning.doctor data=folder data.root=my_pairs``."""
+"""What is installed, and what the data need: ``python -m jdrl_lightning.doctor data=folder data.root=my_pairs``."""
 
 from __future__ import annotations
 

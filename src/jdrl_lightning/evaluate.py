@@ -1,4 +1,4 @@
-"""Measure what restores: ``python -m jdrl_lightning.evaluate ckpt_path=run/checkpoints/best.ckpt split=test``."""
+"""Measure restored images: ``python -m jdrl_lightning.evaluate ckpt_path=run/checkpoints/best.ckpt split=test``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main() -> None:
 
 @command("evaluate")
 def composed(cfg: DictConfig) -> None:
-    """Compose, measure or compare, report."""
+    """Compose, then measure or compare, and report."""
     from hydra.core.hydra_config import HydraConfig
 
     from jdrl_lightning.cli.config import plain

@@ -1,4 +1,4 @@
-"""A trained network for other programs: ``python -m jdrl_lightning.export ckpt_path=best.ckpt output=exported``."""
+"""Export a trained network: ``python -m jdrl_lightning.export ckpt_path=best.ckpt output=exported``."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ log = logging.getLogger(__name__)
 
 
 def export(backbone: Any, folder: Path, formats: list[str], shape: Any, overwrite: bool) -> dict[str, float]:
-    """Write ``<name>.<format>`` and, beside it, ``<name>.<format>.json``; a file is there only once it was tried.
+    """Write ``<name>.<format>`` and, beside it, ``<name>.<format>.json``; a file exists only after it was verified.
 
     Args:
         backbone: a :class:`~jdrl_lightning.backbones.Backbone` on the CPU.
-        folder: made if need be.
+        folder: created if missing.
         formats: of ``onnx`` and ``pt2``.
         shape: :class:`.export_formats.Shape`; its sides are raised to multiples of the divisor.
-        overwrite: else a file that exists is refused, before anything is done.
+        overwrite: else an existing file is an error, before anything is done.
 
     Returns:
         The largest difference from torch on new random images, by format.
 
     Raises:
-        UserError: a file exists, a format is unknown, its packages are missing, or it cannot be made.
+        UserError: a file exists, a format is unknown, its packages are missing, or the network cannot be exported.
     """
     import torch
 
@@ -78,7 +78,7 @@ def _dimensions(shape: Any, divisor: int) -> list[int | str]:
 
 
 def _check(cfg: DictConfig) -> None:
-    """Refuse what can be refused before torch is imported."""
+    """Refuse wrong settings before torch is imported."""
     if (cfg.ckpt_path is None) == (cfg.get("backbone") is None):
         raise UserError("give either ckpt_path=<checkpoint> or backbone=<name> backbone.weights=<file>; see --help")
     if cfg.ckpt_path is None and not (cfg.backbone.get("weights") or cfg.backbone.get("path")):

@@ -40,7 +40,7 @@ class DeblurringModule(L.LightningModule):
         optimizer: parameters in, optimiser out.
         scheduler: factor on the learning rate at a time in epochs (2.25 is a quarter into the third); the stage's
             ``lr_scale`` multiplies it.
-        seed: dropout of a step is a function of (seed, step, rank), so that a resumed run goes on bit by bit.
+        seed: dropout of a step is a function of (seed, step, rank), so a resumed run is bit-identical.
         config: what the module was built from, as plain types; stored in checkpoints.
         compile: train by :func:`.compiled`: the backbone, and the networks of the objective.
     """
@@ -63,7 +63,7 @@ class DeblurringModule(L.LightningModule):
         self._optimizer, self._scheduler = optimizer, scheduler
         self.seed = seed
         self.config = config or {}
-        # For training alone: the whole images of a validation would be compiled for size after size.
+        # Only for training: whole validation images would be compiled size by size.
         self._compiled = compiled(backbone) if compile else None
         for network in objective.children() if compile else ():
             network.compile()
@@ -83,20 +83,20 @@ class DeblurringModule(L.LightningModule):
         return batch.to_float(cast(torch.dtype, self.dtype))
 
     def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
-        """Set and log the rate of this step; held for an epoch, at its middle, where their number is not known.
+        """Set and log the learning rate of this step; if the number of steps is unknown, that of the epoch's middle.
 
-        A warm-up in whole epochs is none for a small network: its features die in a first epoch at a high rate.
+        A warm-up in whole epochs would not help a small network: its features die in a first epoch at a high rate.
         """
         count = self.trainer.num_training_batches
         factor = self._rate(self.current_epoch + (batch_idx / count if math.isfinite(count) else 0.5))
         optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        filled = torch.full((), optimizer.param_groups[0]["lr"], device=self.device)  # a copy would have the host wait
+        filled = torch.full((), optimizer.param_groups[0]["lr"], device=self.device)  # a copy would synchronise
         self.log(f"lr-{type(optimizer).__name__}", filled, batch_size=len(batch.blurry))
 
     def training_step(self, batch: Pair, batch_idx: int) -> dict[str, Any]:
-        """One step of the current stage: ``loss`` to descend, ``maps`` for the pictures."""
+        """One step of the current stage: ``loss`` to minimise, ``maps`` for the panels."""
         stage = self.stage
         torch.manual_seed(_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         self.backbone.train("backbone" not in stage.frozen)
@@ -116,7 +116,7 @@ class DeblurringModule(L.LightningModule):
         return {"loss": total, "restored": restored.images[0].detach(), "maps": losses.maps}
 
     def validation_step(self, batch: Pair, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """The restored images; what they are worth is measured by callbacks."""
+        """The restored images; callbacks measure them."""
         return {"restored": self(batch.blurry).float()}
 
     test_step = validation_step
@@ -138,7 +138,7 @@ class DeblurringModule(L.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """One optimiser over all trained parameters; its rates are set before each step."""
         optimizer = self._optimizer(p for p in self.parameters() if p.requires_grad)
-        # A fused one could unscale float16's gradients itself; Lightning then refuses to clip them, bfloat16's too.
+        # A fused one could unscale float16 gradients itself; Lightning then refuses to clip, in bfloat16 too.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         optimizer.register_load_state_dict_post_hook(_lay_out_as_parameters)
         for group in optimizer.param_groups:
@@ -149,22 +149,22 @@ class DeblurringModule(L.LightningModule):
         return self._scheduler(epoch) * self.objective.schedule.at(int(epoch)).lr_scale
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what rebuilding the module takes, as plain types: nothing in a checkpoint needs unpickling of code."""
+        """Add what rebuilding the module takes, as plain types: loading a checkpoint unpickles no code."""
         plan = self.objective.schedule
         checkpoint[CHECKPOINT_KEY] = {"config": self.config, "version": __version__, "schedule": plan.plain()}
 
 
 def channels_last(module: nn.Module) -> None:
-    """Lay the weights of all convolutions out channels last, in place: what holds a parameter keeps it."""
+    """Put the weights of all convolutions into channels last, in place: references to a parameter stay valid."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             weight = layer.weight.data
-            # .contiguous() would leave depthwise ones as they are, and DDP warn of the strides of their gradients.
+            # .contiguous() skips depthwise ones, and DDP would then warn about the strides of their gradients.
             layer.weight.data = torch.empty_like(weight, memory_format=torch.channels_last).copy_(weight)
 
 
 def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
-    """A fused step takes the memory as it lies, and a checkpoint may come from a device with another layout."""
+    """A fused step ignores strides, and a checkpoint may come from a device with another layout."""
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -172,7 +172,7 @@ def _lay_out_as_parameters(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _over_ranks(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Means over all processes, in one reduction; ``sync_dist`` would have each of them wait for each value."""
+    """Means over all processes, in one reduction; ``sync_dist`` would reduce every value separately."""
     if not distributed.is_available() or not distributed.is_initialized():
         return values
     stacked = torch.stack([value.detach().float() for value in values.values()])

@@ -19,11 +19,11 @@ MAP_LEVELS = 4096  # a pixel of radius: a blur map's 16 bits reach 16 px
 
 
 def planned(source: Path, output: Path, overwrite: bool, blur_map: bool = False) -> list[tuple[Path, Path]]:
-    """Which file becomes which, all checked before the first is restored.
+    """Input and output files, all checked before the first is restored.
 
     Raises:
-        UserError: nothing to restore, a file that is no picture, an output that is no folder, two inputs with one
-            result, a result that exists or cannot hold the picture.
+        UserError: nothing to restore, a file that is not an image, an output that is not a folder, two inputs with the
+            same output, an output that exists or cannot hold the bit depth.
     """
     from jdrl_lightning.io.image import header, image_files
 
@@ -72,7 +72,7 @@ def predict(
     ``MAP_LEVELS`` a pixel.
 
     Raises:
-        UserError: settings that do not get on, before a file is read; or the GPU's memory is too small for them.
+        UserError: incompatible settings, before a file is read; or the GPU runs out of memory.
     """
     import torch
     from rich.progress import Progress

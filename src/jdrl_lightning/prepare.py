@@ -1,4 +1,4 @@
-"""Make data ready for training: ``python -m jdrl_lightning.prepare <patches|pack|align> data.root=… output=…``."""
+"""Prepare data for training: ``python -m jdrl_lightning.prepare <patches|pack|align> data.root=… output=…``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
-HELP = """prepare: make pairs of pictures ready for training.
-  python -m jdrl_lightning.prepare patches data.root=my_pairs output=my_patches  # small pictures, without the dull ones
+HELP = """prepare: make pairs of images ready for training.
+  python -m jdrl_lightning.prepare patches data.root=my_pairs output=my_patches  # small images, without the blurriest
   python -m jdrl_lightning.prepare pack    data.root=my_pairs output=my_pack     # few large files, which load faster
   python -m jdrl_lightning.prepare align   data.root=my_pairs output=my_aligned  # each pair registered, and a report
 
---help behind one of the three lists its settings."""
+--help after one of the three lists its settings."""
 
 
 @command("prepare_patches")
@@ -81,7 +81,7 @@ def align(cfg: DictConfig) -> None:
 
 
 def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Path]]:
-    """Each split that is asked for, or else that is there: its name, its pairs, and its output folder."""
+    """Each requested split, by default every one there is: its name, its pairs, and its output folder."""
     from jdrl_lightning import build
     from jdrl_lightning.cli.config import plain
 
@@ -91,18 +91,18 @@ def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Pa
         given, taken = Path(root).resolve(), output.resolve()
         if taken == given or taken in given.parents or given in taken.parents:
             raise UserError(f"output={output} and data.root={root} lie in each other; give a folder beside data.root")
-        if data["name"] == "folder" and (given / "blur").is_dir():  # there, test is the same pairs as val
+        if data["name"] == "folder" and (given / "blur").is_dir():  # there, test has the same pairs as val
             offered = tuple(split for split in offered if split != "test")
-        elif data["name"] == "folder" or data.get("store", "files") != "files":  # others make a val of their own
+        elif data["name"] == "folder" or data.get("store", "files") != "files":  # others split off a val of their own
             offered = tuple(split for split in offered if (given / split).is_dir()) or offered
     asked = config["splits"] or offered
-    data["crop"] = 1  # nothing is cropped here, so no picture is too small
+    data["crop"] = 1  # nothing is cropped here, so no image is too small
     sets = build.datamodule(config)
     return [(split, sets.pairs(split), output / split) for split in ([asked] if isinstance(asked, str) else asked)]
 
 
 def main() -> None:
-    """Hand the settings that follow the first word to the command that it names."""
+    """Run the command named by the first word with the settings after it."""
     commands = {"patches": patches, "pack": pack, "align": align}
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if word in ("--help", "-h"):

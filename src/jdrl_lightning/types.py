@@ -1,4 +1,4 @@
-"""The three tuples that travel between data, network, objective and pictures; their shapes are written here once."""
+"""The three tuples passed between data, network, objective and panels; their shapes are defined here once."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["Losses", "Pair", "Restored", "to_float", "to_uint"]
 
 
 class Pair(NamedTuple):
-    """A blurry and a sharp photograph of one scene that need not line up.
+    """A blurry and a sharp photo of one scene, aligned or not.
 
     Inside a batch every tensor has a leading ``B``; a single sample out of a data set has none. Images are RGB, either
-    ``uint8``/``uint16`` (as they travel from the disk) or float in [0, 1] (as the network and the losses see them);
+    ``uint8``/``uint16`` (as read from disk) or float in [0, 1] (as the network and the losses see them);
     :meth:`to_float` makes the latter of the former.
 
     Attributes:
         blurry: ``(B, 3, H, W)``, the network's input.
-        sharp: ``(B, 3, H, W)``, the sharp photograph as it was taken: shifted and zoomed against ``blurry``.
+        sharp: ``(B, 3, H, W)``, the sharp photo as taken: shifted and zoomed relative to ``blurry``.
         name: one name for each sample (a string for a single sample).
         extras: tensors that only some data sets have, the same keys throughout a data set. The truth of rendered pairs
-            (``aligned`` ``(B, 3, H, W)``, the sharp image in place with ``blurry``; ``flow`` ``(B, 2, H, W)``, pixels,
+            (``aligned`` ``(B, 3, H, W)``, the sharp image aligned with ``blurry``; ``flow`` ``(B, 2, H, W)``, pixels,
             ``warp(sharp, flow) ≈ aligned``; ``coc`` ``(B, 1, H, W)``, circle-of-confusion radius, pixels),
             dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``), or measured flow (``there``, ``back``
             ``(B, 2, H, W)``, pixels, ``warp(sharp, there) ≈ blurry`` but for its blur, and the reverse).
@@ -59,7 +59,7 @@ class Losses(NamedTuple):
     Attributes:
         total: scalar, ``Σ stage.weights[k] · terms[k]``.
         terms: unweighted scalars by name (``align``, ``align_back``, ``reblur``).
-        maps: detached pictures for the panels (``mask`` ``(B, 1, H, W)``, ``flow`` ``(B, 2, H, W)``, ``aligned`` and
+        maps: detached images for the panels (``mask`` ``(B, 1, H, W)``, ``flow`` ``(B, 2, H, W)``, ``aligned`` and
             ``reblurred`` ``(B, 3, H, W)``).
     """
 
@@ -79,7 +79,7 @@ def to_uint(image: Tensor, depth: int = 8) -> Tensor:
     """Float in [0, 1] to the nearest of ``2**depth`` levels; what lies outside is clamped.
 
     Raises:
-        ValueError: NaN or infinite values, which no integer stands for.
+        ValueError: NaN or infinite values.
     """
     if not torch.isfinite(image).all():
         raise ValueError("the image holds NaN or infinite values")

@@ -1,4 +1,4 @@
-"""Pairs that carry the flow between their whole pictures, measured once, before training."""
+"""Pairs that carry the flow between their whole images, measured once before training."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from jdrl_lightning.types import Pair, to_float
 
 __all__ = ["WithFlow", "unmoved"]
 
-SHARE = 4  # flow is smooth: learned estimators have it at a quarter or an eighth of the resolution themselves
+SHARE = 4  # flow is smooth: learned estimators themselves compute it at a quarter or an eighth of the resolution
 
 
 class WithFlow(Dataset[Pair]):
     """The same pairs with the flow from ``blurry`` to ``sharp`` and back as extras ``there`` and ``back``.
 
-    The flow of every pair is measured at the start and kept at a quarter of the resolution in half precision: half a
-    byte a pixel, 0.9 MB for a picture of 1680×1120. :func:`.crop` enlarges what it cuts out of it.
+    The flow of every pair is measured at construction and stored at a quarter of the resolution in half precision: half
+    a byte per pixel, 0.9 MB for 1680×1120. :func:`.crop` upsamples what it cuts out.
 
     Args:
         pairs: map-style data set of single samples.
         estimator: of flow, px.
         device: to measure on.
-        skip: whether a pair that cannot be read is an error only when it is asked for.
+        skip: whether a pair that cannot be read is an error only when it is accessed.
         progress: called with (pairs done, all pairs).
 
     Raises:
@@ -63,7 +63,7 @@ class WithFlow(Dataset[Pair]):
             if progress is not None:
                 progress(index + 1, count)
         self._shapes = [tuple(flow.shape) for flow in flows]
-        # One tensor: a process that is not forked is handed each by a file descriptor of its own.
+        # One tensor: spawned workers receive each tensor through a file descriptor of its own.
         self.flows = torch.cat([flow.flatten() for flow in flows])
         self._starts = [0, *accumulate(map(prod, self._shapes))]
 
@@ -83,6 +83,6 @@ def _small(flow: Tensor) -> Tensor:
 
 
 def unmoved(pair: Pair) -> Pair:
-    """``pair`` carrying a flow of zero, where only the time that a step takes is asked for."""
+    """``pair`` carrying zero flow, where only the time of a step matters."""
     flow = torch.zeros_like(pair.blurry[..., :2, :, :], dtype=torch.float32)
     return pair._replace(extras={**pair.extras, "there": flow, "back": flow})

@@ -1,4 +1,4 @@
-"""Images as methods: those of a folder, restored elsewhere, and the blurry ones themselves."""
+"""Images as methods: those of a folder, restored elsewhere, and the blurry inputs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["file_stem", "folder", "identity"]
 
 
 def folder(config: Mapping[str, Any], device: torch.device) -> Method:
-    """Images restored by whatever method: in ``config["restored"]``, called as the blurry ones, suffixes aside.
+    """Images restored by any method: in ``config["restored"]``, named like the blurry ones, except for the suffix.
 
-    An image may be as large as the blurry one or as what the protocol's crop leaves of it.
+    An image is as large as the blurry one, before or after the protocol's crop.
     """
     root, rule = Path(str(config["restored"])), config["crop"]
     if not root.is_dir():
@@ -56,11 +56,11 @@ def folder(config: Mapping[str, Any], device: torch.device) -> Method:
 
 
 def identity(config: Mapping[str, Any], device: torch.device) -> Method:
-    """The blurry image as it is: what a method has to beat."""
+    """The blurry image itself: the least a method must beat."""
     return Method("identity", lambda pair: pair.blurry, ("The blurry images themselves.",), makes_images=False)
 
 
 def file_stem(name: str) -> str:
-    """An image's name as a file is called: separators of folders become ``_``, and no dot leads."""
+    """An image's name as a file name: path separators become ``_``, and so does a leading dot."""
     stem = name.replace("/", "_").replace("\\", "_")
     return f"_{stem[1:]}" if stem.startswith(".") else stem

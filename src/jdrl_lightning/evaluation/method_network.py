@@ -70,6 +70,6 @@ def _padding(divisor: int, config: Mapping[str, Any]) -> str:
 
 
 def _run_name(path: Path) -> str:
-    """``run/checkpoints/best.ckpt`` is called by its run."""
+    """``run/checkpoints/best.ckpt`` is named after its run."""
     path = path.absolute()
     return path.parents[1].name if path.parent.name == "checkpoints" else path.stem

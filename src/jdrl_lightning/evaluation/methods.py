@@ -1,4 +1,4 @@
-"""What can be evaluated, by name: an entry here is all that another method takes."""
+"""Methods of restoring images, by name; another method takes one entry here."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Method(NamedTuple):
     Attributes:
         title: what tables call it.
         restore: from a float batch of one pair, on the command's device and cropped by the protocol, to
-            ``(1, 3, H, W)`` on the same device, RGB in [0, 1]. It must not look at ``pair.sharp`` nor at the truth
-            among the extras; a method that sees the blurry image alone is made one by :func:`of_blurry`.
-        notes: what readers of the tables must know, a sentence each.
-        training: the stored config of the training, if there was one of ours.
+            ``(1, 3, H, W)`` on the same device, RGB in [0, 1]. It must use neither ``pair.sharp`` nor the truth among
+            the extras; :func:`of_blurry` turns a function of the blurry image into one.
+        notes: sentences that readers of the tables must know.
+        training: the stored config of the training, if it was ours.
         check: called with all images before the first is restored; raises a ``UserError``.
-        makes_images: False where the restored images are files already, that need not be written again.
+        makes_images: False if the restored images are files already, which need not be written again.
     """
 
     title: str
@@ -62,7 +62,7 @@ _registry = Registry(
 )
 names = _registry.names
 
-# What a method is about, if it is one setting: that key, and how it is given.
+# The setting that a method is chosen by, if there is one, and how it is given.
 ABOUT = {
     "checkpoint": ("ckpt_path", "ckpt_path=<run folder>/checkpoints/best.ckpt"),
     "weights": ("backbone", "backbone=<name> backbone.weights=<file>"),
@@ -72,10 +72,10 @@ ABOUT = {
 
 
 def chosen(config: Mapping[str, Any]) -> str:
-    """The method that ``config`` asks for: ``method``, or the one that the only subject given belongs to.
+    """The method that ``config`` asks for: ``method``, or the one whose setting is given.
 
     Raises:
-        UserError: none, a subject that is missing, or one of another method, which would be ignored.
+        UserError: none, its setting is missing, or that of another method is given, which would be ignored.
     """
     given = [method for method, (key, _) in ABOUT.items() if config.get(key)]
     name = config["method"] or (given[0] if len(given) == 1 else None)
@@ -96,7 +96,7 @@ def create(name: str, config: Mapping[str, Any], device: torch.device) -> Method
     """Make the method ``name``.
 
     Raises:
-        UserError: unknown, or something that it needs is missing or wrong.
+        UserError: unknown name, or something that it needs is missing or wrong.
     """
     made: Method = _registry.create(name, config=config, device=device)
     return made

@@ -1,4 +1,4 @@
-"""Deblurring networks as programs that run without this package, torch.export's and ONNX, and what they are worth."""
+"""Deblurring networks as ONNX and torch.export programs, which run without this package, compared with torch."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
-from jdrl_lightning.errors import UserError, check_choice
+from jdrl_lightning.errors import UserError, check_choice, first_line
 from jdrl_lightning.inference.network import final_output
 
 __all__ = ["FORMATS", "TOLERANCE", "Shape", "check_formats", "difference", "program", "serialized"]
 
-TOLERANCE = 1e-4  # of images in [0, 1]: a fortieth of what 8 bits tell apart
+TOLERANCE = 1e-4  # for images in [0, 1]: a fortieth of an 8-bit step
 FORMATS = ("onnx", "pt2")
 
 
 class Shape(NamedTuple):
-    """What a program takes, ``(batch, 3, height, width)``; with ``any_size`` or ``any_batch`` only an example of it.
+    """A program's input, ``(batch, 3, height, width)``; with ``any_size`` or ``any_batch`` an example of it.
 
     Height and width are px and multiples of the network's divisor, with ``any_size`` two of them at least.
     """
@@ -36,7 +36,7 @@ class Shape(NamedTuple):
 
 
 def check_formats(formats: Collection[str]) -> None:
-    """Refuse what cannot be written here.
+    """Refuse formats that cannot be written here.
 
     Raises:
         UserError: unknown format, or ONNX's packages are missing.
@@ -58,15 +58,15 @@ def program(backbone: Backbone, shape: Shape) -> torch.export.ExportedProgram:
     backbone.eval()
     free: dict[int, object] = {0: torch.export.Dim("batch")} if shape.any_batch else {}
     if shape.any_size:
-        # Of a side of one multiple torch makes "always one".
+        # torch specialises a side of one multiple to "always one".
         sides = {axis: torch.export.Dim(name, min=2) for axis, name in ((2, "height"), (3, "width"))}
         free |= {axis: backbone.divisor * side for axis, side in sides.items()}
-    batch = max(shape.batch, 2) if shape.any_batch else shape.batch  # torch takes an example of 1 for "always 1"
+    batch = max(shape.batch, 2) if shape.any_batch else shape.batch  # torch specialises 1 to "always 1"
     example = torch.rand(batch, 3, shape.height, shape.width)
     with _refused(backbone, "torch.export", shape):
         made = torch.export.export(final_output(backbone), (example,), dynamic_shapes=(free,) if free else None)
     for node in made.graph_module.graph.nodes:
-        node.meta.pop("stack_trace", None)  # paths of this machine, which would go into the files
+        node.meta.pop("stack_trace", None)  # it would write this machine's paths into the files
     return made
 
 
@@ -81,7 +81,7 @@ def serialized(exported: torch.export.ExportedProgram, format: str, backbone: Ba
         torch.export.save(exported, buffer)
         return buffer.getvalue()
     with _refused(backbone, "ONNX", shape):
-        # Unoptimised: onnxscript's optimiser fails on splits of unknown sizes, and runtimes optimise for themselves.
+        # Unoptimised: onnxscript's optimiser fails on splits of unknown size, and runtimes optimise anyway.
         made = torch.onnx.export(
             exported, (), input_names=["blurry"], output_names=["restored"], dynamo=True, optimize=False, verbose=False
         )
@@ -93,7 +93,7 @@ def serialized(exported: torch.export.ExportedProgram, format: str, backbone: Ba
 def difference(content: bytes, format: str, backbone: Backbone, shape: Shape) -> float:
     """The largest difference between a program read from ``content`` and ``backbone``, on new random images.
 
-    With ``any_size`` and ``any_batch`` on images of another size and number than the program was made from, too.
+    With ``any_size`` or ``any_batch`` also on images of another size or number than the program was exported with.
 
     Raises:
         UserError: the program does not run, or differs by more than ``TOLERANCE``.
@@ -125,17 +125,16 @@ def _loaded(content: bytes, format: str) -> Callable[[Tensor], Tensor]:
 
 @contextmanager
 def _refused(backbone: Backbone, what: str, shape: Shape) -> Iterator[None]:
-    """Whatever torch, ONNX or its runtime raises, and there are many kinds, in one line."""
+    """Turn whatever torch, ONNX or its runtime raises, of many types, into one line."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tracing, for those who write networks
+            warnings.simplefilter("ignore")  # about tracing, for authors of networks
             yield
     except Exception as error:
         cause: BaseException = error
         while cause.__cause__ is not None:  # torch.onnx wraps the reason in pages of advice
             cause = cause.__cause__
-        told = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
-        told = told.partition(" For more information")[0][:200]
+        reason = first_line(cause).partition(" For more information")[0][:200]
         free = [f"{name}=false" for name in ("any_size", "any_batch") if getattr(shape, name)]
         remedy = f"; try {' '.join(free)}" if free else ""
-        raise UserError(f"{backbone.name} cannot be made into {what} ({told}){remedy}") from error
+        raise UserError(f"{backbone.name} cannot be made into {what} ({reason}){remedy}") from error

@@ -55,22 +55,20 @@ def blur_radius(backbone: Backbone) -> Callable[[Tensor], Tensor]:
 
 
 def ready(backbone: Backbone, precision: str = "32-true", compile: bool = False) -> Callable[[Tensor], Tensor]:
-    """The function that restores with ``backbone``, which is put into eval mode and laid out channels last.
+    """The function that restores with ``backbone``, which is put into eval mode and channels last.
 
-    That layout is the faster one for convolutions, on processors too, and takes less memory; results are the same to
-    float32 rounding.
+    That layout makes convolutions faster, on CPUs too, and takes less memory; results are equal up to float32 rounding.
 
     Args:
-        backbone: on the device where it is to compute.
+        backbone: on the device it computes on.
         precision: ``32-true``, or ``bf16-mixed``: autocast to bfloat16, three significant digits, half the memory.
-        compile: by ``torch.compile``, at the first call for a size and again for another; needs a C++ compiler, on
-            CUDA also Triton.
+        compile: by ``torch.compile``, at the first call for each size; needs a C++ compiler, on CUDA also Triton.
 
     Returns:
         ``(B, 3, H, W)`` RGB in [0, 1] to the final output, same shape.
 
     Raises:
-        UserError: unknown precision; or, when called, what compilation lacks.
+        UserError: unknown precision; or, when called, compilation fails.
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision={precision!r} is neither {' nor '.join(PRECISIONS)}")

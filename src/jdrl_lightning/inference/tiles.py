@@ -1,4 +1,4 @@
-"""Restoring a picture of any size tile by tile, without seams."""
+"""Restoring an image of any size tile by tile, without seams."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["check_tiles", "restore", "spans", "weights"]
 
 
 def check_tiles(tile: int, overlap: int, divisor: int, batch: int = 1) -> None:
-    """Refuse the settings of a command that :func:`restore` would refuse for some size of picture.
+    """Refuse settings that :func:`restore` would refuse for some image size.
 
     Raises:
-        UserError: not whole numbers, a negative overlap, no tile in a batch, or tiles that leave nothing to gain
-            beside their overlap, both counted in multiples of ``divisor``.
+        UserError: not whole numbers, a negative overlap, no tile in a batch, or tiles not larger than their overlap,
+            both in multiples of ``divisor``.
     """
     if not isinstance(overlap, int) or overlap < 0:
         raise UserError(f"overlap={overlap!r} is not a whole number of at least 0")
@@ -43,28 +43,28 @@ def restore(
     progress: Callable[[int, int], None] | None = None,
     batch: int = 1,
 ) -> Tensor:
-    """Restore overlapping tiles and blend them; exact for a network that sees no farther than ``3/8 overlap`` px.
+    """Restore overlapping tiles and blend them; exact if the receptive field reaches at most ``3/8 overlap`` px.
 
     ``out = Σ w_y w_x network(tile)`` with weights that sum to one, are 0 near each tile's inner edges (where the
     network misses what lies outside) and follow a raised cosine over the overlap's middle quarter. Needs the memory
-    of ``batch`` tiles and of the output. Tiles begin at multiples of ``divisor``, so a network that halves its
-    resolution meets the same grid as in the whole picture. All tiles of a picture have one size.
+    of ``batch`` tiles and of the output. Tiles start at multiples of ``divisor``, so a network that halves its
+    resolution sees the same grid as in the whole image. All tiles of an image have one size.
 
     Args:
         network: ``(B, 3, h, w)`` to the same; its inputs' sides are multiples of ``divisor`` (reflected
             edges). It may compute on another device.
         blurry: ``(B, 3, H, W)``, float in [0, 1].
-        tile: longest side of a tile, px; a side of the picture that is not longer is taken whole.
+        tile: longest side of a tile, px; a shorter side of the image is not divided.
         overlap: of neighbouring tiles, px, at least.
-        divisor: what the network's input sizes must be a multiple of.
+        divisor: the network's input sides must be multiples of it.
         progress: called with (tiles done, all tiles).
-        batch: how many tiles of each picture the network is given at once.
+        batch: tiles of an image per call of the network.
 
     Returns:
         ``(B, 3, H, W)``, float32, on the device of ``blurry``.
 
     Raises:
-        ValueError: tiles that do not get on: see :func:`spans`.
+        ValueError: incompatible tile and overlap, see :func:`spans`.
     """
     rows, columns = (spans(size, tile, overlap, divisor) for size in blurry.shape[-2:])
     row_weights, column_weights = weights(rows, blurry.device), weights(columns, blurry.device)
@@ -83,13 +83,13 @@ def restore(
 
 
 def spans(size: int, tile: int, overlap: int, divisor: int) -> list[tuple[int, int]]:
-    """Where tiles begin and end along one side: evenly, at multiples of ``divisor``, sharing ``overlap`` or more.
+    """Start and end of the tiles along one side: evenly, at multiples of ``divisor``, sharing ``overlap`` or more.
 
-    As few as there can be with sides up to ``tile``, and then as short as that number allows. All are multiples of
-    ``divisor`` long, except that the last ends with the picture.
+    As few as sides up to ``tile`` allow, and as short as that number allows. Their lengths are multiples of
+    ``divisor``, except that the last one ends with the image.
 
     Raises:
-        ValueError: ``tile`` holds no more multiples of ``divisor`` than ``overlap`` needs.
+        ValueError: in multiples of ``divisor``, ``tile`` is not larger than ``overlap``.
     """
     all_units, units, shared = math.ceil(size / divisor), tile // divisor, math.ceil(overlap / divisor)
     if all_units <= units:
@@ -105,7 +105,7 @@ def spans(size: int, tile: int, overlap: int, divisor: int) -> list[tuple[int, i
 def weights(parts: list[tuple[int, int]], device: torch.device | str = "cpu") -> list[Tensor]:
     """Blending weights of each span, from 0 to 1: ``w_i = r_i Π_{k>i} (1 - r_k)``, so at every pixel they sum to one.
 
-    ``r_i`` rises from 0 to 1 over the middle quarter of what span ``i`` shares with the one before it, and stays 1.
+    ``r_i`` rises from 0 to 1 over the middle quarter of the overlap of span ``i`` with the previous one, then stays 1.
     """
     left_over = torch.ones(parts[-1][1], device=device)
     found = []
@@ -113,7 +113,7 @@ def weights(parts: list[tuple[int, int]], device: torch.device | str = "cpu") ->
         start, end = parts[i]
         rising = torch.ones_like(left_over)
         if i > 0:
-            shared = max(parts[i - 1][1] - start, 0.5)  # a step, where they only touch
+            shared = max(parts[i - 1][1] - start, 0.5)  # a step if they only touch
             place = (torch.arange(len(rising), device=device) + 0.5 - start) / shared  # of pixel centres
             rising = 0.5 - 0.5 * torch.cos(math.pi * (4 * place - 1.5).clamp(0, 1))
         found.append((rising * left_over)[start:end])

@@ -1,4 +1,4 @@
-"""How far the two pictures of a pair are apart."""
+"""How far the two images of a pair are apart."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["ALIGNED_PX", "ALIKE", "Motion", "Summary", "evenly_spaced", "motion"
 
 # Measured on rendered pairs, blur up to 7 px, over 95 % of the pixels: up to 0.25 px where nothing is misaligned.
 ALIGNED_PX = 1.0
-FAR_SHARE = 0.1  # of the picture's shorter side; the embedded estimator ends at a quarter
+FAR_SHARE = 0.1  # of the image's shorter side; the embedded estimator's range is a quarter
 # Of scene_likeness, registered by one affine map or warped by dense flow. Measured: 33 rendered pairs with three times
 # the usual misalignment come to 0.93 and more, 18 pairs of two different photographs to 0.44 at most.
 ALIKE = 0.7
 COARSE_PX = 6.0
-SAMPLED = 4096  # pixels of a pair that the percentiles are taken over
+SAMPLED = 4096  # pixels of a pair for the percentiles
 
 
 class Motion(NamedTuple):
@@ -64,7 +64,7 @@ def evenly_spaced(total: int, wanted: int) -> list[int]:
 
 
 def motion(pair: Pair, estimator: FlowEstimator, device: torch.device) -> Motion:
-    """Measure a single sample; its pictures may have any integer or float type."""
+    """Measure a single sample; its images may have any integer or float type."""
     blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
     flow = estimator(blurry, sharp)
     length, rest = magnitude(flow).flatten(), magnitude(flow - affine_fit(flow)).flatten()
@@ -88,14 +88,14 @@ def scene_likeness(first: Tensor, second: Tensor) -> float:
 
     Args:
         first: ``(1, 3, H, W)`` in [0, 1].
-        second: same shape, in place with ``first``.
+        second: same shape, aligned with ``first``.
     """
     coarse = torch.cat([smooth(rgb_to_grayscale(image), COARSE_PX).flatten(1) for image in (first, second)])
     return float(torch.corrcoef(coarse)[0, 1].nan_to_num(0))
 
 
 def summary(motions: Sequence[Motion]) -> Summary:
-    """What all pairs come to."""
+    """Statistics over all pairs."""
     length, rest = (torch.cat([getattr(one, name) for one in motions]) for name in ("length_px", "rest_px"))
     means = torch.tensor([float(one.length_px.mean()) for one in motions])
     return Summary(

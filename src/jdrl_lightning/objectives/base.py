@@ -1,4 +1,4 @@
-"""What every objective is: restored images and a pair in, named losses out."""
+"""The contract of objectives: restored images and a pair in, named losses out."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Objective(nn.Module):
 
     Args:
         schedule: its stages.
-        output_weights: factor of each output of a network with several (final output first); a network with more
-            outputs than weights gives the rest the last one.
+        output_weights: factor of each output of a network with several (final output first); further outputs get the
+            last weight.
     """
 
     def __init__(self, schedule: Schedule, output_weights: Sequence[float] = (1.0,)) -> None:
@@ -40,16 +40,16 @@ class Objective(nn.Module):
 
     @property
     def picture_flow(self) -> FlowEstimator | None:
-        """What measures, once, the flow that training pairs carry as ``there`` and ``back``; None: they need none."""
+        """Estimator that measures once the flow that pairs carry as ``there`` and ``back``; None: not needed."""
         return None
 
     def checkpoint_activations(self) -> bool:
-        """Have its own networks keep less for the backward pass; returns whether it has any."""
+        """Make its own networks store less for the backward pass; returns whether it has any."""
         return False
 
     @property
     def find_unused_parameters(self) -> bool:
-        """Whether some stage leaves a trained part without a gradient; DDP has to be told."""
+        """Whether some stage leaves a trained part without gradient, which DDP must know."""
         return any(stage.frozen for stage in self.schedule.stages)
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:

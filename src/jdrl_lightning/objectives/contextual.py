@@ -1,4 +1,4 @@
-"""Training by the contextual loss: what is compared are features, not places."""
+"""Training by the contextual loss, which compares features wherever they are."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Contextual"]
 
 
 class Contextual(Objective):
-    """The contextual loss of Mechrez et al. (ECCV 2018), made for pairs that do not line up; a baseline without flow.
+    """The contextual loss of Mechrez et al. (ECCV 2018), made for misaligned pairs; a baseline without flow.
 
     Args:
-        weights: file of torchvision's VGG19 weights, whose features are then compared. None compares patches of 5×5
-            pixels, which need no file; that is not what the authors did, and has to be called so.
+        weights: file of torchvision's VGG19 weights, whose features are compared. None compares patches of 5×5 pixels
+            instead, which needs no file but is not what the authors did.
         bandwidth: ``h`` of the loss.
         output_weights: see :class:`Objective`.
 

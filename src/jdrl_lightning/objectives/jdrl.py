@@ -1,4 +1,4 @@
-"""Joint deblurring and reblurring learning (Li et al., AAAI 2023): warp, mask, reverse, reblur."""
+"""Joint deblurring and reblurring learning (Li et al., AAAI 2023): warp, mask, warp back, reblur."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class JDRL(Objective):
 
     Terms: ``align``, the output against the sharp image warped onto it; ``align_back``, the output warped onto the
     sharp image against that; ``reblur``, the output reblurred with predicted isotropic kernels against the input;
-    ``reblur_sharp`` (ours), the sharp image in place reblurred against the input. In a stage that has the last one,
-    it alone trains the reblurring network, which holds still in ``reblur``: trained on outputs that are still blurry,
-    the network ends at no blur at all, and can then say nothing about sharpness.
+    ``reblur_sharp`` (ours), the aligned sharp image reblurred against the input. In a stage that has this last one, it
+    alone trains the reblurring network, which is frozen in ``reblur``: trained on outputs that are still blurry, the
+    network learns the identity, and then cannot judge sharpness.
     The objective owns the reblurring network, which is trained; the flow estimator is frozen and outside the module
     tree. No gradient passes through flow or masks. Gradient reaches the output as the image compared in ``align``, as
     the image sampled in ``align_back``, as the image reblurred, and as the input of the reblurring network.
 
     Args:
         flow: estimator, ``flow(first, second)`` with ``warp(second, flow) ≈ first``, or its name and settings.
-        reblur: the reblurring network, its settings (with ``weights``, a file to start from), or None if no stage has
-            the term.
+        reblur: the reblurring network, its settings (``weights``: a file to start from), or None if no stage has the
+            term.
         schedule: ``paper``, ``official``, a list of stages, or a :class:`Schedule`.
         lam: λ of the calibration mask, Eq. 4, in (0, 1).
         alpha: α of Eq. 1, weight of ``reblur`` in the two named schedules.
@@ -60,13 +60,13 @@ class JDRL(Objective):
         warmup_reblur: ``attached``, ``detached`` or ``off``; see :meth:`Schedule.paper`.
         reblur_learns_from: ``restored`` (paper), or ``aligned``: adds ``reblur_sharp``, also times α, to ``paper``.
         mask: ``magnitude`` (Eq. 4), ``colorwheel`` (published code), ``residual``, ``consistency`` or ``none``.
-        min_px: pixels within this distance of the mean flow are kept whatever λ says.
+        min_px: pixels within this distance of the mean flow are kept, whatever λ.
         mask_warmup: whether the warm-up masks too (the published code does not).
-        in_frame: reject pixels whose partner lies outside the picture.
-        anchor: ``none``, or ``affine``: the affine part of the flow is taken from the blurry image, whose place is
-            right by definition, so that a bias of the estimator cannot integrate over the steps.
-        flow_of: where the blurry image's flow is measured: ``crop``, at every step anew, or ``picture``: once for each
-            pair, on its whole pictures, and cut and turned with them.
+        in_frame: reject pixels whose match lies outside the image.
+        anchor: ``none``, or ``affine``: take the affine part of the flow from the blurry image, whose position is right
+            by definition, so that a bias of the estimator cannot accumulate over the steps.
+        flow_of: where the blurry image's flow is measured: ``crop``: at every step; ``picture``: once per pair, on the
+            whole images, then cropped and augmented with them.
         reduction: ``mean`` over all elements, or ``masked_mean`` over the kept ones.
         warp: ``exact``, or ``legacy`` for the published half-pixel grid.
         eps: ε of Eq. 5 and 10.
@@ -124,7 +124,7 @@ class JDRL(Objective):
         self.flow: FlowEstimator = create_flow(**flow) if isinstance(flow, Mapping) else flow
         self.reblur = _reblur_net(**reblur) if isinstance(reblur, Mapping) else reblur
         if not reblurs:
-            self.reblur = None  # never trained, so neither built into checkpoints nor shown to DDP
+            self.reblur = None  # never trained, so kept out of checkpoints and DDP
         self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
         self.anchor, self.flow_of, self.reduction, self.grid, self.eps = anchor, flow_of, reduction, warp, eps
         if flow_of == "picture" and self.picture_flow is None:
@@ -134,12 +134,12 @@ class JDRL(Objective):
         self.edge_weight = edge_weight
 
     def checkpoint_activations(self) -> bool:
-        """Have the reblurring network keep what it predicts, and compute again how it came to that."""
+        """Make the reblurring network recompute its activations in the backward pass, except its outputs."""
         return self.reblur is not None and checkpoint_activations(self.reblur.children())
 
     @property
     def picture_flow(self) -> FlowEstimator | None:
-        """The estimator, if with ``flow_of=picture`` some stage asks where the blurry image lies."""
+        """The estimator, if with ``flow_of=picture`` some stage uses the blurry image's flow."""
         sources = {stage.flow_source for stage in self.schedule.stages if not _WARPING.isdisjoint(stage.weights)}
         asked = "blurry" in sources or ("restored" in sources and self.anchor != "none")
         return self.flow if self.flow_of == "picture" and asked and not self.flow.uses_truth else None
@@ -156,13 +156,13 @@ class JDRL(Objective):
         return idle or stopped or super().find_unused_parameters
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
-        """Compute the stage's terms; ``maps`` holds what was computed on the way."""
+        """Compute the stage's terms; ``maps`` holds intermediate results."""
         images = tuple(image.detach() for image in restored.images) if stage.frozen else restored.images
         terms: dict[str, Tensor] = {}
         maps: dict[str, Tensor] = {}
         mask: Tensor | None = None
         if not _WARPING.isdisjoint(stage.weights):
-            with torch.autocast(images[0].device.type, enabled=False):  # places take all the digits that there are
+            with torch.autocast(images[0].device.type, enabled=False):  # coordinates need full float32 precision
                 there, back = self.flows(images[0], pair, stage)
                 mask, mask_back = self.masks(there, back, stage)
             aligned = warp(pair.sharp, there, grid=self.grid)
@@ -179,20 +179,20 @@ class JDRL(Objective):
             maps["reblurred"] = reblurred_sharp
         if "reblur" in stage.weights:
             sources = [image.detach() for image in images] if stage.detach_reblur else images
-            reblurred = [self._reblurred(image, pair, still="reblur_sharp" in stage.weights) for image in sources]
+            reblurred = [self._reblurred(image, pair, frozen="reblur_sharp" in stage.weights) for image in sources]
             maps["reblurred"] = reblurred[0]
             terms["reblur"] = self.sum_outputs(
                 reblurred, lambda image: charbonnier_loss(image, pair.blurry, eps=self.eps)
             )
         return Losses(self.weigh(terms, stage), terms, {name: value.detach() for name, value in maps.items()})
 
-    def _reblurred(self, image: Tensor, pair: Pair, still: bool) -> Tensor:
-        """``image`` reblurred; with ``still`` the gradient reaches the image and not the network's parameters."""
+    def _reblurred(self, image: Tensor, pair: Pair, frozen: bool) -> Tensor:
+        """``image`` reblurred; with ``frozen`` the gradient reaches the image but not the network's parameters."""
         assert self.reblur is not None
-        if not still:
+        if not frozen:
             return self.reblur(image, pair.blurry)
-        held = {name: parameter.detach() for name, parameter in self.reblur.named_parameters()}
-        return torch.func.functional_call(self.reblur, held, (image, pair.blurry))
+        detached = {name: parameter.detach() for name, parameter in self.reblur.named_parameters()}
+        return torch.func.functional_call(self.reblur, detached, (image, pair.blurry))
 
     def flows(self, restored: Tensor, pair: Pair, stage: Stage) -> tuple[Tensor, Tensor]:
         """Flow from the output to the sharp image (Eq. 2 calls it S→Î), and the reverse: ``(B, 2, H, W)`` each."""
@@ -219,7 +219,7 @@ class JDRL(Objective):
 
     def _flows_of_blurry(self, pair: Pair) -> tuple[Tensor, Tensor]:
         carried = {"there", "back"} <= pair.extras.keys()
-        if self.flow_of == "crop" or not (carried or self.training):  # images of the validation are whole anyway
+        if self.flow_of == "crop" or not (carried or self.training):  # validation images are whole anyway
             return both_ways(self.flow, pair.blurry, pair.sharp)
         if not carried:
             raise UserError(
@@ -229,7 +229,7 @@ class JDRL(Objective):
         return pair.extras["there"].to(pair.sharp.dtype), pair.extras["back"].to(pair.sharp.dtype)
 
     def masks(self, there: Tensor, back: Tensor, stage: Stage) -> tuple[Tensor | None, Tensor | None]:
-        """Calibration masks of both flows, ``(B, 1, H, W)`` of 0 and 1; None where nothing is to be rejected."""
+        """Calibration masks of both flows, ``(B, 1, H, W)`` of 0 and 1; None where nothing is rejected."""
         if stage.flow_source == "none" or (stage.flow_source == "blurry" and not self.mask_warmup):
             return None, None
         return self._mask(there, back), self._mask(back, there)

@@ -12,9 +12,9 @@ from jdrl_lightning.objectives.supervised import Supervised
 __all__ = ["PRESETS", "charbonnier", "jdrl", "jdrl_official", "jdrl_robust", "l1", "mse"]
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # The paper to the letter: JDRL's own defaults.
+    # The paper's form: JDRL's own defaults.
     "jdrl": {},
-    # The published PyTorch code: unmasked one-way warm-up, colour-wheel mask, half-pixel warp, Xavier start.
+    # The published code: unmasked one-way warm-up, colour-wheel mask, half-pixel warp, Xavier initialisation.
     "jdrl_official": {
         "schedule": "official",
         "mask": "colorwheel",
@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def _jdrl(preset: Mapping[str, Any], **settings: Any) -> JDRL:
-    """JDRL with ``settings`` over those of ``preset``; a reblurring network not described has the published size."""
+    """JDRL with ``settings`` over those of ``preset``; by default the reblurring network has the published size."""
     merged = {"reblur": {}, **preset, **settings}
     if isinstance(merged["reblur"], Mapping):
         merged["reblur"] = {**preset.get("reblur", {}), **merged["reblur"]}

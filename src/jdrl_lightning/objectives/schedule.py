@@ -1,4 +1,4 @@
-"""Training stages as data: which loss terms count from which epoch on, and where the flow is measured."""
+"""Training stages as data: which loss terms count from which epoch, and between which images flow is measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jdrl_lightning.errors import UserError, check_choice
 __all__ = ["Schedule", "Stage"]
 
 FLOW_SOURCES = ("blurry", "restored", "none")
-# Of the named schedules: α of Eq. 1, N of the paper, and choices, the first of which is the paper's.
+# Defaults of the named schedules: α of Eq. 1, N of the paper; of the choices the first, the paper's.
 ALPHA = 0.5
 WARMUP_EPOCHS = 15
 WARMUP_REBLUR = ("attached", "detached", "off")
@@ -23,18 +23,18 @@ REBLUR_LEARNS_FROM = ("restored", "aligned")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stretch of training.
+    """One stage of training.
 
     Attributes:
         name: what logs and checkpoints call it (``warmup``, ``joint``).
         start: first epoch, counted from 0.
-        flow_source: the image whose place the sharp image is warped to: ``blurry`` (the network's input), ``restored``
-            (its output, Eq. 2) or ``none`` (no warp at all).
-        weights: factor of each loss term; a term without a weight is not computed.
+        flow_source: the image that the sharp image is warped onto: ``blurry`` (the network's input), ``restored`` (its
+            output, Eq. 2) or ``none`` (no warp).
+        weights: factor of each loss term; a term without weight is not computed.
         lr_scale: factor on the learning rate.
-        frozen: parts that hold still; only ``backbone`` is meaningful. Its output is detached and it runs in eval
-            mode. ``requires_grad`` is left alone: changing it after DDP has wrapped lets ranks drift apart silently.
-        detach_reblur: the reblurring term trains the reblurring network only, its gradient stops at the output.
+        frozen: parts that are not trained; only ``backbone`` is allowed. Its output is detached and it runs in eval
+            mode. ``requires_grad`` stays as it is: changing it after DDP has wrapped lets ranks diverge silently.
+        detach_reblur: the reblurring term trains only the reblurring network; its gradient stops at the output.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Schedule:
             raise UserError(f"a schedule's stages must start at epoch 0 and then ever later, not at {starts}")
 
     def at(self, epoch: int) -> Stage:
-        """The last stage with ``start <= epoch``: a pure function, so that a resumed run and every rank agree."""
+        """The last stage with ``start <= epoch``: a pure function, so resumed runs and all ranks agree."""
         return [stage for stage in self.stages if stage.start <= epoch][-1]
 
     @property
@@ -78,7 +78,7 @@ class Schedule:
         return [asdict(stage) | {"frozen": list(stage.frozen)} for stage in self.stages]
 
     def fingerprint(self) -> str:
-        """A short hash of all stages: two schedules with the same one train alike."""
+        """A short hash of all stages: schedules with equal fingerprints train alike."""
         return hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:16]
 
     @classmethod
@@ -96,10 +96,10 @@ class Schedule:
     ) -> Schedule:
         """The paper's two stages: flow of the blurry image before epoch ``warmup_epochs`` (N), then of the output.
 
-        All terms count in both (Eq. 1 with ``alpha``); the paper does not say so of the first, we infer it.
-        ``warmup_reblur="detached"`` trains the reblurring network alone during the warm-up, so that an untrained one
-        does not push the deblurrer; ``"off"`` leaves it out. With ``reblur_learns_from="aligned"`` (ours) it learns
-        from the sharp image in place, a term of its own with the same weight.
+        All terms count in both (Eq. 1 with ``alpha``); for the first this is inferred, the paper does not say.
+        ``warmup_reblur="detached"``: during the warm-up its term trains only the reblurring network, so an untrained
+        one does not mislead the deblurring network; ``"off"``: no such term. With ``reblur_learns_from="aligned"``
+        (ours) it learns from the aligned sharp image, in a term of its own with the same weight.
         """
         check_choice("warmup_reblur", warmup_reblur, WARMUP_REBLUR)
         check_choice("reblur_learns_from", reblur_learns_from, REBLUR_LEARNS_FROM)
@@ -113,7 +113,7 @@ class Schedule:
 
     @classmethod
     def official(cls, alpha: float = ALPHA, warmup_epochs: int = WARMUP_EPOCHS) -> Schedule:
-        """The published code's two stages: its warm-up has the align term only, without mask (see ``JDRL``)."""
+        """The published code's two stages: its warm-up has only the align term, without mask (see ``JDRL``)."""
         full = {"align": 1.0, "align_back": 1.0, "reblur": alpha}
         return cls._staged(
             Stage("warmup", 0, "blurry", {"align": 1.0}), Stage("joint", warmup_epochs, "restored", full)

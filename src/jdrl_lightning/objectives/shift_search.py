@@ -1,4 +1,4 @@
-"""Training that forgives one global shift of each pair: the cheapest answer to misalignment."""
+"""Training that tolerates one global shift per pair: the cheapest remedy for misalignment."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class ShiftSearch(Objective):
     """The smallest Charbonnier loss over integer shifts of each sharp crop; a baseline without flow.
 
     Args:
-        reach_px: largest shift each way, whole pixels; the loss leaves out as many at every border.
+        reach_px: largest shift in each direction, whole pixels; the loss excludes a border of this width.
         eps: of the Charbonnier loss, in units of the image range.
         output_weights: see :class:`Objective`.
 
     Raises:
-        UserError: a reach that is no whole number from 0 on.
+        UserError: ``reach_px`` is not a whole number of at least 0.
     """
 
     known_terms = ("pixel",)

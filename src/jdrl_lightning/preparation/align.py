@@ -1,4 +1,4 @@
-"""Pairs registered once and for all, each by one affine motion of the whole picture, and cropped to what both show."""
+"""Pairs registered once, each by one affine motion of the whole image, and cropped to the frame both show."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from jdrl_lightning.types import Pair, to_float, to_uint
 
 __all__ = ["Alignment", "Frame", "align", "align_files", "common_frame"]
 
-TOLERANCE_PX = 0.1  # by so much two estimates of the same misalignment differ
+TOLERANCE_PX = 0.1  # two estimates of the same misalignment differ by up to this much
 LOSSLESS = {".bmp": ".png", ".webp": ".png"}  # other suffixes are kept
 
 
 class Frame(NamedTuple):
-    """A rectangle of a picture, px."""
+    """A rectangle of an image, px."""
 
     top: int
     left: int
@@ -38,14 +38,14 @@ class Frame(NamedTuple):
 
 
 class Alignment(NamedTuple):
-    """What registering a pair came to.
+    """The result of registering a pair.
 
     Attributes:
         name: the pair's.
-        before_px, after_px: mean length of the estimated flow between its pictures, px.
-        dx_px, dy_px: how far the sharp picture's centre lay from the blurry one's, px.
-        zoom_percent, rotation_deg: of the sharp picture against the blurry one.
-        frame: what both pictures show, in the blurry one.
+        before_px, after_px: mean length of the estimated flow between its images, px.
+        dx_px, dy_px: how far the sharp image's centre was from the blurry one's, px.
+        zoom_percent, rotation_deg: of the sharp image relative to the blurry one.
+        frame: what both images show, in coordinates of the blurry one.
         problem: why the pair could not be registered; empty if it was.
     """
 
@@ -61,12 +61,12 @@ class Alignment(NamedTuple):
 
 
 def align(pair: Pair) -> tuple[Pair, Alignment]:
-    """A single sample's pictures in the common frame, the sharp one moved onto the blurry one, and how it went.
+    """A single sample in the common frame, its sharp image aligned with the blurry one, and the result.
 
-    The motion is the affine stage of the embedded estimator, the warp bicubic; no pixel of the result was made up.
+    The motion is the affine stage of the embedded estimator, the warp bicubic; no pixel is extrapolated.
 
     Args:
-        pair: pictures ``(3, H, W)``, ``uint8`` or ``uint16``, on any device; without extras.
+        pair: images ``(3, H, W)``, ``uint8`` or ``uint16``, on any device; without extras.
     """
     blurry, sharp = (to_float(image)[None] for image in (pair.blurry, pair.sharp))
     found = fit_affine(GaussNewton(dense=False)(blurry, sharp))
@@ -91,15 +91,15 @@ def align(pair: Pair) -> tuple[Pair, Alignment]:
 
 
 def common_frame(flow: Tensor) -> Frame:
-    """A rectangle in which a bicubic warp by ``flow`` ``(1, 2, H, W)``, px, reads nothing beyond the picture.
+    """A rectangle in which a bicubic warp by ``flow`` ``(1, 2, H, W)``, px, reads nothing outside the image.
 
-    Found by cutting off, one by one, the edge row or column with the largest share of pixels that would: for motions
-    that are nearly the identity that leaves hardly less than the largest rectangle.
+    Found by removing, one at a time, the edge row or column with the largest share of pixels that would: for motions
+    near the identity hardly smaller than the largest such rectangle.
     """
     height, width = flow.shape[-2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     places = flow[0].cpu() + torch.stack([x, y])
-    limit = torch.tensor([width - 2, height - 2]).view(2, 1, 1)  # the cubic reads one pixel more on either side
+    limit = torch.tensor([width - 2, height - 2]).view(2, 1, 1)  # the cubic reads one pixel more on each side
     outside = ~((places >= 1) & (places <= limit)).all(dim=0).numpy()
     top, left, bottom, right = 0, 0, height, width
     while top < bottom and left < right:
@@ -121,19 +121,19 @@ def align_files(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Alignment]:
-    """Register the pairs at ``places`` into ``folder/{blur,gt}``, in the bits and the format that the files have.
+    """Register the pairs at ``places`` into ``folder/{blur,gt}``, with the files' own bit depth and format.
 
     A pair that cannot be registered is not written. Both files get the blurry one's name.
 
     Args:
-        places: where the pairs lie.
+        places: paths of the pairs.
         folder: of one split.
         device: to compute on.
-        overwrite: replace the pictures that are there.
+        overwrite: replace existing images.
         progress: called with (pairs done, all pairs).
 
     Raises:
-        UserError: pictures are there, two pairs have the same name, or a file cannot be read.
+        UserError: images exist, two pairs have the same name, or a file cannot be read.
     """
     twice = len(places) - len({place.name for place in places})
     if twice:
