@@ -161,7 +161,7 @@ def test_memory_that_does_not_suffice_is_said_in_one_line(photo: torch.Tensor, t
         raise torch.OutOfMemoryError("no more")
 
     backbone.network.forward = full
-    with pytest.raises(UserError, match=r"photo\.png: the GPU's memory is used up; lower tile_batch=2 or tile=64"):
+    with pytest.raises(UserError, match=r"photo\.png: out of GPU memory; lower tile_batch=2 or tile=64"):
         predict(backbone, planned(tmp_path / "photo.png", tmp_path / "out", False), 64, 16, tile_batch=2)
 
 

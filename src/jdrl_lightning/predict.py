@@ -96,9 +96,7 @@ def predict(
             try:
                 restored = restore(network, blurry, tile, overlap, backbone.divisor, show, tile_batch)
             except torch.OutOfMemoryError as error:
-                raise UserError(
-                    f"{file}: the GPU's memory is used up; lower tile_batch={tile_batch} or tile={tile}"
-                ) from error
+                raise UserError(f"{file}: out of GPU memory; lower tile_batch={tile_batch} or tile={tile}") from error
             pixels = to_uint(restored[0].cpu(), picture.depth)
             write_image(target, pixels, alpha=picture.alpha, grey=picture.grey, icc=picture.icc)
             if blur_map:

@@ -24,7 +24,7 @@ def main(cfg: DictConfig) -> float | None:
     with recorded(cfg.monitor) as metrics:
         folder = Path(HydraConfig.get().runtime.output_dir)
         if Path(cfg.run_dir) != folder:
-            raise UserError(f"run_dir={cfg.run_dir}: follows the run's folder; give hydra.run.dir={cfg.run_dir}")
+            raise UserError(f"run_dir={cfg.run_dir}: set hydra.run.dir={cfg.run_dir} instead; run_dir follows it")
         metrics |= launcher.train(plain(cfg), folder)
     return metrics.get(cfg.monitor)
 

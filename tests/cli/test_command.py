@@ -21,7 +21,7 @@ def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedPr
     [
         ("objective.lamda=1", "objective.lamda: no such setting; did you mean objective.lam? (--help lists all)"),
         ("trainer.max_epochs=-1 optim=cosine data=leaves", "epochs=-1: this schedule needs the number of epochs; set "),
-        ("run_dir=mine", "run_dir=mine: follows the run's folder; give hydra.run.dir=mine"),
+        ("run_dir=mine", "run_dir=mine: set hydra.run.dir=mine instead; run_dir follows it"),
         (
             "-m objective.reblur.width=4 objective=charbonnier,jdrl",
             "objective.reblur.width: no such setting; not every option of the sweep has it: run separate sweeps",

@@ -180,7 +180,7 @@ def test_files_keep_their_kind_and_a_failure_is_left_out(tree: Path, tmp_path: P
 
 def test_files_without_partner_and_equal_names_are_refused_first(tree: Path, tmp_path: Path) -> None:
     one = places(tree)[0]
-    with pytest.raises(UserError, match="1 pairs have the name of another"):
+    with pytest.raises(UserError, match="1 duplicate names"):
         align_files([one, one._replace(blurry=tree / "blur" / "two.png")], tmp_path / "out", CPU)
     with pytest.raises(UserError, match=r"one\.png: has no sharp partner"):
         align_files([one._replace(sharp=None)], tmp_path / "out", CPU)

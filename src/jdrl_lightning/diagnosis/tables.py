@@ -57,7 +57,9 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
     module = build.datamodule(config)
     data = module.pairs(config["split"])
     if not getattr(data, "has_sharp", True):
-        console.print(f"data={config['data']['name']}: {len(data)} pictures without sharp ones, so nothing to compare")
+        console.print(
+            f"data={config['data']['name']}: {len(data)} images without sharp partners, so nothing to compare"
+        )
         return
     estimator, device = flow.create("gauss_newton"), build.device(config["device"])
     chosen = misalignment.evenly_spaced(len(data), int(config["pairs"]))
@@ -71,7 +73,7 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
         ("pairs above 1 px on average", f"{found.above_1px:.0%}"),
         ("largest zoom", f"{found.zoom:+.2%}"),
         ("largest shift", f"{found.shift_px:.2f} px"),
-        ("pairs that hardly show one scene", ", ".join(found.unlike[:5]) or "none"),
+        ("pairs that seem to show different scenes", ", ".join(found.unlike[:5]) or "none"),
     ]
     console.print(table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
     console.print(pairs.recommendation(found), highlight=False)

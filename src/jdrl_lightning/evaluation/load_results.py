@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jdrl_lightning.errors import UserError, and_more
+from jdrl_lightning.errors import UserError, and_more, first_line
 
 __all__ = ["Run", "as_given", "check_alike", "read_run"]
 
@@ -21,7 +21,7 @@ class Run(NamedTuple):
 
     Attributes:
         name: its title, or its folder's name.
-        folder: where it lies.
+        folder: of its files.
         facts: summary.json.
         images: names, in the order of the data set.
         columns: figures by method (``input``, ``restored``) and measure, one for each image; a measure that is missing
@@ -59,8 +59,9 @@ def read_run(folder: Path) -> Run:
         images = [row["name"] for row in rows if row["method"] == "restored"]
         columns = {method: _columns(rows, method, images) for method in ("input", "restored")}
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{table}: not a table that evaluate writes ({told}); evaluate that run again") from error
+        raise UserError(
+            f"{table}: not a table that evaluate writes ({first_line(error)}); evaluate that run again"
+        ) from error
     return Run(title or folder.absolute().name, folder, facts, images, columns)
 
 

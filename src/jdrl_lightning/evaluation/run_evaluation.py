@@ -51,7 +51,7 @@ def evaluate(config: Mapping[str, Any], output: Path) -> str:
     if has_sharp:
         notes.append(flow_note(judge["name"], trained, protocol.warp))
         if trunk is None:
-            notes.append("LPIPS is left out: no AlexNet trunk here (lpips_weights=<alexnet-owt-7be5be79.pth>).")
+            notes.append("LPIPS is left out: AlexNet's weights are missing (lpips_weights=<alexnet-owt-7be5be79.pth>).")
     else:
         notes.append("These data have no sharp images: there is nothing to take PSNR, SSIM, MAE or LPIPS against.")
     if not aligned:

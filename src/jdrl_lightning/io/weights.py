@@ -82,9 +82,8 @@ def unwrap(
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise UserError(f"weights {file} hold no state dict, neither bare nor under {', '.join(wrappers)}")
     state = {str(key).removeprefix("module."): value for key, value in content.items()}
-    if any(
-        key.startswith("Network.") for key in state
-    ):  # IFAN's checkpoints: the network, and heads used in training only
+    if any(key.startswith("Network.") for key in state):
+        # IFAN's checkpoints: the network, and heads used in training only.
         state = {key.removeprefix("Network."): value for key, value in state.items() if key.startswith("Network.")}
     own = {key.removeprefix(ours): value for key, value in state.items() if key.startswith(ours)}
     return ("lightning", own) if own else (layout, state)

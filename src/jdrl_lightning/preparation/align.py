@@ -137,7 +137,7 @@ def align_files(
     """
     twice = len(places) - len({place.name for place in places})
     if twice:
-        raise UserError(f"{places[0].blurry.parent}: {twice} pairs have the name of another; rename their blurry files")
+        raise UserError(f"{places[0].blurry.parent}: {twice} duplicate names; rename the blurry files")
     clear_pictures(folder, overwrite)
     alignments = []
     for number, place in enumerate(places, start=1):

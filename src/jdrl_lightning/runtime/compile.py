@@ -30,9 +30,8 @@ def compiled(run: Callable[P, R]) -> Callable[P, R]:
         try:
             return fast(*args, **kwargs)
         except torch._dynamo.exc.TorchDynamoException as error:
-            cause = getattr(
-                error, "inner_exception", error
-            )  # the first line of a backend's error only names the backend
+            # The first line of a backend's error only names the backend.
+            cause = getattr(error, "inner_exception", error)
             raise UserError(f"compile=true: torch.compile failed ({first_line(cause)}); set compile=false") from error
 
     return call

@@ -23,7 +23,7 @@ def test_images_of_each_layout(tmp_path: Path, folder: str) -> None:
     console = Console(record=True, width=200)
     settings = {"name": "cuhk", "root": str(tmp_path), "crop": 8}
     show_pairs(console, {"data": settings, "seed": 0, "split": "test", "device": "cpu", "pairs": 4})
-    assert "2 pictures without sharp ones, so nothing to compare" in console.export_text()
+    assert "2 images without sharp partners, so nothing to compare" in console.export_text()
 
 
 def test_images_without_partners_cannot_be_registered(tmp_path: Path) -> None:
