@@ -82,7 +82,7 @@ def test_refuses_wrong_input() -> None:
         isotropic_kernel(torch.randn(1, 1, 4, 4))
     with pytest.raises(ValueError, match="i >= 2"):
         isotropic_kernel(torch.randn(3, 4, 4))
-    with pytest.raises(ValueError, match="none of square, disk"):
+    with pytest.raises(ValueError, match="not one of square, disk"):
         isotropic_kernel(torch.randn(1, 3, 4, 4), support="hexagon")
 
 

@@ -182,8 +182,8 @@ def test_keeps_only_its_inputs_for_the_backward() -> None:
         ({"image": torch.zeros(1, 3, 9, 10, dtype=torch.uint8)}, "image must be a float"),
         ({"levels": 1}, "at least 2"),
         ({"scales": 0}, "at least 1"),
-        ({"padding": "circular"}, "none of zeros, reflect"),
-        ({"support": "ring"}, "none of square, disk"),
+        ({"padding": "circular"}, "not one of zeros, reflect"),
+        ({"support": "ring"}, "not one of square, disk"),
     ],
 )
 def test_refuses_wrong_input(change: dict[str, object], message: str) -> None:
