@@ -19,9 +19,10 @@ from jdrl_lightning import UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.build import from_checkpoint
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
+from jdrl_lightning.inference.planned import planned
 from jdrl_lightning.inference.tiles import restore
 from jdrl_lightning.io.image import read_picture, write_image
-from jdrl_lightning.predict import MAP_LEVELS, planned, predict
+from jdrl_lightning.predict import MAP_LEVELS, predict
 from jdrl_lightning.types import to_float, to_uint
 
 
@@ -89,33 +90,6 @@ def test_a_randomly_drawn_unet_shows_no_seam_with_the_command_s_tiles(photo: tor
         whole = backbone(blurry).images[0]
         tiled = restore(lambda x: backbone(x).images[0], blurry, tile=336, overlap=208, divisor=16)
     assert (tiled - whole).abs().max() <= 0.5 / 255
-
-
-def test_what_cannot_be_restored_is_found_before_the_first_is(tmp_path: Path, photo: torch.Tensor) -> None:
-    write_image(tmp_path / "a.png", photo[:, :20, :20])
-    (tmp_path / "b.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"b\.png: the file is empty"):
-        planned(tmp_path, tmp_path / "out", overwrite=False)
-    write_image(tmp_path / "b.png", photo[:, :20, :20].to(torch.int32).mul(257).to(torch.uint16))
-    (tmp_path / "b.png").rename(tmp_path / "b.jpg")
-    with pytest.raises(UserError, match=r"b\.jpg: a 16-bit picture, which .*out/b\.jpg cannot hold"):
-        planned(tmp_path, tmp_path / "out", overwrite=False)
-
-
-def test_nothing_is_overwritten_unless_told(tmp_path: Path, photo: torch.Tensor) -> None:
-    write_image(tmp_path / "a.png", photo[:, :20, :20])
-    (tmp_path / "out").mkdir()
-    assert planned(tmp_path / "a.png", tmp_path / "out", overwrite=False) == [
-        (tmp_path / "a.png", tmp_path / "out" / "a.png")
-    ]
-    (tmp_path / "out" / "a.png").write_bytes(b"mine")
-    with pytest.raises(UserError, match="overwrite=true"):
-        planned(tmp_path / "a.png", tmp_path / "out", overwrite=False)
-    assert planned(tmp_path / "a.png", tmp_path / "out", overwrite=True)
-    for source in ("absent.png", "out2"):
-        (tmp_path / "out2").mkdir(exist_ok=True)
-        with pytest.raises(UserError, match=source):
-            planned(tmp_path / source, tmp_path / "out", overwrite=False)
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,7 @@ def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Pa
     if root is not None:
         given, taken = Path(root).resolve(), output.resolve()
         if taken == given or taken in given.parents or given in taken.parents:
-            raise UserError(
-                f"output={output} and data.root={root} must not contain each other; use a folder next to data.root"
-            )
+            raise UserError(f"output={output} and data.root={root} must not contain each other; give a separate folder")
         if data["name"] == "folder" and (given / "blur").is_dir():  # there, test has the same pairs as val
             offered = tuple(split for split in offered if split != "test")
         elif data["name"] == "folder" or data.get("store", "files") != "files":  # others split off a val of their own
