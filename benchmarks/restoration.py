@@ -71,7 +71,7 @@ def rendered(restorer: Restorer, photographs: Sequence[Photograph], camera: str,
     return frames
 
 
-def told(title: str, frames: Sequence[Frame]) -> str:
+def table_row(title: str, frames: Sequence[Frame]) -> str:
     """A row of the table."""
     names = sorted({frame.photograph for frame in frames})
     means = [statistics.mean(f.gain for f in frames if f.photograph == name) for name in names]
@@ -127,9 +127,9 @@ def main() -> None:
     photographs = all_in_folder(settings.photographs)
     print("| frames | gain, dB (95 %) | worst | SSIM | MAE | map's rank correlation | map's RMSE, px |")
     print("|---|---|---:|---|---|---:|---:|")
-    print(told("photographs, default camera", rendered(restorer, photographs, "default", 2, 7)), flush=True)
-    print(told("photographs, camera=varied", rendered(restorer, photographs, "varied", 2, 7)), flush=True)
-    print(told("default test frames", rendered(restorer, from_scikit_image("test"), "default", 8, 0)), flush=True)
+    print(table_row("photographs, default camera", rendered(restorer, photographs, "default", 2, 7)), flush=True)
+    print(table_row("photographs, camera=varied", rendered(restorer, photographs, "varied", 2, 7)), flush=True)
+    print(table_row("default test frames", rendered(restorer, from_scikit_image("test"), "default", 8, 0)), flush=True)
     kept = sharp(restorer, photographs)
     print(f"\nsharp photographs: {statistics.mean(kept):.1f} dB, worst {min(kept):.1f}", flush=True)
     if settings.stack:
