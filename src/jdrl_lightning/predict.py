@@ -81,7 +81,14 @@ def main(cfg: DictConfig) -> None:
 
     from jdrl_lightning import build
 
-    if cfg.ckpt_path is None:
+    if cfg.method is not None:
+        from jdrl_lightning.classical.as_backbone import as_backbone
+
+        if cfg.ckpt_path is not None:
+            raise UserError(f"method={cfg.method} takes no network: give ckpt_path=… or method=…")
+        backbone = as_backbone(cfg.method)
+        log.info("restoring with %s: a blur map estimated from each picture, then deconvolution; untrained", cfg.method)
+    elif cfg.ckpt_path is None:
         backbone = build.backbone(build.SHIPPED)
         log.info("restoring with the shipped network %s; ckpt_path=<checkpoint> takes one of yours", backbone.name)
     else:

@@ -152,7 +152,9 @@ def _check_start(module: DeblurringModule, run: Run) -> None:
 
 
 def _check_truth(module: DeblurringModule, data: Any) -> None:
-    """Refuse pairs without a true flow where the objective takes it from them."""
+    """Refuse pairs without a truth that the objective takes from them."""
+    if getattr(module.objective, "target", "sharp") == "aligned" and "aligned" not in data.pairs("train")[0].extras:
+        raise UserError("objective.target=aligned needs pairs that carry the truth; use data=photos or data=leaves")
     if not getattr(getattr(module.objective, "flow", None), "uses_truth", False):
         return
     needed = any(stage.flow_source != "none" for stage in module.objective.schedule.stages)
