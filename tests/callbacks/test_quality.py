@@ -1,4 +1,4 @@
-"""Validation means count every image once, whichever process has it."""
+"""Validation means count every image once, whichever process holds it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ print(json.dumps(result))
 """
 
 
-def test_over_processes_every_image_counts_once_also_where_one_has_padding_alone(tmp_path: Path) -> None:
+def test_over_processes_every_image_counts_once_also_where_one_has_only_padding(tmp_path: Path) -> None:
     variables = os.environ | {"OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
@@ -109,12 +109,12 @@ def test_over_processes_every_image_counts_once_also_where_one_has_padding_alone
         for rank in range(2)
     ]  # fmt: skip
     try:
-        ended = [process.communicate(timeout=200) for process in processes]
+        outputs = [process.communicate(timeout=200) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0, 0], ended
-    for output, _ in ended:
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    for output, _ in outputs:
         for count, found in zip((3, 1), json.loads(output.splitlines()[-1]), strict=True):
             images = torch.rand(3, count + 1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
             _, sharp, restored = images[:, :count]

@@ -33,11 +33,11 @@ def test_jobs_are_ranked_and_drawn(tmp_path: Path) -> None:
         job(3, "0.35", "1", "0", "25.0"),
         job(4, "0.45", "1", "0", "", "failed", "no such folder"),
     ]
-    told = rank(write(tmp_path / "sweep", rows), tmp_path / "out", overwrite=False)
-    assert (tmp_path / "out" / "ranking.md").read_text().strip() == told.strip()
-    lines = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("|")]
+    ranking = rank(write(tmp_path / "sweep", rows), tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out" / "ranking.md").read_text().strip() == ranking.strip()
+    lines = [line.split("|")[1].strip() for line in ranking.splitlines() if line.startswith("|")]
     assert lines[2:] == ["2", "3", "1", "0"]
-    assert "job 4 is left out: no such folder" in told
+    assert "job 4 is left out: no such folder" in ranking
     with Image.open(tmp_path / "out" / "heat_map.png") as picture:
         assert min(picture.size) > 100
     names = ["job", "objective.lam", "objective.alpha", "seed", "status", "error", "seconds", METRIC, "folder"]
@@ -62,8 +62,8 @@ def test_chosen_values_are_points(tmp_path: Path) -> None:
 
 def test_the_smallest_error_comes_first(tmp_path: Path) -> None:
     rows = [job(0, "0.25", "0.5", "0", "0.03"), job(1, "0.35", "0.5", "0", "0.02")]
-    told = rank(write(tmp_path / "sweep", rows, "val/aligned/mae"), tmp_path / "out", overwrite=False)
-    lines = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("|")]
+    ranking = rank(write(tmp_path / "sweep", rows, "val/aligned/mae"), tmp_path / "out", overwrite=False)
+    lines = [line.split("|")[1].strip() for line in ranking.splitlines() if line.startswith("|")]
     assert lines[2:] == ["1", "0"]
 
 
