@@ -198,7 +198,7 @@ def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[
     if isinstance(objective.get("flow"), Mapping):
         try:
             flow.create(**objective["flow"])
-        except UserError as error:  # restoring needs no flow; training does, and then says so
+        except UserError as error:  # restoring needs no flow; training does, and raises this then
             objective["flow"] = Unavailable(str(error))
     return {**config, "backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
 

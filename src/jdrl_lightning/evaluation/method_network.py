@@ -20,7 +20,7 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["checkpoint", "weights"]
 
-AVERAGED = "current_model_state"  # where Lightning's weight averaging keeps the raw weights, beside the averaged ones
+AVERAGED = "current_model_state"  # where Lightning's weight averaging keeps the raw weights, next to the averaged ones
 
 
 def checkpoint(config: Mapping[str, Any], device: torch.device) -> Method:

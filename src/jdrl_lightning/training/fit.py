@@ -143,7 +143,7 @@ def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> 
 
 
 def _check_start(module: DeblurringModule, run: Run) -> None:
-    """Refuse to freeze a network that nobody has trained."""
+    """Refuse to freeze an untrained network."""
     backbone = run.config["backbone"]
     if run.checkpoint or backbone.get("weights") or backbone.get("path"):  # path: spandrel's network with its weights
         return
