@@ -48,6 +48,15 @@ def test_jobs_are_ranked_and_drawn(tmp_path: Path) -> None:
         rank(tmp_path / "sweep", tmp_path / "out", overwrite=False)
 
 
+def test_the_colour_bar_names_the_unit() -> None:
+    rows = [{"lam": "0.25", "alpha": "0.5", "val/gt/psnr": "20.004", "val/gt/mae": "0.03125"}]
+    axis, bar = heat_map(rows, "lam", "alpha", "val/gt/psnr").axes
+    assert ([text.get_text() for text in axis.texts], bar.get_ylabel()) == (["20.00"], "val/gt/psnr, dB")
+    axis, bar = heat_map(rows, "lam", "alpha", "val/gt/mae").axes
+    assert ([text.get_text() for text in axis.texts], bar.get_ylabel()) == (["0.0312"], "val/gt/mae")
+    assert points(rows, "lam", "alpha", "val/gt/psnr").axes[1].get_ylabel() == "val/gt/psnr, dB"
+
+
 def test_chosen_values_are_points(tmp_path: Path) -> None:
     """Three jobs on a grid of nine; two on one of four still make a heat map."""
     rows = [job(0, "0.25", "0.1", "0", "20.0"), job(1, "0.3", "0.5", "0", "22.0"), job(2, "0.4", "1", "0", "21.0")]

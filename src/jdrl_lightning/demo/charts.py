@@ -35,7 +35,6 @@ STYLE: tuple[str | dict[str, Any], ...] = (
         "ytick.labelsize": 11,
         "axes.edgecolor": GRID,
         "axes.labelcolor": SOFT,
-        "axes.formatter.useoffset": False,
         "xtick.labelcolor": SOFT,
         "ytick.labelcolor": SOFT,
         "xtick.major.size": 0,
