@@ -35,7 +35,7 @@ RATE = 5e-4
 
 
 class Biased(FlowEstimator):
-    """``gauss_newton`` plus a constant, whatever the images."""
+    """``gauss_newton`` plus a constant that does not depend on the images."""
 
     def __init__(self, bias_px: float) -> None:
         self.inner, self.bias_px = flow.create("gauss_newton"), bias_px

@@ -26,11 +26,11 @@ __all__ = ["Figures", "evaluate", "look"]
 
 
 class Figures(NamedTuple):
-    """What came of it.
+    """The results of an evaluation.
 
     Attributes:
         rows: two for each image, ``method`` ``input`` and ``restored``: its name and measures; None where LPIPS is
-            not at hand.
+            not available.
         means: of the measures over all images, by method.
         examples: crops of some of the images.
     """

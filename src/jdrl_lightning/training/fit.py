@@ -119,7 +119,7 @@ def build_trainer(run: Run, module: DeblurringModule, summary: SummaryCallback) 
 
 
 def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> None:
-    """Measure what the objective wants to know of the pairs, then train; errors end in one line, loggers are closed."""
+    """Measure what the objective needs of the pairs, then train; errors end in one line, loggers are closed."""
     if (estimator := getattr(module.objective, "picture_flow", None)) is not None:
         data.measure(estimator, trainer.strategy.root_device)
     checkpoint = str(run.checkpoint) if run.checkpoint else None
