@@ -26,7 +26,7 @@ from jdrl_lightning.runtime.distributed import requested_devices
 
 __all__ = [
     "SHIPPED", "backbone", "backbone_from_checkpoint", "datamodule", "from_checkpoint", "load", "module", "parts",
-    "read_checkpoint",
+    "read_checkpoint", "stored_backbone",
 ]  # fmt: skip
 
 SHIPPED = {"name": "compact", "weights": "builtin"}  # the network that comes with the package, as settings
@@ -165,7 +165,11 @@ def backbone_from_checkpoint(path: str | os.PathLike[str]) -> Backbone:
     Raises:
         UserError: see :func:`from_checkpoint`.
     """
-    checkpoint = read_checkpoint(path)
+    return stored_backbone(read_checkpoint(path), path)
+
+
+def stored_backbone(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> Backbone:
+    """:func:`backbone_from_checkpoint` of the ``checkpoint`` that was read from ``path``."""
     settings = _backbone_from_here(checkpoint[CHECKPOINT_KEY]["config"]["backbone"], path)
     settings.pop("weights", None)
     prefix = "backbone."
@@ -198,7 +202,7 @@ def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[
     if isinstance(objective.get("flow"), Mapping):
         try:
             flow.create(**objective["flow"])
-        except UserError as error:  # restoring needs no flow; training does, and then says so
+        except UserError as error:  # restoring needs no flow; training does, and raises this then
             objective["flow"] = Unavailable(str(error))
     return {**config, "backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
 

@@ -30,7 +30,7 @@ def predict(
 ) -> None:
     """Restore every file and write it in its own bit depth, with its alpha channel, grey tone and colour profile.
 
-    With ``blur_map`` the predicted radius of the circle of confusion goes beside it, into ``<name>_blur.png``: 16 bits,
+    With ``blur_map`` the predicted radius of the circle of confusion goes into ``<name>_blur.png``: 16 bits,
     ``MAP_LEVELS`` a pixel.
 
     Raises:
