@@ -109,3 +109,15 @@ def test_units_import_downwards_only() -> None:
         if unit(module) != unit(target) and floor[unit(target)] >= floor[unit(module)]
     ]
     assert not upwards
+
+
+def test_restoring_starts_without_what_only_trainings_need() -> None:
+    """Lightning and torch's compiler take three of five seconds."""
+    script = """
+import sys
+sys.modules["lightning"] = None
+import jdrl_lightning
+jdrl_lightning.load()
+assert "torch._dynamo" not in sys.modules and "torchmetrics" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

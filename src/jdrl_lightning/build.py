@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,9 +20,11 @@ from jdrl_lightning.cli.targets import TRUSTED_TRAINING, check_targets, instanti
 from jdrl_lightning.errors import UserError, and_more, first_line
 from jdrl_lightning.flow.base import Unavailable
 from jdrl_lightning.inference.restorer import Restorer
-from jdrl_lightning.io.weights import read_weights
-from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
+from jdrl_lightning.io.weights import CHECKPOINT_KEY, read_weights
 from jdrl_lightning.runtime.distributed import requested_devices
+
+if TYPE_CHECKING:  # it imports Lightning, two seconds that only trainings should take
+    from jdrl_lightning.module import DeblurringModule
 
 __all__ = [
     "SHIPPED", "backbone", "backbone_from_checkpoint", "datamodule", "from_checkpoint", "load", "module", "parts",
@@ -55,6 +57,8 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
 
     Its keys: backbone, objective, optim, seed; and how a training computes, compile and activation_checkpointing.
     """
+    from jdrl_lightning.module import DeblurringModule
+
     settings = {key: value for key, value in config["backbone"].items() if key != "weights"}
     network = backbone(config["backbone"])
     sizes = [parameter.numel() for parameter in network.parameters()]

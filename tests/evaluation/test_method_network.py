@@ -13,8 +13,7 @@ from jdrl_lightning import backbones, build
 from jdrl_lightning.backbones import Backbone
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.method_network import AVERAGED, checkpoint, weights
-from jdrl_lightning.io.weights import read_weights
-from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.io.weights import CHECKPOINT_KEY, read_weights
 from jdrl_lightning.types import Pair
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.methods import Method, of_blurry
 from jdrl_lightning.inference import ready
 from jdrl_lightning.inference.tiles import check_tiles, restore
-from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.io.weights import CHECKPOINT_KEY
 from jdrl_lightning.types import Pair
 
 __all__ = ["checkpoint", "weights"]

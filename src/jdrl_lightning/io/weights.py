@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError, and_more
 
-__all__ = ["described", "fill", "read_weights", "unwrap"]
+__all__ = ["CHECKPOINT_KEY", "described", "fill", "read_weights", "unwrap"]
+
+CHECKPOINT_KEY = "jdrl_lightning"  # what a training of ours adds to its checkpoints: the version and the config
 
 WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params")  # keys of the state dict; the first found counts
 OURS = "backbone.network."
