@@ -44,7 +44,7 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "ablation_5": ("25.68/0.778/0.0329/0.311",),
     "ablation_6": ("25.74/0.778/0.0330/0.332",),
 }
-OTHERS = ("demo", "misalignment", "pretrain", "smoke")
+OTHERS = ("demo", "finetune", "misalignment", "pretrain", "smoke")
 GIVEN = {"data": "nowhere", "flow": "random", "backbone": "null"}  # what the header's command leaves to the user
 TINY = (
     "data=folder",
