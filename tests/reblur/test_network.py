@@ -151,3 +151,28 @@ def test_unknown_settings_name_themselves(settings: dict[str, object]) -> None:
 def test_refuses_different_shapes() -> None:
     with pytest.raises(ValueError, match="differ in shape"):
         ReblurNet(width=4)(torch.rand(1, 3, 16, 16), torch.rand(1, 3, 16, 15))
+
+
+@pytest.mark.parametrize("weight_maps", [True, False])
+@pytest.mark.parametrize("stride", [2, 4])
+def test_maps_of_a_fraction_of_the_resolution(stride: int, weight_maps: bool) -> None:
+    """Enlarged by PyTorch on the padded images, cut back; every parameter is trained."""
+    torch.manual_seed(0)
+    network = ReblurNet(levels=3, width=4, weight_maps=weight_maps, stride=stride)
+    restored, blurry = (image[..., :11, :9] for image in images())
+    seeds, weights = network.seeds_and_weights(restored, blurry)
+    assert (seeds.shape, weights.shape) == ((2, 5, 11, 9), (2, 3, 11, 9))
+    torch.testing.assert_close(weights.sum(1), torch.ones(2, 11, 9))
+    both = torch.cat([restored, blurry], 1)
+    padded = nn.functional.pad(both, (0, -9 % stride, 0, -11 % stride), mode="replicate")
+    assert network.trunk is not None
+    coarse = network.trunk(nn.functional.pixel_unshuffle(padded, stride))[:, :5]
+    expected = nn.functional.interpolate(coarse, size=padded.shape[-2:], mode="bilinear")[..., :11, :9]
+    torch.testing.assert_close(seeds, expected)
+    (network(restored, blurry) - blurry).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+    grey = torch.full_like(restored, 0.5)
+    torch.testing.assert_close(network(grey, blurry)[..., 3:-3, 3:-3], grey[..., 3:-3, 3:-3])
+    assert network.blur_radius(restored, blurry).shape == (2, 1, 11, 9)

@@ -1,4 +1,4 @@
-"""The reblurring network: one small network predicts kernels, another where each applies (Eq. 6-9)."""
+"""The reblurring network: predicts kernels and where each applies (Eq. 6-9), at the image's or a coarser resolution."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ class PredictionNet(MkldnnNetwork):
     """Convolution, three residual blocks, convolution; no activation around the blocks. KPN and WPN of Fig. 3.
 
     Args:
-        out_channels: kernel seeds (KPN) or weight maps (WPN) per pixel.
+        out_channels: kernel seeds (KPN), weight maps (WPN) or both, per pixel.
         width: feature channels.
+        in_channels: the restored and the blurry image's.
     """
 
-    def __init__(self, out_channels: int, width: int = 64) -> None:
+    def __init__(self, out_channels: int, width: int = 64, in_channels: int = 6) -> None:
         super().__init__()
-        self.head = nn.Conv2d(6, width, 3, padding=1)
+        self.head = nn.Conv2d(in_channels, width, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(3)))
         self.tail = nn.Conv2d(width, out_channels, 3, padding=1)
 
@@ -48,7 +49,9 @@ class PredictionNet(MkldnnNetwork):
 class ReblurNet(nn.Module):
     """Blur the restored image back to the blurry one, with kernels that cannot shift it.
 
-    Contains ``kpn`` and, with weight maps, ``wpn``, both trained by the reblurring loss alone.
+    Contains ``kpn`` and, with weight maps, ``wpn``, both trained by the reblurring loss alone; with ``stride > 1``
+    (ours) ``trunk`` in their place, which predicts all maps from pixel-unshuffled images, as blur varies slowly. The
+    maps are enlarged bilinearly; softmaxed weights stay convex.
 
     Args:
         levels: ``m`` of the paper: kernels of sizes 3, 5, …, ``2 levels - 1``, and the unblurred image.
@@ -59,6 +62,7 @@ class ReblurNet(nn.Module):
         padding: what lies beyond the image, ``zeros`` or ``reflect``.
         init: ``he`` (the paper) or ``xavier`` (the published code), normal, with zero bias.
         scales: 1 reaches ``levels − 1`` px; 2 and 3 add the same levels at half and quarter resolution (ours).
+        stride: pixels a side for which the maps are predicted once.
 
     Raises:
         UserError: a setting is none of those above.
@@ -76,6 +80,7 @@ class ReblurNet(nn.Module):
         padding: str = "zeros",
         init: str = "he",
         scales: int = 1,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         choices = {
@@ -90,10 +95,18 @@ class ReblurNet(nn.Module):
             raise UserError(f"reblur.levels={levels} must be at least 2, reblur.width={width} at least 1")
         if scales < 1 or (scales > 1 and (kernel == "free" or not weight_maps)):
             raise UserError(f"reblur.scales={scales} must be at least 1; more need isotropic kernels and weight maps")
+        if stride < 1:
+            raise UserError(f"reblur.stride={stride} must be at least 1")
         self.levels, self.kernel, self.support, self.padding, self.scales = levels, kernel, support, padding, scales
+        self.stride = stride
         sizes = [level if kernel == "isotropic" else (2 * level - 1) ** 2 for level in range(2, levels + 1)]
-        self.kpn = PredictionNet(scales * sum(sizes), width)
-        self.wpn = PredictionNet(levels + (scales - 1) * (levels - 1), width) if weight_maps else None
+        self.n_seeds, n_weights = scales * sum(sizes), (levels + (scales - 1) * (levels - 1)) * weight_maps
+        self.trunk = self.kpn = self.wpn = None
+        if stride > 1:
+            self.trunk = PredictionNet(self.n_seeds + n_weights, width, 6 * stride**2)
+        else:
+            self.kpn = PredictionNet(self.n_seeds, width)
+            self.wpn = PredictionNet(n_weights, width) if weight_maps else None
         _initialise(self, init)
 
     def forward(self, restored: Tensor, blurry: Tensor) -> Tensor:
@@ -127,11 +140,29 @@ class ReblurNet(nn.Module):
         if restored.shape != blurry.shape:
             raise ValueError(f"restored {tuple(restored.shape)} and blurry {tuple(blurry.shape)} differ in shape")
         images = torch.cat([restored, blurry], dim=1)
-        kernels = self.kpn(images)
-        if self.wpn is not None:
-            return kernels, self.wpn(images).softmax(dim=1)
+        if self.trunk is not None:
+            kernels, weights = self._enlarged(self.trunk, images)
+        else:
+            assert self.kpn is not None
+            kernels, weights = self.kpn(images), None if self.wpn is None else self.wpn(images).softmax(dim=1)
+        if weights is not None:
+            return kernels, weights
         batch, _, height, width = kernels.shape
         return kernels, kernels.new_full((1, 1, 1, 1), 1 / self.levels).expand(batch, self.levels, height, width)
+
+    def _enlarged(self, trunk: PredictionNet, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        height, width = images.shape[-2:]
+        whole = F.pad(images, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
+        maps = trunk(F.pixel_unshuffle(whole, self.stride))
+        kernels, weights = maps[:, : self.n_seeds], maps[:, self.n_seeds :].softmax(dim=1)
+        kernels, weights = (
+            F.interpolate(part, scale_factor=self.stride, mode="bilinear")[..., :height, :width]
+            if part.shape[1]
+            else None
+            for part in (kernels, weights)
+        )
+        assert kernels is not None
+        return kernels, weights
 
     def blur_radius(self, restored: Tensor, blurry: Tensor) -> Tensor:
         """Mean blur radius of each pixel, ``(B, 1, H, W)``, px; isotropic kernels only. See :func:`.mean_radius`.
