@@ -57,3 +57,17 @@ def test_launcher_and_rank_of_this_process(
         monkeypatch.setenv(key, value)
     assert distributed.launched_by() == launcher
     assert distributed.rank() == number
+
+
+@pytest.mark.parametrize(
+    ("ranks", "pooled", "given", "threads"),
+    [(1, False, None, 8), (2, False, None, 4), (16, False, None, 1), (2, False, "3", 3), (2, True, "4", 2)],
+)
+def test_ranks_share_the_cores(
+    ranks: int, pooled: bool, given: str | None, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "allowed_cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert distributed.threads_of_rank(ranks, pooled) == threads

@@ -30,7 +30,8 @@ def train(config, run_dir):
             raise ValueError("the cause")
     elif config["rank_1"] != "well":
         time.sleep(60)
-    return {"port": float(os.environ["MASTER_PORT"]), "placed": float("SLURM_NTASKS" in os.environ)}
+    return {"port": float(os.environ["MASTER_PORT"]), "placed": float("SLURM_NTASKS" in os.environ),
+            "threads": float(os.environ["OMP_NUM_THREADS"])}
 fit.fit = train
 sys.modules["jdrl_lightning.training.fit"] = fit
 """
@@ -56,9 +57,11 @@ def test_two_ranks_share_a_port_and_nothing_of_the_outer_placement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLURM_NTASKS", "1")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     metrics = run("well", tmp_path, monkeypatch, [])
     assert metrics["port"] > 1023
     assert metrics["placed"] == 0
+    assert metrics["threads"] == max(1, distributed.allowed_cores() // 2)
 
 
 @pytest.mark.parametrize(

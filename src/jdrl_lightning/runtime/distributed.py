@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["allowed_cores", "launched_by", "rank", "requested_devices"]
+__all__ = ["allowed_cores", "launched_by", "rank", "requested_devices", "threads_of_rank"]
 
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # set by torchrun, our launcher, srun; the first found counts
 
@@ -39,6 +39,18 @@ def requested_devices(trainer: Mapping[str, Any]) -> int:
         return len(asked) if isinstance(asked, list) else int(asked)
     except (TypeError, ValueError):
         return 1
+
+
+def threads_of_rank(ranks: int, pooled: bool) -> int:
+    """Threads for each of ``ranks`` processes that compute on this machine's cores: an equal share of them.
+
+    OMP_NUM_THREADS counts as it is if a person has set it; in a worker of a pool (``pooled``) joblib has set it to the
+    job's share of the cores.
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdigit() and not pooled:
+        return int(given)
+    return max(1, (int(given) if given.isdigit() else allowed_cores()) // ranks)
 
 
 def allowed_cores() -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from multiprocessing import Pipe
 
+from jdrl_lightning.runtime.distributed import threads_of_rank
 from jdrl_lightning.training.worker import Job, Report
 
 __all__ = ["Rank", "exit_reason"]
@@ -23,6 +25,7 @@ class Rank:
         self.pipe, stdin = Pipe()  # as its standard input, so that it sees when this process dies, however that happens
         environment = {key: value for key, value in os.environ.items() if not key.startswith(PLACEMENT)}
         environment |= {"LOCAL_RANK": str(number), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environment["OMP_NUM_THREADS"] = str(threads_of_rank(count, multiprocessing.parent_process() is not None))
         # Without it DDP advises against find_unused_parameters in stages that use all parameters; other stages need it.
         environment.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
