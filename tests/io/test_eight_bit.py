@@ -31,11 +31,12 @@ def test_pixels_profile_and_orientation(form: str) -> None:
     more: dict[str, Any] = {} if form == "BMP" else {"exif": exif, "icc_profile": b"a profile"}
     stream = BytesIO()
     Image.fromarray(noise(8, 3)).save(stream, form, **more)
-    pixels, icc, orientation = eight_bit.decode(stream.getvalue())
-    np.testing.assert_array_equal(pixels, np.asarray(Image.open(stream).convert("RGB")))
-    assert (icc, orientation) == ((None, 1) if form == "BMP" else (b"a profile", 6))
     stream.seek(0)
-    assert eight_bit.read_head(stream) == (13, 17, orientation)
+    found = eight_bit.decode(stream)
+    np.testing.assert_array_equal(found.pixels, np.asarray(Image.open(stream).convert("RGB")))
+    assert (found.icc, found.orientation) == ((None, 1) if form == "BMP" else (b"a profile", 6))
+    stream.seek(0)
+    assert eight_bit.read_head(stream) == (13, 17, 8, found.orientation)
 
 
 def test_other_formats_are_not_read() -> None:
@@ -43,7 +44,7 @@ def test_other_formats_are_not_read() -> None:
     stream = BytesIO()
     Image.fromarray(noise(8, 3)).save(stream, "GIF")
     with pytest.raises(Image.UnidentifiedImageError):
-        eight_bit.decode(stream.getvalue())
+        eight_bit.decode(BytesIO(stream.getvalue()))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

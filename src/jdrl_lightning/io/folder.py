@@ -1,0 +1,42 @@
+"""Which files of a folder are pictures, and which are left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+from jdrl_lightning.io.remarks import remark
+
+__all__ = ["JPEG", "RAW", "SUFFIXES", "TIFF", "image_files", "written_suffix"]
+
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
+TIFF = (".tif", ".tiff")
+WRITTEN = (".png", *JPEG, *TIFF)
+HEIF = (".heic", ".heif", ".hif")
+RAW = (".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq")
+OPTIONAL = {"pillow_heif": HEIF, "rawpy": RAW}  # packages of the extra "formats"
+INSTALLED = [suffix for package, suffixes in OPTIONAL.items() if find_spec(package) for suffix in suffixes]
+SUFFIXES = (*WRITTEN, ".mpo", ".bmp", ".webp", ".avif", *INSTALLED)
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The image files directly in ``folder``, sorted by name; hidden files are skipped, others left out with a line."""
+    files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
+    left_out = Counter(path.suffix.lower() or path.name for path in files if path.suffix.lower() not in SUFFIXES)
+    if left_out:
+        remark(folder, _left_out(left_out))
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
+
+
+def written_suffix(path: Path) -> str:
+    """The suffix of a file made from ``path``: the same if it is a format that is written, otherwise ``.png``."""
+    return path.suffix if path.suffix.lower() in WRITTEN else ".png"
+
+
+def _left_out(counts: Counter[str]) -> str:
+    named = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
+    installable = any(suffix in counts for suffixes in OPTIONAL.values() for suffix in suffixes)
+    return f"left out, as no picture that is read: {named}" + (
+        "; pip install 'jdrl_lightning[formats]' for HEIC and raw files" if installable else ""
+    )
