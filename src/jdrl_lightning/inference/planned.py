@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io.atomic import writing
+from jdrl_lightning.io.atomic import disk_problem
 from jdrl_lightning.io.image import JPEG, SUFFIXES, header, image_files, written_suffix
 
 __all__ = ["blur_map_file", "planned"]
@@ -35,32 +35,37 @@ def planned(
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: is a file; give output=<folder>")
     jobs: dict[Path, Path] = {}
-    done = set()
     for file in files:
         target = output / (file.stem + written_suffix(file))
         if target in jobs:
             raise UserError(f"{file} and {jobs[target]} would both be written to {target}; restore them one by one")
         jobs[target] = file
-        results = (target, blur_map_file(target))[: 1 + blur_map]
-        existing = [path for path in results if _exists(path)]
-        if resume and target in existing:
-            if len(existing) < len(results):
-                raise UserError(f"{target}: exists without its blur map; give another output=… or overwrite=true")
-            done.add(target)
-            continue
-        if existing and not (overwrite or resume):
-            raise UserError(f"{existing[0]}: exists; give another output=…, overwrite=true, or resume=true to go on")
+    done = {target for target in jobs if _finished(target, overwrite, blur_map, resume)}
+    if done:
+        log.info("%s: %d of %d are there already and left out", output, len(done), len(files))
+    for target in done:
+        del jobs[target]
+    for target, file in jobs.items():
         depth = header(file).depth
         if depth > 8 and target.suffix.lower() in JPEG:
             raise UserError(f"{file}: a {depth}-bit picture, which {target} cannot hold; name it .png or .tif")
-    if done:
-        log.info("%s: %d of %d are there already and left out", output, len(done), len(files))
-    return [(file, target) for target, file in jobs.items() if target not in done]
+    return [(file, target) for target, file in jobs.items()]
 
 
-def _exists(path: Path) -> bool:
-    with writing(path):  # which names a file name that is too long
-        return path.exists()
+def _finished(target: Path, overwrite: bool, blur_map: bool, resume: bool) -> bool:
+    """Whether ``resume`` leaves out the file that becomes ``target``, which exists with its blur map."""
+    results = (target, blur_map_file(target)) if blur_map else (target,)
+    try:
+        existing = [path for path in results if path.exists()]
+    except OSError as error:  # the name is too long
+        raise UserError(disk_problem(error) or str(error)) from error
+    if resume and target in existing:
+        if len(existing) < len(results):
+            raise UserError(f"{target}: exists without its blur map; give another output=… or overwrite=true")
+        return True
+    if existing and not (overwrite or resume):
+        raise UserError(f"{existing[0]}: exists; give another output=…, overwrite=true, or resume=true to go on")
+    return False
 
 
 def blur_map_file(target: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +23,13 @@ SUFFIXES = (*WRITTEN, ".mpo", ".bmp", ".webp", ".avif", *INSTALLED)
 
 def image_files(folder: Path) -> list[Path]:
     """The image files directly in ``folder``, sorted by name; hidden files are skipped, others left out with a line."""
-    files = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file()]
-    left_out = Counter(path.suffix.lower() or path.name for path in files if path.suffix.lower() not in SUFFIXES)
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+    suffixes = [os.path.splitext(name)[1].lower() for name in names]
+    left_out = Counter(suffix or name for name, suffix in zip(names, suffixes, strict=True) if suffix not in SUFFIXES)
     if left_out:
         remark(folder, _left_out(left_out))
-    return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
+    return [folder / name for name, suffix in zip(names, suffixes, strict=True) if suffix in SUFFIXES]
 
 
 def written_suffix(path: Path) -> str:

@@ -11,29 +11,35 @@ from PIL import Image
 
 from jdrl_lightning.io.stored import Metadata
 
-__all__ = ["SWAPS_AXES", "TAG", "apply_orientation", "exif_orientation", "pillow_orientation", "upright"]
+__all__ = ["SWAPS_AXES", "TAG", "apply_orientation", "exif_orientation", "pillow_orientation", "upright", "valid"]
 
 TAG = 0x0112
 SWAPS_AXES = (5, 6, 7, 8)  # orientations that swap height and width
+IN_XMP = re.compile(rb"""(tiff:Orientation(?:=["']|>))([1-8])""")
 PREFIX = b"Exif\0\0"  # of EXIF data in a JPEG
 
 
-def exif_orientation(exif: bytes | None) -> int:
-    """The orientation in raw EXIF data; 1 if there is none, or if the metadata is damaged (the pixels are not)."""
-    if exif is None:
-        return 1
+def exif_orientation(exif: bytes | None, xmp: bytes | None = None) -> int:
+    """The orientation in raw EXIF data, else in an XMP packet; 1 if there is none, or if the metadata are damaged."""
     tags = Image.Exif()
     try:
-        tags.load(exif)
-        return _valid(tags.get(TAG, 1))
+        tags.load(exif or b"")
+        return valid(tags.get(TAG), xmp)
     except Exception:  # Pillow's parser raises nearly anything
         return 1
+
+
+def valid(orientation: object, xmp: bytes | None = None) -> int:
+    """``orientation`` if it is one, else that of an XMP packet, else 1."""
+    if orientation is None and xmp is not None and (found := IN_XMP.search(xmp)):
+        orientation = int(found[2])
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
 
 def pillow_orientation(image: Image.Image) -> int:
     """The orientation of an image that Pillow has opened; see ``exif_orientation``."""
     try:
-        return _valid(image.getexif().get(TAG, 1))
+        return valid(image.getexif().get(TAG))
     except Exception:
         return 1
 
@@ -55,7 +61,7 @@ def upright(metadata: Metadata, orientation: int) -> Metadata:
     if dpi is not None and orientation in SWAPS_AXES:
         dpi = dpi[::-1]
     if xmp is not None:
-        xmp = re.sub(rb"""(tiff:Orientation(?:=["']|>))[2-8]""", rb"\g<1>1", xmp)
+        xmp = IN_XMP.sub(rb"\g<1>1", xmp)
     return Metadata(None if exif is None else _reset(exif.removeprefix(PREFIX)), xmp, dpi, colour)
 
 
@@ -76,7 +82,3 @@ def _reset(exif: bytes) -> bytes | None:
     except struct.error:
         return None
     return bytes(done)
-
-
-def _valid(value: object) -> int:
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -30,7 +30,7 @@ def read_head(stream: BinaryIO) -> Head:
         ValueError: not a PNG, damaged, or too large.
     """
     head = png_chunks.read_head(stream)
-    return Head(head.height, head.width, max(head.depth, 8), exif_orientation(head.metadata.exif))
+    return Head(head.height, head.width, max(head.depth, 8), exif_orientation(head.metadata.exif, head.metadata.xmp))
 
 
 def decode(stream: BinaryIO) -> Stored:
@@ -58,7 +58,7 @@ def decode(stream: BinaryIO) -> Stored:
         pixels,
         colours=1 if channels < 3 else 3,
         alpha=channels in (2, 4),
-        orientation=exif_orientation(head.metadata.exif),
+        orientation=exif_orientation(head.metadata.exif, head.metadata.xmp),
         icc=head.icc,
         metadata=head.metadata,
         remarks=remarks,

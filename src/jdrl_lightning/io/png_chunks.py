@@ -7,6 +7,7 @@ import zlib
 from typing import BinaryIO, NamedTuple
 
 from jdrl_lightning.io.limits import check_pixels
+from jdrl_lightning.io.orientation import PREFIX
 from jdrl_lightning.io.stored import Metadata
 
 __all__ = ["GREY", "GREY_ALPHA", "PALETTE", "RGB", "RGBA", "SIGNATURE", "Head", "chunk", "metadata_chunks", "read_head"]
@@ -17,6 +18,7 @@ GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
 COLOUR = (b"cICP", b"mDCV", b"cLLI", b"sRGB", b"gAMA", b"cHRM")
 XMP = b"XML:com.adobe.xmp\0"
+IMAGEMAGICK = (b"Raw profile type exif\0", b"Raw profile type APP1\0")  # EXIF data before there was eXIf
 INCH = 0.0254  # m
 
 
@@ -82,6 +84,8 @@ def read_head(stream: BinaryIO) -> Head:
             dpi = tuple(per_metre * INCH for per_metre in struct.unpack(">II", content[:8]))
         elif kind == b"iTXt" and content.startswith(XMP):
             xmp = _text(content[len(XMP) :])
+        elif kind in (b"zTXt", b"tEXt") and content.startswith(IMAGEMAGICK):
+            exif = exif or _hexadecimal(content.partition(b"\0")[2], compressed=kind == b"zTXt")
         elif kind == b"tRNS":
             transparent = True
         elif kind == b"acTL" and length == 8:
@@ -122,4 +126,14 @@ def _text(content: bytes) -> bytes | None:
         compressed, (_, _, text) = content[0], content[2:].split(b"\0", 2)
         return zlib.decompressobj().decompress(text, MAX_METADATA) if compressed else text
     except (IndexError, ValueError, zlib.error):
+        return None
+
+
+def _hexadecimal(content: bytes, compressed: bool) -> bytes | None:
+    """The EXIF data in a text chunk of ImageMagick's: a name, a length, then hexadecimal digits; None if damaged."""
+    try:
+        text = zlib.decompressobj().decompress(content[1:], MAX_METADATA) if compressed else content
+        found = bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
+        return found.removeprefix(PREFIX) if found.startswith((PREFIX, b"II", b"MM")) else None
+    except (ValueError, zlib.error):
         return None

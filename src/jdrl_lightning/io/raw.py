@@ -6,7 +6,8 @@ from typing import Any, BinaryIO
 
 from jdrl_lightning.io.heif import extra
 from jdrl_lightning.io.limits import check_pixels
-from jdrl_lightning.io.stored import Head, Stored
+from jdrl_lightning.io.stored import Head, Metadata, Stored
+from jdrl_lightning.io.tiff_metadata import read_exif
 
 __all__ = ["decode", "read_head"]
 
@@ -24,7 +25,7 @@ def decode(stream: BinaryIO) -> Stored:
     with _opened(stream) as raw:
         check_pixels(*_size(raw))
         pixels = raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=16)
-    return Stored(pixels, colours=3)
+    return Stored(pixels, colours=3, metadata=Metadata(read_exif(stream)))
 
 
 def _opened(stream: BinaryIO) -> Any:

@@ -12,8 +12,9 @@ from PIL import TiffImagePlugin
 
 from jdrl_lightning.io import tiff_channels as channels
 from jdrl_lightning.io.limits import check_pixels
-from jdrl_lightning.io.orientation import TAG
+from jdrl_lightning.io.orientation import TAG, valid
 from jdrl_lightning.io.stored import INKS, Head, Metadata, Stored, Unsupported
+from jdrl_lightning.io.tiff_metadata import add_exif, read_dpi, read_exif
 from jdrl_lightning.io.tiff_pages import check_complete, first_full_size, how_many_full_size
 
 __all__ = ["SIGNATURES", "decode", "encode", "read_head"]
@@ -21,7 +22,8 @@ __all__ = ["SIGNATURES", "decode", "encode", "read_head"]
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COLOURS = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "PALETTE": 1, "SEPARATED": 4, "YCBCR": 3}
 RAW = ("CFA", "LINEAR_RAW")
-JPEG = 7  # value of the tag Compression
+JPEG, CONTIGUOUS = 7, 1  # values of the tags Compression and PlanarConfiguration
+XMP = 700
 
 
 def read_head(stream: BinaryIO) -> Head:
@@ -71,14 +73,14 @@ def decode(stream: BinaryIO) -> Stored:
             alpha=any(kinds),
             orientation=_orientation(page),
             icc=None if photometric == "SEPARATED" else page.iccprofile,
-            metadata=Metadata(),
+            metadata=Metadata(read_exif(stream), _xmp(page), read_dpi(page)),
             remarks=remarks,
         )
 
 
 def _samples(stream: BinaryIO, page: Any, photometric: str) -> NDArray[Any]:
     """``(H, W, samples)`` as stored."""
-    if photometric == "YCBCR" and page.compression != JPEG:
+    if photometric == "YCBCR" and (page.compression != JPEG or page.planarconfig != CONTIGUOUS):
         return _by_pillow(stream, page)
     samples = page.asarray()
     if page.axes.startswith("S"):
@@ -87,7 +89,7 @@ def _samples(stream: BinaryIO, page: Any, photometric: str) -> NDArray[Any]:
 
 
 def _by_pillow(stream: BinaryIO, page: Any) -> NDArray[Any]:
-    """RGB of YCbCr with fewer samples of colour, which tifffile leaves packed."""
+    """RGB of YCbCr that is not in JPEG's own form, which tifffile does not convert."""
     stream.seek(0)
     image = TiffImagePlugin.TiffImageFile(BytesIO(stream.read()))
     image.seek(page.index)
@@ -122,7 +124,12 @@ def _table(page: Any) -> NDArray[Any]:
 
 def _orientation(page: Any) -> int:
     tag = page.tags.get(TAG)
-    return 1 if tag is None else int(tag.value)
+    return valid(tag.value if tag is not None else None, _xmp(page))
+
+
+def _xmp(page: Any) -> bytes | None:
+    tag = page.tags.get(XMP)
+    return bytes(tag.value) if tag is not None and isinstance(tag.value, bytes) else None
 
 
 def encode(
@@ -136,6 +143,7 @@ def encode(
         metadata: what else to carry.
         n_unspecified: number of channels of unspecified meaning.
     """
+    exif, xmp, dpi, _ = metadata or Metadata()
     stream = BytesIO()
     count = pixels.shape[2]
     known = count - n_unspecified
@@ -148,5 +156,9 @@ def encode(
         compression="zlib",
         iccprofile=icc,
         metadata=None,
+        software=False,
+        resolution=dpi,
+        resolutionunit=None if dpi is None else "inch",
+        extratags=None if xmp is None else [(XMP, "B", len(xmp), xmp, True)],
     )
-    return stream.getvalue()
+    return stream.getvalue() if exif is None else add_exif(stream.getvalue(), exif)

@@ -15,11 +15,12 @@ from jdrl_lightning.io.stored import Unsupported
 __all__ = ["check_complete", "first_full_size", "how_many_full_size"]
 
 NOT_A_PICTURE = 1 | 4  # bits of the tag NewSubfileType: a reduced copy, a mask
-REDUCED = 2  # value of the old tag SubfileType
+SUBFILE, REDUCED = 255, 2  # the old tag SubfileType, and its value for a reduced copy
 MAX_PAGES = 1000
 MAX_CHANNELS = 8
-# The most bytes that one compressed byte can become, by the value of the tag Compression; others are unbounded.
-RATIOS = {1: 1, 5: 1400, 8: 1032, 32946: 1032, 32773: 64}
+NONE = 1  # value of the tag Compression
+# The most bytes that one compressed byte can become, by that value; others are unbounded.
+RATIOS = {NONE: 1, 5: 1400, 8: 1032, 32946: 1032, 32773: 64}
 
 
 def first_full_size(file: tifffile.TiffFile) -> tifffile.TiffPage:
@@ -48,14 +49,15 @@ def check_complete(page: tifffile.TiffPage, size: int) -> None:
     offsets, counts = page.dataoffsets, page.databytecounts
     if len(offsets) < prod(page.chunked) or len(offsets) != len(counts):
         raise ValueError("parts of the picture are missing")
-    if any(count < 1 or start + count > size for start, count in zip(offsets, counts, strict=True)):
+    held = [min(count, size - start) for start, count in zip(offsets, counts, strict=True)]
+    if min(held) < 1 or (page.compression != NONE and held != list(counts)):
         raise ValueError("the file is truncated")
     if page.compression in RATIOS:
         bits = page.bitspersample if isinstance(page.bitspersample, int) else min(page.bitspersample)
         promised = page.imagelength * page.imagewidth * channels * bits // 8
         if page.is_tiled:
             promised = max(promised, page.tilelength * page.tilewidth * bits // 8)
-        check_data(promised, sum(counts), RATIOS[page.compression])
+        check_data(promised, sum(held), RATIOS[page.compression])
 
 
 def _pages(file: tifffile.TiffFile) -> Iterator[Any]:
@@ -65,5 +67,5 @@ def _pages(file: tifffile.TiffFile) -> Iterator[Any]:
 
 
 def _full_size(page: Any) -> bool:
-    old = page.tags.get("SubfileType")
+    old = page.tags.get(SUBFILE)
     return not page.subfiletype & NOT_A_PICTURE and not (old is not None and old.value == REDUCED)
