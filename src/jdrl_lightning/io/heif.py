@@ -64,6 +64,8 @@ def decode_heic(stream: BinaryIO) -> Stored:
     image = _heic(stream)
     bits, info = image.info["bit_depth"], image.info
     pixels = np.asarray(image)
+    if pixels.shape[1::-1] != image.size:
+        raise ValueError("its size is not that of its header")
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if bits > 8:
         pixels = to_levels(pixels >> (16 - bits), bits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -24,6 +25,8 @@ COLOURS = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "PALETTE": 1, "SEPARATED"
 RAW = ("CFA", "LINEAR_RAW")
 JPEG, CONTIGUOUS = 7, 1  # values of the tags Compression and PlanarConfiguration
 XMP = 700
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # of a damaged file it logs a line for each damaged tag
 
 
 def read_head(stream: BinaryIO) -> Head:
