@@ -1,4 +1,4 @@
-"""JPEG, BMP, WebP and AVIF by Pillow, which reads 8 bits per channel exactly."""
+"""JPEG, BMP and AVIF by Pillow, which reads 8 bits per channel exactly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, BmpImagePlugin, Image, JpegImagePlugin, WebPImagePlugin
+from PIL import AvifImagePlugin, BmpImagePlugin, Image, JpegImagePlugin
 
 from jdrl_lightning.io.limits import check_data, check_pixels
 from jdrl_lightning.io.orientation import PREFIX, pillow_orientation
@@ -51,7 +51,7 @@ def decode(stream: BinaryIO) -> Stored:
 def opened(stream: BinaryIO) -> Image.Image:
     """The image, not yet decoded.
 
-    ``Image.open`` has a limit of its own, which cannot be raised for one call; here ours is checked instead.
+    ``Image.open`` has a limit of its own, which cannot be set for one call; here ours is checked instead.
 
     Raises:
         Image.UnidentifiedImageError: none of the formats.
@@ -62,8 +62,6 @@ def opened(stream: BinaryIO) -> Image.Image:
         image: Image.Image = JpegImagePlugin.jpeg_factory(stream)
     elif start.startswith(b"BM"):
         image = BmpImagePlugin.BmpImageFile(stream)
-    elif start.startswith(b"RIFF") and start.endswith(b"WEBP"):
-        image = WebPImagePlugin.WebPImageFile(stream)
     elif start[4:8] == b"ftyp":
         image = AvifImagePlugin.AvifImageFile(stream)
     else:

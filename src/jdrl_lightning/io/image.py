@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io import eight_bit, heif, png, raw, tiff
+from jdrl_lightning.io import eight_bit, heif, png, raw, tiff, webp
 from jdrl_lightning.io.atomic import atomic_write
 from jdrl_lightning.io.folder import JPEG, RAW, SUFFIXES, TIFF, image_files, written_suffix
 from jdrl_lightning.io.orientation import SWAPS_AXES, apply_orientation, upright
@@ -177,6 +177,8 @@ def _reader(start: bytes, path: Path) -> Reader:
         return raw.read_head, raw.decode
     if start.startswith(tiff.SIGNATURES):
         return tiff.read_head, tiff.decode
+    if webp.is_webp(start):
+        return webp.read_head, webp.decode
     if start[4:8] != b"ftyp":
         return eight_bit.read_head, eight_bit.decode
     if heif.is_avif(start):
