@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io.atomic import disk_problem
 from jdrl_lightning.io.image import JPEG, SUFFIXES, header, image_files, written_suffix
 
 __all__ = ["blur_map_file", "planned"]
 
+LONGEST_NAME = 255  # bytes
 log = logging.getLogger(__name__)
 
 
@@ -55,10 +56,10 @@ def planned(
 def _finished(target: Path, overwrite: bool, blur_map: bool, resume: bool) -> bool:
     """Whether ``resume`` leaves out the file that becomes ``target``, which exists with its blur map."""
     results = (target, blur_map_file(target)) if blur_map else (target,)
-    try:
-        existing = [path for path in results if path.exists()]
-    except OSError as error:  # the name is too long
-        raise UserError(disk_problem(error) or str(error)) from error
+    for path in results:
+        if len(os.fsencode(path.name)) > LONGEST_NAME:
+            raise UserError(f"{path}: the file name is too long; shorten that of the input")
+    existing = [path for path in results if path.exists()]
     if resume and target in existing:
         if len(existing) < len(results):
             raise UserError(f"{target}: exists without its blur map; give another output=… or overwrite=true")
