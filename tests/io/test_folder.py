@@ -19,7 +19,7 @@ def test_what_is_left_out_is_counted_and_named_once(tmp_path: Path, caplog: pyte
         for _ in range(2):
             assert [path.name for path in image_files(tmp_path)] == ["a.png", "b.JFIF", "c.avif"]
     (line,) = [record.getMessage() for record in caplog.records]
-    assert line == f"{tmp_path}: 4 files are not read and left out: 2 .gif, 1 README, 1 .psd"
+    assert line == f"{tmp_path}: not read, and so left out: 2 .gif, 1 README, 1 .psd"
 
 
 def test_what_an_extra_would_read_names_it(

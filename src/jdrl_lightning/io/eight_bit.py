@@ -36,7 +36,7 @@ def decode(stream: BinaryIO) -> Stored:
         remarks: tuple[str, ...] = (f"holds {frames} pictures; the first is read",) if frames > 1 else ()
         if image.mode == "CMYK":
             remarks += (INKS,)
-        pixels = np.array(image.convert(mode))
+        pixels = np.asarray(image if image.mode == mode else image.convert(mode))
         return Stored(
             pixels.reshape(*pixels.shape[:2], -1),
             colours=1 if mode == "L" else 3,

@@ -40,6 +40,5 @@ def written_suffix(path: Path) -> str:
 def _left_out(counts: Counter[str]) -> str:
     named = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common())
     installable = any(suffix in counts for suffixes in OPTIONAL.values() for suffix in suffixes)
-    return f"{counts.total()} files are not read and left out: {named}" + (
-        "; pip install 'jdrl_lightning[formats]' for HEIC and raw files" if installable else ""
-    )
+    remedy = "; pip install 'jdrl_lightning[formats]' for HEIC and raw files" if installable else ""
+    return f"not read, and so left out: {named}{remedy}"

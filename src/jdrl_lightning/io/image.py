@@ -80,7 +80,7 @@ def read_picture(path: str | Path) -> Picture:
     for text in stored.remarks:
         remark(path, text)
     upright_pixels = apply_orientation(stored.pixels, stored.orientation).transpose(2, 0, 1)
-    channels = torch.from_numpy(np.ascontiguousarray(upright_pixels))
+    channels = torch.from_numpy(np.require(upright_pixels, requirements=["C", "W"]))
     end = stored.colours + stored.alpha
     return Picture(
         image=channels[:3] if stored.colours == 3 else channels[:1].repeat(3, 1, 1),
@@ -159,6 +159,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Reader]]:
     try:
         with path.open("rb") as stream:
             start = stream.read(64)
+            stream.seek(0, 2)  # empties the buffer: reading all of a file would copy it once more
             stream.seek(0)
             yield stream, _reader(start, path)
     except UserError:
