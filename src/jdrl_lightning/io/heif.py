@@ -62,9 +62,9 @@ def read_heic_head(stream: BinaryIO) -> Head:
 def decode_heic(stream: BinaryIO) -> Stored:
     """Decode the primary picture; more than 8 bits are scaled to 16."""
     image = _heic(stream)
-    bits, info = image.info["bit_depth"], image.info
+    bits, info, size = image.info["bit_depth"], image.info, image.size
     pixels = np.asarray(image)
-    if pixels.shape[1::-1] != image.size:
+    if pixels.shape[1::-1] != size:
         raise ValueError("its size is not that of its header")
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if bits > 8:
