@@ -48,8 +48,8 @@ def main() -> None:
         return
     print("| freed memory | user, ms | system, ms | page faults |\n|---|---:|---:|---:|")
     for form in ("given back", "kept"):
-        told = subprocess.run([sys.executable, __file__, form], check=True, capture_output=True, text=True).stdout
-        print(f"| {form} | {told.strip()} |")
+        cells = subprocess.run([sys.executable, __file__, form], check=True, capture_output=True, text=True).stdout
+        print(f"| {form} | {cells.strip()} |")
 
 
 if __name__ == "__main__":

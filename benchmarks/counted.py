@@ -57,7 +57,7 @@ def counted(form: str, overrides: list[str]) -> tuple[float, float]:
     with Alive() as alive:
         step = Step(form, overrides)
         step(), step()
-    return alive.peak / 2**20, multiply_adds(step) / 1e9  # apart: counting these holds on to tensors
+    return alive.peak / 2**20, multiply_adds(step) / 1e9  # outside: counting these keeps tensors alive
 
 
 def main() -> None:

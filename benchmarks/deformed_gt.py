@@ -38,7 +38,7 @@ DISPLACEMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 class Free(FlowEstimator):
-    """scikit-image's TV-L1 as it comes, on grey at full resolution."""
+    """scikit-image's TV-L1 with its defaults, on grey at full resolution."""
 
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         rows, columns = optical_flow_tvl1(*(rgb_to_grayscale(image)[0, 0].numpy() for image in (first, second)))

@@ -52,8 +52,8 @@ def main() -> None:
     if given.output:
         words = ["python benchmarks/flow_of.py --flow", *given.flow, "--output", given.output.as_posix()]
         versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-        told = "mean end-point errors; `kept`: between the image's flow as measured and as stored."
-        given.output.write_text(f"`{' '.join(words)}`\n\n{versions}; {told}\n\n" + "\n".join(lines) + "\n")
+        note = "mean end-point errors; `kept`: between the image's flow as measured and as stored."
+        given.output.write_text(f"`{' '.join(words)}`\n\n{versions}; {note}\n\n" + "\n".join(lines) + "\n")
 
 
 def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict[str, list[float]]:

@@ -46,7 +46,7 @@ OF_THE_CLOCK = ("train/images_per_s", "train/peak_memory_mib")
 
 
 def begin(run: Path, *settings: str, before: Callable[[], None] = lambda: None) -> int:
-    """Start the command in a process of its own, in which ``before`` is called first; its id."""
+    """Start the command in a new process, in which ``before`` is called first; returns its id."""
     sys.stdout.flush()
     process = os.fork()
     if process:
@@ -62,8 +62,8 @@ def begin(run: Path, *settings: str, before: Callable[[], None] = lambda: None) 
         sys.argv = ["train", *SETTINGS, *settings, f"hydra.run.dir={run}"]
         train()
         code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:
@@ -71,7 +71,7 @@ def begin(run: Path, *settings: str, before: Callable[[], None] = lambda: None) 
         os._exit(code)
 
 
-def ended(process: int) -> int:
+def exit_code(process: int) -> int:
     """Wait for the process; its exit code, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
@@ -82,7 +82,7 @@ def suicide(*_: Any) -> None:
 
 def in_write(number: int, of: str = "") -> Callable[[], None]:
     """In the process: die halfway through the ``number``-th file, with ``of`` in its name, of those that are written
-    whole or not at all."""
+    atomically."""
 
     def patch() -> None:
         fsync, count = os.fsync, 0
@@ -101,7 +101,7 @@ def in_write(number: int, of: str = "") -> Callable[[], None]:
 
 
 def after_write(number: int) -> Callable[[], None]:
-    """In the process: die when the ``number``-th such file has taken its place."""
+    """In the process: die when the ``number``-th such file has been renamed into place."""
 
     def patch() -> None:
         replace, count = os.replace, 0
@@ -119,7 +119,7 @@ def after_write(number: int) -> Callable[[], None]:
 
 
 def broken(run: Path) -> list[str]:
-    """Every file of the run that is not whole; temporary ones aside, which the next start clears."""
+    """Every damaged file of the run, except temporary ones, which the next start deletes."""
     found = []
     for path in run.rglob("*"):
         try:
@@ -133,7 +133,7 @@ def broken(run: Path) -> list[str]:
 
 
 def rows(run: Path) -> list[tuple[tuple[str, str], ...]]:
-    """What metrics.csv says without the clock's values, in an order that does not depend on when rows were written."""
+    """The rows of metrics.csv without timings, in an order that does not depend on when they were written."""
     with (run / "metrics.csv").open(newline="") as file:
         table = [
             tuple(sorted((name, value) for name, value in row.items() if value and name not in OF_THE_CLOCK))
@@ -143,7 +143,7 @@ def rows(run: Path) -> list[tuple[tuple[str, str], ...]]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two nests of tensors and plain values are equal bit by bit."""
+    """Whether two nested structures of tensors and plain values are equal bit by bit."""
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
     if isinstance(one, dict):
@@ -154,7 +154,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def killed(run: Path, settings: tuple[str, ...], kind: str, draw: random.Random, most: int, wait_s: float) -> bool:
-    """Go on with the run and kill it, at one of the first ``most`` files or within ``wait_s``; False: it ended."""
+    """Resume the run and kill it, at one of the first ``most`` files or within ``wait_s``; False if it finished."""
     if kind == "clock":
         process = begin(run, *settings)
         wait, since = draw.uniform(0.5, wait_s), time.monotonic()
@@ -163,10 +163,10 @@ def killed(run: Path, settings: tuple[str, ...], kind: str, draw: random.Random,
                 break
             time.sleep(0.005)
         os.kill(process, signal.SIGKILL)
-        return ended(process) == -signal.SIGKILL
+        return exit_code(process) == -signal.SIGKILL
     number = draw.randint(1, most)
     patch = {"in": in_write(number), "in a checkpoint": in_write(number, ".ckpt"), "between": after_write(number)}[kind]
-    return ended(begin(run, *settings, before=patch)) == -signal.SIGKILL
+    return exit_code(begin(run, *settings, before=patch)) == -signal.SIGKILL
 
 
 def main() -> None:
@@ -203,17 +203,17 @@ def write_pairs(root: Path) -> None:
 def check(root: Path, kills: int, epochs: int, wait_s: float, draw: random.Random) -> list[str]:
     write_pairs(root / "pairs")
     settings = (f"trainer.max_epochs={epochs}", f"data.root={root / 'pairs'}", "ckpt_path=auto")
-    whole, run = root / "whole" / "run", root / "killed" / "run"  # neighbours would go on with each other
-    if code := ended(begin(whole, *settings)):
-        return [f"the run that nobody killed ended with {code}: {whole.parent / 'out'}"]
-    failures, done, anew = [], 0, 0
+    whole, run = root / "whole" / "run", root / "killed" / "run"  # side by side, each would resume the other
+    if code := exit_code(begin(whole, *settings)):
+        return [f"the uninterrupted run exited with {code}: {whole.parent / 'out'}"]
+    failures, done, restarts = [], 0, 0
     kinds = [("in a checkpoint", "between", "clock", "in")[number % 4] for number in range(kills)]
     for kind in kinds:
-        begun = any(run.glob("checkpoints/*.ckpt"))
+        has_checkpoint = any(run.glob("checkpoints/*.ckpt"))
         if not killed(run, settings, kind, draw, min(20, epochs), wait_s):
             break
         done += 1
-        anew += not begun and any(run.glob("wandb/offline-run-*"))
+        restarts += not has_checkpoint and any(run.glob("wandb/offline-run-*"))
         failures += broken(run)
         checkpoints = [read_checkpoint(path) for path in run.glob("checkpoints/*.ckpt")]
         reached = max((checkpoint["global_step"] for checkpoint in checkpoints), default=0)
@@ -222,23 +222,23 @@ def check(root: Path, kills: int, epochs: int, wait_s: float, draw: random.Rando
         print(
             f"kill {done} ({kind}): step {reached}, {left} temporary files, {pending} rows in checkpoints", flush=True
         )
-    code = ended(begin(run, *settings))
+    code = exit_code(begin(run, *settings))
     if code:
-        return [*failures, f"the last continuation ended with {code}: {run.parent / 'out'}"]
+        return [*failures, f"the last resumption exited with {code}: {run.parent / 'out'}"]
     expected, found = (read_checkpoint(path / "checkpoints" / "last.ckpt") for path in (whole, run))
     for part in ("state_dict", "optimizer_states", "global_step"):
         if not same(expected[part], found[part]):
-            failures.append(f"{part} differs from the run that nobody killed")
+            failures.append(f"{part} differs from that of the uninterrupted run")
     wanted, made = rows(whole), rows(run)
     for row in wanted:
         if made.count(row) != wanted.count(row):
             failures.append(f"metrics.csv: {made.count(row)} times, not {wanted.count(row)}: {dict(row)}")
-    failures += [f"metrics.csv: a row of its own: {dict(row)}" for row in made if row not in wanted]
+    failures += [f"metrics.csv: an unexpected row: {dict(row)}" for row in made if row not in wanted]
     failures += broken(run) + [f"left over: {path}" for path in run.rglob(".*.tmp")]
     identities = {path.name.rpartition("-")[2] for path in run.glob("wandb/offline-run-*")}
-    if len(identities) > 1 + anew:
+    if len(identities) > 1 + restarts:
         failures.append(f"{len(identities)} W&B runs: {identities}")
-    print(f"{done} kills, {len(made)} rows, {len(identities)} W&B run(s), {anew} killed before a first checkpoint")
+    print(f"{done} kills, {len(made)} rows, {len(identities)} W&B run(s), {restarts} killed before a first checkpoint")
     return failures
 
 

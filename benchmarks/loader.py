@@ -36,7 +36,7 @@ NOISE = 3.0  # of 255
 
 
 class Pictures(Dataset[Pair]):
-    """Regions of photographs under noise; the blurry one is a stranger, which costs as much to read."""
+    """Regions of photographs under noise; the blurry one shows another scene, which costs as much to read."""
 
     def __init__(self, count: int, height: int, width: int, dtype: torch.dtype) -> None:
         self.count, self.size, self.dtype = count, (height, width), dtype

@@ -8,7 +8,7 @@ shared.
 Small (``--form small``, two cores): scikit-image's photographs, 288 steps of four 96 px crops, like the demonstration;
 142 trainings of one to three minutes on one core. To use both cores, start a second one with ``--cases biased_4
 random_4``. Large (``--form large --root FOLDER``): every kind and size, a network with nine times as many weights, at
-least 60 training and 24 test photographs, a GPU. ``--draw`` redraws table and figure from the CSV file alone.
+least 60 training and 24 test photographs, a GPU. ``--draw`` redraws table and figure from the CSV file.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ ROWS: dict[str, tuple[str, ...]] = {
     "oracle": (*WARP_ONLY, "flow=oracle"),
     "aligned_ceiling": ("objective=charbonnier",),
 }
-SHARED = ("input", "aligned_ceiling")  # the same whatever the displacement: measured once, without any
+SHARED = ("input", "aligned_ceiling")  # independent of the displacement: measured once, without any
 
 
 class Form(NamedTuple):
-    """How much is trained: seeds of each case, the most telling first; settings of every row, and of JDRL's own."""
+    """How much is trained: seeds of each case, the most informative first; settings of every row and of JDRL's rows."""
 
     name: str
     cases: dict[Case, tuple[int, ...]]
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--csv", type=Path, help="all results; the page is written next to it")
     parser.add_argument("--figure", type=Path, help="(default docs/images/misalignment.png)")
     parser.add_argument("--draw", action="store_true", help="draw from --csv only")
-    parser.add_argument("--choose-rate", action="store_true", help="only validate the ceiling's learning rates")
+    parser.add_argument("--choose-rate", action="store_true", help="only validate the learning rates, on aligned pairs")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of every row")
     given = parser.parse_args(arguments)
     form = FORMS[given.form]
@@ -127,8 +127,8 @@ def main(arguments: list[str] | None = None) -> None:
                 lines = measured(row, case, seed, form, settings)
                 write_lines(file, lines)
                 psnr = statistics.mean(line.psnr for line in lines)
-                told = f"{case} seed {seed} {row}: {psnr:.2f} dB, {time.monotonic() - started:.0f} s"
-                print(f"[{number}/{len(wanted)}] {told}", flush=True)
+                summary = f"{case} seed {seed} {row}: {psnr:.2f} dB, {time.monotonic() - started:.0f} s"
+                print(f"[{number}/{len(wanted)}] {summary}", flush=True)
                 collect(folder, table)
         collect(folder, table)
         draw(table, figure)
@@ -137,18 +137,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def spread(table: Path, folder: Path) -> None:
-    """What the table tells of earlier starts, in a file for each training, unless there is one."""
-    told: dict[Path, list[Line]] = {}
+    """Write the table's lines of earlier runs to a file for each training that has none."""
+    found: dict[Path, list[Line]] = {}
     for line in read_lines(table) if table.exists() else ():
         case = Case(line.preset, line.amplitude_px)
-        told.setdefault(folder / f"{case}_seed{line.seed}_{line.row}.csv", []).append(line)
-    for file, lines in told.items():
+        found.setdefault(folder / f"{case}_seed{line.seed}_{line.row}.csv", []).append(line)
+    for file, lines in found.items():
         if not file.exists():
             write_lines(file, lines)
 
 
 def collect(folder: Path, table: Path) -> None:
-    """Every training's figures in one file, those of another start at the same time included."""
+    """Every training's figures in one file, including those of a process running at the same time."""
     write_lines(table, [line for part in folder.glob("*.csv") for line in read_lines(part)])
 
 
@@ -164,7 +164,7 @@ def trainings(form: Form, given: argparse.Namespace) -> Iterator[tuple[Case, int
             if given.seeds and seed not in given.seeds:
                 continue
             for row in given.rows:
-                if row == "charbonnier" and case == NONE:  # the aligned ceiling
+                if row == "charbonnier" and case == NONE:  # the same as aligned_ceiling
                     continue
                 training = (NONE if row in SHARED else case, seed, row)
                 if training not in done:
@@ -182,7 +182,7 @@ def measured(row: str, case: Case, seed: int, form: Form, settings: Sequence[str
         with tempfile.TemporaryDirectory() as run:
             module, _, _ = train_row(composed(row, case, seed, form, settings, Path(run)), Path(run))
         module = module.to(build.device("auto"))
-    # Blur, noise and the truth in place are the same for every case: displacement moves the sharp shot alone.
+    # Blur, noise and the truth in place are the same for every case: displacement moves only the sharp shot.
     of_data = [setting for setting in settings if setting.startswith("data")]  # others may be of this row's objective
     config = composed("aligned_ceiling", NONE, seed, form, of_data, Path("unused"))
     pairs = as_batches(build.datamodule(config).pairs("test"))
@@ -208,7 +208,7 @@ def composed(row: str, case: Case, seed: int, form: Form, settings: Sequence[str
 
 
 def choose_rate(form: Form, settings: Sequence[str], seeds: Sequence[int]) -> None:
-    """Print the aligned ceiling's PSNR on the validation photographs at each rate."""
+    """Print the PSNR of ``aligned_ceiling`` on the validation photographs at each rate."""
     from jdrl_lightning.demo.comparison import train_row
 
     for rate in RATES:

@@ -34,7 +34,7 @@ def draw(table: Path, picture: Path) -> None:
 
 @style.context("jdrl_lightning.figures")
 def plot(results: Results) -> Figure:
-    """PSNR relative to the ceiling for each size of misalignment, and the placement error of every case."""
+    """PSNR relative to the upper bound for each size of misalignment, and the placement error of every case."""
     presets = [p for p in PRESETS[1:] if any(case.preset == p for case in results.cases)]
     displaced = [case for case in results.cases if case.px]
     picture = Figure(figsize=(3.6 * len(presets) + 6.4, 5.4), layout="constrained")
@@ -47,9 +47,9 @@ def plot(results: Results) -> Figure:
             known = {px: found[0] for px, found in less.items() if found}
             axis.plot(list(known), list(known.values()), **_style(row))
         axis.set(title=preset, xlabel="mean displacement, px")
-        axis.set_yscale("symlog", linthresh=1)  # pixel by pixel loses ten times as much as the others differ by
+        axis.set_yscale("symlog", linthresh=1)  # pixel-wise training loses ten times the differences between the others
         axis.set_yticks(TICKS, map(str, TICKS))
-    axes[0].set_ylabel("PSNR less that of the aligned ceiling, dB")
+    axes[0].set_ylabel("PSNR minus that of aligned_ceiling, dB")
     axis = axes[-1]
     width = 0.8 / len(results.rows)
     for number, row in enumerate(results.rows):

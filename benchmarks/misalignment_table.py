@@ -214,13 +214,13 @@ def verdict_table(results: Results) -> str:
     idle = {(row, case) for row, case, _ in idle_trainings(results)}
     for ours in (row for row in JDRL if row in results.rows):
         for theirs in (row for row in OPPONENTS if row in results.rows):
-            said: dict[str, list[str]] = {"wins": [], "ties": [], "loses": [], "one seed only": []}
+            cells: dict[str, list[str]] = {"wins": [], "ties": [], "loses": [], "one seed only": []}
             for case in results.cases:
                 if found := results.interval(ours, case, "psnr", less=theirs):
                     mark = " †" if {(ours, case), (theirs, case)} & idle else ""
                     verdict = _verdict(*found[1:], results.signs(ours, theirs, case))
-                    said[verdict].append(f"{case} {found[0]:+.2f}{mark}")
-            lines.append(f"| {ours} | {theirs} | {' | '.join(', '.join(cases) or '–' for cases in said.values())} |")
+                    cells[verdict].append(f"{case} {found[0]:+.2f}{mark}")
+            lines.append(f"| {ours} | {theirs} | {' | '.join(', '.join(cases) or '–' for cases in cells.values())} |")
     return "\n".join(lines)
 
 
@@ -243,20 +243,20 @@ def idle_trainings(results: Results) -> list[tuple[str, Case, int]]:
     """Row, case and seed of each training whose outputs have the input's SSIM and placement."""
     found = []
     for row, case in ((row, case) for row in results.rows if row not in SHARED for case in results.cases):
-        if row == "charbonnier" and case.preset == "none":  # the aligned ceiling
+        if row == "charbonnier" and case.preset == "none":  # the same as aligned_ceiling
             continue
-        apart: dict[int, list[bool]] = {}
+        differs: dict[int, list[bool]] = {}
         for measure, limit in IDLE.items():
             ours, theirs = (results.of(name, case, measure) for name in (row, "input"))
             for seed in sorted({seed for seed, _ in ours.keys() & theirs.keys()}):
                 less = [abs(ours[key] - theirs[key]) for key in ours.keys() & theirs.keys() if key[0] == seed]
-                apart.setdefault(seed, []).append(bool(np.mean(less) >= limit))
-        found += [(row, case, seed) for seed, different in apart.items() if not any(different)]
+                differs.setdefault(seed, []).append(bool(np.mean(less) >= limit))
+        found += [(row, case, seed) for seed, flags in differs.items() if not any(flags)]
     return found
 
 
 def idle_list(idle: Sequence[tuple[str, Case, int]]) -> str:
     """A line for each row."""
     rows = dict.fromkeys(row for row, _, _ in idle)
-    told = {row: ", ".join(f"{case} seed {seed}" for r, case, seed in idle if r == row) for row in rows}
-    return "\n".join(f"- `{row}`: {trainings}" for row, trainings in told.items())
+    trainings = {row: ", ".join(f"{case} seed {seed}" for r, case, seed in idle if r == row) for row in rows}
+    return "\n".join(f"- `{row}`: {listed}" for row, listed in trainings.items())

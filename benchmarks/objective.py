@@ -59,7 +59,7 @@ TABLES = {"parts": PARTS, "paper": PAPER}
 
 
 def main() -> None:
-    """Train and measure every row, seed after seed; what ``--folder`` holds already is not trained again."""
+    """Train and measure every row, seed after seed; results already in ``--folder`` are not trained again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data", default="photos", help="photos, photos_heavy or leaves")

@@ -35,7 +35,7 @@ RATE = 5e-4
 
 
 class Biased(FlowEstimator):
-    """``gauss_newton`` and a constant on top, the same whatever it looks at."""
+    """``gauss_newton`` plus a constant that does not depend on the images."""
 
     def __init__(self, bias_px: float) -> None:
         self.inner, self.bias_px = flow.create("gauss_newton"), bias_px
@@ -70,7 +70,7 @@ class Run:
         return Pair(to_float(pair.blurry), to_float(pair.sharp), pair.name, {})
 
     def pretrain(self, backbone: torch.nn.Module, shift_px: float, steps: int) -> None:
-        """Pixel-wise on aligned pairs, the target shifted; the reblurring network learns along on what is in place."""
+        """Pixel-wise on aligned pairs, the target shifted; the reblurring network learns from pairs in place."""
         trained = [*backbone.parameters(), *(self.reblur.parameters() if shift_px == 0 else ())]
         optimizer = torch.optim.Adam(trained, lr=1e-3)
         for step in self.progress.track(range(steps), description=f"seed {self.seed}: training, {shift_px:g} px off"):
@@ -149,7 +149,7 @@ def main() -> None:
 def report(
     starts: dict[str, list[float]], ends: dict[tuple[str, float, str], list[float]], given: argparse.Namespace
 ) -> None:
-    """Print the table of the seeds so far, and write it if asked: a run that is stopped leaves what it has."""
+    """Print the table of the seeds so far, and write it if asked: a run that is stopped keeps what it has measured."""
     lines = ["| disturbance | α | anchor none, px | anchor affine, px |", "|---|---|---|---|"]
     for case, what in (("(a)", "starts 1 px off"), ("(b)", "flow biased by 0.25 px")):
         start = ", ".join(f"{value:.2f}" for value in starts[case])

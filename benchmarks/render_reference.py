@@ -1,4 +1,4 @@
-"""The renderer in its plainest form, each layer at the master's resolution: what ours is held to."""
+"""The renderer in its plainest form, each layer at the master's resolution: the reference for ours."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _defocused(layer: Layer, frame: Box, radius: Callable[[Plane, Tensor, Tensor
         return layer.rgba, layer.extent
     top, left, bottom, right = content.grown(reach)  # zeros all round: nothing wraps into the picture
     part = Box(top, left, top + smooth_size(bottom - top), left + smooth_size(right - left))
-    # Beyond the frame the plane may be blurred more than anywhere inside: not seen, and there is no room for it.
+    # Beyond the frame the plane may be blurred more than anywhere inside: invisible, and outside the margin.
     radii = (radius(layer.plane, *coordinates(part, MASTER)) * MASTER).clamp_max(reach - 1)
     return blur_by_discs(cut(content.of(layer.rgba, layer.extent), content, part), radii), part
 
@@ -202,7 +202,7 @@ def blur_by_discs(image: Tensor, radius: Tensor) -> Tensor:
 
 
 def canvas(photo: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
-    """A part of ``photo`` ``(3, H, W)`` that may reach beyond it: the photograph goes on mirrored."""
+    """A part of ``photo`` ``(3, H, W)`` that may reach beyond it: the photograph continues mirrored."""
     rows, columns = (
         _mirror(torch.arange(start, start + length), size)
         for start, length, size in ((top, height, photo.shape[1]), (left, width, photo.shape[2]))

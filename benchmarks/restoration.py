@@ -50,7 +50,7 @@ class Frame(NamedTuple):
 
 def rendered(restorer: Restorer, photographs: Sequence[Photograph], camera: str, count: int, seed: int) -> list[Frame]:
     """``count`` frames of each photograph."""
-    pairs = RenderedPairs(photographs, seed, count, optics=CAMERAS[camera])
+    pairs = RenderedPairs(photographs, seed, count, optics=[CAMERAS[camera]])
     frames = []
     for index in range(len(pairs)):
         pair = pairs.render(index)

@@ -4,7 +4,7 @@
 
 The demonstration's row ``jdrl`` is trained repeatedly, with each initial weight multiplied by 1 ± 2⁻²³, one unit of
 rounding. ``native``: the operator in C++; ``reference``: in PyTorch (``reblur/reference.py``). Results already in
-``--folder`` are not trained again, so two starts with one form each use two cores.
+``--folder`` are not trained again, so two processes with one form each use two cores.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("outputs/rounding"))
     given = parser.parse_args()
     if given.draws < 2:
-        parser.error("--draws must be at least 2: one training says nothing of how far two are apart")
+        parser.error("--draws must be at least 2: one training does not show how far two differ")
     logging.getLogger("jdrl_lightning").setLevel(logging.WARNING)
     given.folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[float]] = {form: [] for form in given.forms}

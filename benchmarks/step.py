@@ -181,7 +181,7 @@ def clock_of(device: str) -> Callable[[], float]:
 
 
 def serve(pipe: Connection, form: str, overrides: list[str], device: str, epoch: int) -> None:
-    """A form's process: sends its peak in MiB and its multiply-adds, then a step's ranges for each thing it is sent."""
+    """A form's process: sends its peak in MiB and its multiply-adds, then a step's ranges for each request."""
     if form != "published":
         keep_freed_memory()
     Step("plain", ["backbone=unet_small", "data.crop=32"], device)()  # what is loaded on first use

@@ -96,5 +96,5 @@ def train(composed: Callable[..., dict[str, Any]], pairs_folder: Path) -> Callab
 
 @pytest.fixture(scope="module")
 def trained() -> dict[str, Path]:
-    """What a file's tests have trained once, by a name of theirs."""
+    """What a file's tests have trained once, by name."""
     return {}

@@ -1,4 +1,4 @@
-"""Every part of ours in a size that tests can afford."""
+"""Every component of ours, small enough for tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
 
 
 def backbone_settings(name: str, folder: Path) -> dict[str, Any]:
-    """Settings of ``backbones.create(name, **settings)``; spandrel reads its network off a file, made in ``folder``."""
+    """Settings of ``backbones.create(name, **settings)``; spandrel recognises its network from a file in ``folder``."""
     if name != "spandrel":
         return BACKBONES[name]
     file = folder / "small_nafnet.pth"

@@ -1,4 +1,4 @@
-"""Heads that only training has: whose they are, when they count, and what a checkpoint makes of them."""
+"""Training-only heads: where they belong, when their losses count, and what checkpoints keep of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  #
 
 
 class Heads(nn.Module):
-    """Two losses, one of them of the head's own parameter; remembers what it was given."""
+    """Two losses, one of them of the head's own parameter; records its inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class WithHeads(Backbone):
 
 
 class Plain(nn.Module):
-    """No backbone of ours: it has never heard of heads."""
+    """A plain module, not a backbone of ours: it has no heads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ def test_they_rest_while_the_backbone_is_frozen_and_in_validation(pair: Pair) ->
     assert module.auxiliary.calls == []
     restored = module.backbone(pair.blurry).images[0]
     torch.testing.assert_close(loss, (restored - pair.sharp).square().mean())
-    assert module.objective.find_unused_parameters  # DDP is told that parts stay idle
+    assert module.objective.find_unused_parameters  # DDP must expect unused parameters
 
 
 @pytest.mark.parametrize("kind", ["unet", "plain"])

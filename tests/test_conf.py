@@ -69,7 +69,7 @@ def test_every_other_option_composes(group: str, composed: Compose, tmp_path: Pa
 
 
 def rooted(group: str, name: str) -> list[str]:
-    """A root for the data sets that want one."""
+    """A root for the data sets that need one."""
     return (
         ["data.root=nowhere"] if group == "data" and "root: ???" in (CONF / group / f"{name}.yaml").read_text() else []
     )
@@ -88,7 +88,7 @@ def test_smoke_composes_with_every_data_set_and_trainer(composed: Compose, tmp_p
 
 
 def test_experiments_set_only_what_every_option_of_a_group_has(composed: Compose, tmp_path: Path) -> None:
-    """What else they set would leak into another data set, or win over the user's own trainer."""
+    """Anything else would leak into another data set, or override the user's own trainer."""
     common: dict[str, set[str]] = {}
     for experiment in options("experiment"):
         body: Any = OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml"))
@@ -102,7 +102,7 @@ def test_experiments_set_only_what_every_option_of_a_group_has(composed: Compose
 
 
 def dotted(settings: dict[str, Any], prefix: str = "") -> list[str]:
-    """``a.b`` for every setting that is none of others."""
+    """``a.b`` for every setting that is not a group."""
     return [
         name
         for key, value in settings.items()
@@ -111,9 +111,9 @@ def dotted(settings: dict[str, Any], prefix: str = "") -> list[str]:
 
 
 def everything(objective: nn.Module) -> dict[str, Any]:
-    """All that an objective's settings have made: attributes, stages, flow estimator, networks and their first weights.
+    """What an objective's settings determine: attributes, stages, flow estimator, networks and their first weights.
 
-    Each module's and the flow estimator's attributes under its name; what torch keeps for itself is left out.
+    Each module's and the flow estimator's attributes under its name; torch's own attributes are left out.
     """
     found: dict[str, Any] = {}
     for name, part in [*objective.named_modules(), ("flow", getattr(objective, "flow", None))]:

@@ -1,4 +1,4 @@
-"""The workspace of docs/dashboards shows what a run logs, and the page says what all of it means."""
+"""The workspace of docs/dashboards shows what a run logs, and the page explains all of it."""
 
 from __future__ import annotations
 

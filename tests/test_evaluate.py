@@ -1,4 +1,4 @@
-"""The evaluate command on files: its figures, what it leaves behind, what it refuses."""
+"""The evaluate command on files: its figures, the files it writes, what it refuses."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def evaluated(main: Callable[..., None], tmp_path: Path) -> Evaluate:
 
 @pytest.fixture
 def refused(main: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> Refused:
-    """``refused(*arguments)``: the one line that the command ends with."""
+    """``refused(*arguments)``: the one-line error that the command exits with."""
 
     def run(*arguments: str) -> str:
         with pytest.raises(SystemExit) as ended:
@@ -296,7 +296,7 @@ def test_runs_that_cannot_be_compared(evaluated: Evaluate, refused: Refused, pai
     assert "leave ckpt_path out" in refused("compare=[one,val]", "ckpt_path=x")
 
 
-def test_nothing_is_overwritten_unless_told(evaluated: Evaluate, refused: Refused, pairs_folder: Path) -> None:
+def test_nothing_is_overwritten_without_overwrite(evaluated: Evaluate, refused: Refused, pairs_folder: Path) -> None:
     mine = ("method=identity", "data=folder", f"data.root={pairs_folder}", "flow=none")
     output = evaluated("measured", *mine)
     assert "measured/per_image.csv: exists already" in refused(*mine, "output=measured")

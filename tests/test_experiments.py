@@ -1,4 +1,4 @@
-"""The published recipes: each builds, says what the paper reports for it, and trains."""
+"""The published recipes: each builds, states what the paper reports for it, and trains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from lightning import seed_everything
-from omegaconf import OmegaConf
 
 from jdrl_lightning import UserError, backbones, build
 from jdrl_lightning.cli import config
@@ -45,7 +44,7 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "ablation_5": ("25.68/0.778/0.0329/0.311",),
     "ablation_6": ("25.74/0.778/0.0330/0.332",),
 }
-OTHERS = ("demo", "misalignment", "smoke")
+OTHERS = ("demo", "finetune", "misalignment", "pretrain", "smoke")
 GIVEN = {"data": "nowhere", "flow": "random", "backbone": "null"}  # what the header's command leaves to the user
 TINY = (
     "data=folder",
@@ -69,7 +68,7 @@ def header(name: str) -> list[str]:
 
 
 def command(name: str) -> list[str]:
-    """The arguments of the command in the header, those that name a file or a folder with one that tests can give."""
+    """The arguments of the command in the header, with files and folders replaced by the test's own."""
     (line,) = [line for line in header(name) if "python -m jdrl_lightning.train" in line]
     arguments = shlex.split(line.lstrip("# ").partition("jdrl_lightning.train ")[2])
     files = {f"{group}.{key}" for group in GIVEN for key in ("root", "weights")}
@@ -81,7 +80,7 @@ def command(name: str) -> list[str]:
 
 
 def small(settings: dict[str, Any]) -> dict[str, Any]:
-    """The same training of a network that a test can afford."""
+    """The same training with a network small enough for a test."""
     name = settings["backbone"]["name"]
     return settings | {"backbone": {"name": name, **BACKBONES[name]}}
 
@@ -124,15 +123,14 @@ def test_the_command_builds(name: str, composed: Compose, tmp_path: Path) -> Non
 def test_other_pairs_and_trainers_keep_what_is_theirs(name: str, composed: Compose, tmp_path: Path) -> None:
     arguments = [a for a in command(name) if not a.startswith("data.")]
     settings = composed(tmp_path, *arguments, "data=photos_smoke", "trainer=ddp_cpu", "debug=fast")
-    own = OmegaConf.load(Path(config.CONF) / "data" / "photos.yaml")
-    assert settings["data"].keys() == own.keys()
+    assert settings["data"].keys() == composed(tmp_path, "data=photos")["data"].keys()
     assert (settings["trainer"]["accelerator"], settings["trainer"]["devices"]) == ("cpu", 2)
     assert build.module(small(settings)).configure_optimizers()
     assert build.datamodule(settings)
 
 
 def test_ablations_differ_from_the_full_row_in_one_thing(composed: Compose, tmp_path: Path) -> None:
-    """The objective apart, #2 has no use for a flow and #1 none for what JDRL adds."""
+    """Apart from the objective: #2 needs no flow, #1 nothing that JDRL adds."""
     full = composed(tmp_path, *command("sdd_unet_jdrl"))
     for number in range(1, 7):
         settings = composed(tmp_path, *command(f"ablation_{number}"))
@@ -212,7 +210,7 @@ def trained(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # the second stage goes on in the folder of the first
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # the second stage resumes in the folder of the first
 def test_finetuning_moves_the_reblurring_network_first_and_then_both_at_a_tenth(
     run: Callable[..., Path], trained: Path, composed: Compose, tmp_path: Path
 ) -> None:
@@ -233,7 +231,7 @@ def test_finetuning_moves_the_reblurring_network_first_and_then_both_at_a_tenth(
     losses = [float(row["train/loss/reblur"]) for row in rows(first) if row["train/loss"]]
     assert len(losses) == 4
 
-    # Adam's first step of a parameter is as long as the rate, whatever its gradient; later ones are near it.
+    # Adam's first step of a parameter is as long as the rate, regardless of its gradient; later ones are near it.
     assert change(fresh, after_first, "objective.reblur.") > 2e-5
     last = first / "checkpoints" / "last.ckpt"
     more = ("trainer.max_epochs=2", "trainer.limit_train_batches=1", f"ckpt_path={last}")

@@ -71,7 +71,7 @@ def test_a_program_that_differs_is_not_written(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_is_overwritten_unless_told(tmp_path: Path) -> None:
+def test_nothing_is_overwritten_without_overwrite(tmp_path: Path) -> None:
     backbone, shape = drawn("unet"), Shape(1, 32, 32)
     (tmp_path / "unet.pt2").write_bytes(b"mine")
     with pytest.raises(UserError, match=r"unet\.pt2: exists; .* overwrite=true"):

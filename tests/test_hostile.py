@@ -1,4 +1,4 @@
-"""Files from strangers: nothing in them runs, whatever reads them, and the refusal names the file."""
+"""Untrusted files: nothing in them runs, whichever command reads them, and the error names the file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DANGEROUS = ("a method of another's", "a download", "by way of our imports", "by
 
 
 class Place:
-    """A folder with something to lose: ``victim`` must stay, ``witness`` must never appear."""
+    """A folder to attack: ``victim`` must stay, ``witness`` must never appear."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class Place:
 
 
 class Bomb:
-    """Pickled, it makes a file when it is read."""
+    """Pickled, it creates a file when it is read."""
 
     def __init__(self, witness: Path) -> None:
         self.witness = witness
@@ -76,7 +76,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def checkpoint(trained: dict[str, Path], train: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An honest checkpoint, trained once."""
+    """A harmless checkpoint, trained once."""
     if "path" not in trained:
         settings = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "callbacks.best=null")
         trained["path"] = train(tmp_path_factory.mktemp("trained") / "run", *settings) / "checkpoints" / "last.ckpt"
@@ -87,7 +87,7 @@ def checkpoint(trained: dict[str, Path], train: Callable[..., Path], tmp_path_fa
 def command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., str]]:
-    """``command(module, *arguments)``: run a command's ``main``; it must fail, and what it says is returned."""
+    """``command(module, *arguments)``: run a command's ``main``; it must fail, and what it printed is returned."""
     handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
 
     def run(module: Any, *arguments: str) -> str:
@@ -107,13 +107,13 @@ def command(
 def altered(checkpoint: Path, place: Place, part: str, config: dict[str, Any]) -> Path:
     content = build.read_checkpoint(checkpoint)
     content["jdrl_lightning"]["config"]["optim"][part] = place.filled(config)
-    path = place.folder / "stranger.ckpt"
+    path = place.folder / "hostile.ckpt"
     torch.save(content, path)
     return path
 
 
 def test_the_weapons_are_sharp(place: Place) -> None:
-    """Without our refusal each of them does its work; otherwise the tests below would show nothing."""
+    """Each of them works when the file is trusted; otherwise the tests below would prove nothing."""
     for name in DANGEROUS:
         place.victim.write_text("here")
         place.witness.unlink(missing_ok=True)
@@ -149,14 +149,14 @@ def test_a_target_is_found_wherever_it_hides(hidden: bool, checkpoint: Path, pla
 
 @pytest.mark.parametrize("kind", ["pickle", "target"])
 @pytest.mark.parametrize("module", [train, evaluate, predict], ids=lambda module: module.__name__.split(".")[-1])
-def test_every_command_refuses_a_strangers_checkpoint(
+def test_every_command_refuses_a_hostile_checkpoint(
     module: Any, kind: str, checkpoint: Path, pairs_folder: Path, command: Callable[..., str], place: Place
 ) -> None:
     write_image(place.folder / "photo.png", torch.zeros(3, 32, 32, dtype=torch.uint8))
     if kind == "target":
         path = altered(checkpoint, place, "scheduler", TARGETS["a method of another's"])
     else:
-        path = place.folder / "stranger.ckpt"
+        path = place.folder / "hostile.ckpt"
         content = build.read_checkpoint(checkpoint)
         torch.save(content | {"more": Bomb(place.witness)}, path)
     arguments = {
@@ -170,22 +170,22 @@ def test_every_command_refuses_a_strangers_checkpoint(
         evaluate: [],
         predict: ["input=photo.png"],
     }[module]
-    said = command(module, f"ckpt_path={path}", *arguments)
-    (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+    printed = command(module, f"ckpt_path={path}", *arguments)
+    (line,) = [line for line in printed.splitlines() if line.startswith("error: ")]
     assert str(path) in line
     assert "refused" in line if kind == "target" else "pickled code" in line
     assert place.whole
 
 
-def test_going_on_skips_a_strangers_checkpoint(checkpoint: Path, place: Place, caplog: Any) -> None:
+def test_resuming_skips_a_hostile_checkpoint(checkpoint: Path, place: Place, caplog: Any) -> None:
     run = place.folder / "run"
     (run / "checkpoints").mkdir(parents=True)
     config = build.read_checkpoint(checkpoint)["jdrl_lightning"]["config"]
     path = altered(checkpoint, place, "scheduler", TARGETS["a download"])
-    path = path.rename(run / "checkpoints" / "stranger.ckpt")
+    path = path.rename(run / "checkpoints" / "hostile.ckpt")
     place.bomb.rename(run / "checkpoints" / "bomb.ckpt")
     assert latest_checkpoint(run, config["hash"]) is None
-    assert "stranger.ckpt" in caplog.text
+    assert "hostile.ckpt" in caplog.text
     assert "bomb.ckpt" in caplog.text
     assert place.whole
 
@@ -244,6 +244,6 @@ def test_the_doctor_names_each_of_them_and_runs_none(command: Callable[..., str]
 def test_a_plug_ins_name_is_the_only_way_to_others_code(place: Place, checkpoint: Path) -> None:
     content = build.read_checkpoint(checkpoint)
     content["jdrl_lightning"]["config"]["backbone"] = {"name": "pathlib:Path", "width": 4}
-    torch.save(content, place.folder / "stranger.ckpt")
+    torch.save(content, place.folder / "hostile.ckpt")
     with pytest.raises(UserError, match="unknown backbone 'pathlib:Path'"):
-        build.from_checkpoint(place.folder / "stranger.ckpt")
+        build.from_checkpoint(place.folder / "hostile.ckpt")

@@ -1,7 +1,7 @@
-"""The walls of the house: what may import what.
+"""Which part of the package may import which.
 
-``FLOORS`` is the layout of docs/architecture.md: a room (a folder, or a file beside the folders) imports only rooms of
-floors below its own, and itself. Imports inside functions count.
+``FLOORS`` is the layout of docs/architecture.md: a unit (a folder, or a file next to the folders) imports only units
+of floors below its own, and itself. Imports inside functions count.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def test_the_idea_wing_needs_neither_lightning_nor_hydra() -> None:
+def test_the_core_needs_neither_lightning_nor_hydra() -> None:
     assert run(BLOCKED).strip() == "ok"
 
 
@@ -76,21 +76,21 @@ def imports() -> dict[str, set[str]]:
     files = {name.removesuffix(".__init__"): path for name, path in files.items()}
     found: dict[str, set[str]] = {}
     for name, path in files.items():
-        asked: set[str] = set()
+        imported: set[str] = set()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
-                asked |= {alias.name for alias in node.names}
+                imported |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 assert node.level == 0, f"{name}: relative import"
                 for alias in node.names:  # a submodule, or a name out of the module
                     submodule = f"{node.module}.{alias.name}"
-                    asked.add(submodule if submodule in files else node.module)
-        found[name] = (asked & files.keys()) - {name}
+                    imported.add(submodule if submodule in files else node.module)
+        found[name] = (imported & files.keys()) - {name}
     return found
 
 
-def room(module: str) -> str:
-    """The folder of a module, or its own name if it lies beside the folders."""
+def unit(module: str) -> str:
+    """The folder of a module, or its own name if it lies next to the folders."""
     return module.split(".")[1] if "." in module else "__init__"
 
 
@@ -98,14 +98,26 @@ def test_no_circle_of_files() -> None:
     TopologicalSorter(imports()).prepare()  # raises CycleError, which names the circle
 
 
-def test_rooms_import_downwards_only() -> None:
-    floor = {name: number for number, rooms in enumerate(FLOORS) for name in rooms}
+def test_units_import_downwards_only() -> None:
+    floor = {name: number for number, units in enumerate(FLOORS) for name in units}
     found = imports()
-    assert {room(module) for module in found} == floor.keys()
+    assert {unit(module) for module in found} == floor.keys()
     upwards = [
         f"{module} imports {target}"
         for module, targets in found.items()
         for target in targets
-        if room(module) != room(target) and floor[room(target)] >= floor[room(module)]
+        if unit(module) != unit(target) and floor[unit(target)] >= floor[unit(module)]
     ]
     assert not upwards
+
+
+def test_restoring_starts_without_what_only_trainings_need() -> None:
+    """Lightning and torch's compiler take three of five seconds."""
+    script = """
+import sys
+sys.modules["lightning"] = None
+import jdrl_lightning
+jdrl_lightning.load()
+assert "torch._dynamo" not in sys.modules and "torchmetrics" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -28,7 +28,7 @@ from small import BACKBONES
 
 
 class Reads(TorchDispatchMode):
-    """Notes every operator whose result the host must wait for: a number, or a shape that depends on values."""
+    """Records every operator whose result the host must wait for: a number, or a shape that depends on values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ def test_checkpointed_activations_are_fewer_and_the_gradients_the_same(
     assert saved_bytes(checkpointed, pair) < 0.7 * saved_bytes(plain, pair)
     expected, found = gradients(plain, pair), gradients(checkpointed, pair)
     assert all(torch.equal(expected[key], found[key]) for key in expected)
-    copied = gradients(copy.deepcopy(checkpointed), pair)  # as averages of weights are begun
+    copied = gradients(copy.deepcopy(checkpointed), pair)  # as weight averaging starts
     assert all(torch.equal(expected[key], copied[key]) for key in expected)
 
 
@@ -182,7 +182,7 @@ def test_the_settings_reach_the_module(composed: Callable[..., dict[str, Any]], 
 def test_a_compiled_step_is_the_plain_one(quiet: dict[str, Any], pair: Pair) -> None:
     from jdrl_lightning.backbones.base import Backbone
 
-    class Told(nn.Conv2d):
+    class Recording(nn.Conv2d):
         compiling: bool
 
         def forward(self, input: Tensor) -> Tensor:
@@ -192,7 +192,7 @@ def test_a_compiled_step_is_the_plain_one(quiet: dict[str, Any], pair: Pair) -> 
     found = []
     for compile in (False, True):
         torch.manual_seed(0)
-        network = Told(3, 3, 3, padding=1)
+        network = Recording(3, 3, 3, padding=1)
         backbone = Backbone(network, divisor=1, licence="", name="small")
         module = DeblurringModule(backbone, objectives.create("charbonnier"), compile=compile)
         found.append(gradients(module, pair))
@@ -232,7 +232,7 @@ def test_channels_last_is_the_same_network_where_it_is_faster(
     blocks = backbones.create("nafnet", **BACKBONES["nafnet"])  # with 1×1 and depthwise convolutions
     channels_last(blocks)
     blocks(pair.blurry).images[0].sum().backward()
-    assert all(p.grad.stride() == p.stride() for p in blocks.parameters())  # as DDP wants them
+    assert all(p.grad.stride() == p.stride() for p in blocks.parameters())  # as DDP requires
 
     torch.save(laid_out.state_dict(), tmp_path / "weights.pt")
     other = made()

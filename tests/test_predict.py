@@ -42,7 +42,7 @@ def checkpoint(
     return checkpoint_holder["path"]
 
 
-def test_what_goes_in_comes_out_in_kind(checkpoint: Path, photo: torch.Tensor, tmp_path: Path) -> None:
+def test_outputs_are_of_the_inputs_kind(checkpoint: Path, photo: torch.Tensor, tmp_path: Path) -> None:
     source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     part = photo[:, 100:150, 100:163]
@@ -175,7 +175,7 @@ def test_tiles_show_no_seam(checkpoint: Path, photo: torch.Tensor) -> None:
 
 
 def test_a_randomly_drawn_unet_shows_no_seam_with_the_command_s_tiles(photo: torch.Tensor) -> None:
-    """The published form, width apart: a sigmoid after weights that see as far as they can."""
+    """The published form except for its width: a sigmoid after weights with the widest possible view."""
     torch.manual_seed(0)
     backbone = backbones.create("unet", width=8, init="official").eval()
     blurry = photo[None, :, :, :].float() / 255
@@ -220,7 +220,7 @@ def test_fast_settings_restore_the_same(settings: dict[str, Any], photo: torch.T
     assert torch.equal(plain, fast) != ("precision" in settings)
 
 
-def test_memory_that_does_not_suffice_is_said_in_one_line(photo: torch.Tensor, tmp_path: Path) -> None:
+def test_memory_that_does_not_suffice_is_reported_in_one_line(photo: torch.Tensor, tmp_path: Path) -> None:
     backbone = backbones.create("unet", width=4)
     write_image(tmp_path / "photo.png", photo[:, :64, :64])
 
@@ -232,7 +232,7 @@ def test_memory_that_does_not_suffice_is_said_in_one_line(photo: torch.Tensor, t
         predict(backbone, planned(tmp_path / "photo.png", tmp_path / "out", False), 64, 16, tile_batch=2)
 
 
-def test_compile_without_a_compiler_is_said_in_one_line(tmp_path: Path, photo: torch.Tensor) -> None:
+def test_compile_without_a_compiler_is_reported_in_one_line(tmp_path: Path, photo: torch.Tensor) -> None:
     write_image(tmp_path / "photo.png", photo[:, :64, :64])
     code = f"""
 from pathlib import Path
@@ -278,7 +278,7 @@ def test_without_a_checkpoint_the_shipped_network_restores_and_maps_the_blur(
     assert again.returncode == 1
 
 
-def test_a_blur_map_is_not_overwritten_unless_asked(tmp_path: Path, photo: torch.Tensor) -> None:
+def test_a_blur_map_is_overwritten_only_on_request(tmp_path: Path, photo: torch.Tensor) -> None:
     write_image(tmp_path / "a.png", photo[:, :20, :20])
     write_image(tmp_path / "out" / "a_blur.png", photo[:, :20, :20])
     with pytest.raises(UserError, match=r"a_blur\.png: exists"):
@@ -286,7 +286,7 @@ def test_a_blur_map_is_not_overwritten_unless_asked(tmp_path: Path, photo: torch
     assert planned(tmp_path / "a.png", tmp_path / "out", overwrite=False)
 
 
-def test_a_network_without_a_map_says_so(tmp_path: Path, photo: torch.Tensor) -> None:
+def test_a_network_without_a_map_is_an_error(tmp_path: Path, photo: torch.Tensor) -> None:
     write_image(tmp_path / "a.png", photo[:, :20, :20])
     with pytest.raises(UserError, match="unet predicts no blur map"):
         predict(backbones.create("unet", width=4), [(tmp_path / "a.png", tmp_path / "out.png")], 64, 16, blur_map=True)

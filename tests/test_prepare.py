@@ -23,20 +23,20 @@ Run = Callable[..., int]
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """``run("pack", "key=value", ...)`` in an empty folder; the exit status."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command sets it: here it goes with the test
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # the command sets it: undone after the test
 
     def call(*arguments: str) -> int:
         monkeypatch.setattr(sys, "argv", ["prepare", *arguments])
         try:
             prepare.main()
-        except SystemExit as ended:
-            return int(ended.code or 0)
+        except SystemExit as error:
+            return int(error.code or 0)
         return 0
 
     return call
 
 
-def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
     (line,) = capsys.readouterr().err.splitlines()
     return str(line)
 
@@ -72,7 +72,7 @@ def test_a_training_gets_the_same_from_every_store(
         assert torch.equal(one.sharp, other.sharp)
 
 
-def test_pack_goes_on_and_refuses_others(run: Run, pairs_folder: Path, tmp_path: Path, capsys: Any) -> None:
+def test_pack_resumes_and_refuses_others(run: Run, pairs_folder: Path, tmp_path: Path, capsys: Any) -> None:
     arguments = ("pack", "output=packed", "splits=train")
     assert run(*arguments, f"data.root={pairs_folder}") == 0
     index = (tmp_path / "packed" / "train" / "index.json").read_bytes()
@@ -82,16 +82,16 @@ def test_pack_goes_on_and_refuses_others(run: Run, pairs_folder: Path, tmp_path:
         write_image(tmp_path / "others" / "train" / kind / "a.png", torch.zeros(3, 8, 8, dtype=torch.uint8))
     capsys.readouterr()
     assert run(*arguments, "data.root=others") == 1
-    assert "packed/train: other pairs are packed here (8 pairs, not 1)" in complaint(capsys)
+    assert "packed/train: other pairs are packed here (8 pairs, not 1)" in error_line(capsys)
 
 
 def test_patches_by_preset_and_by_hand(run: Run, pairs_folder: Path, tmp_path: Path, capsys: Any) -> None:
     assert run("patches", f"data.root={pairs_folder}", "output=cut", "patch=20", "preset=sdd_native") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     # 48×40: stride 16 gives 3 × 3 of which int(2.7) go; stride 19 gives 3 × 3 for validation, and all stay.
     assert len(FolderPairs(tmp_path / "cut", "train")) == 8 * 7
     assert len(FolderPairs(tmp_path / "cut", "val")) == 2 * 9
-    assert "train: 56 patches of 8 pairs: cut/train" in said
+    assert "train: 56 patches of 8 pairs: cut/train" in printed
     assert not (tmp_path / "cut" / "test").exists()
     there = sorted((tmp_path / "cut").rglob("*.png"))
     for arguments, line in (
@@ -100,7 +100,7 @@ def test_patches_by_preset_and_by_hand(run: Run, pairs_folder: Path, tmp_path: P
         (["overwrite=true", "overlap=2"], r"overlap=2: must lie in \[0, 1\)"),
     ):
         assert run("patches", f"data.root={pairs_folder}", "output=cut", "patch=20", *arguments) == 1
-        assert re.fullmatch(f"error: {line}", complaint(capsys))
+        assert re.fullmatch(f"error: {line}", error_line(capsys))
         assert sorted((tmp_path / "cut").rglob("*.png")) == there
     settings = ["overlap=0", "discard=0.5", "val.discard=0.25", "overwrite=true"]
     assert run("patches", f"data.root={pairs_folder}", "output=cut", "patch=20", *settings) == 0
@@ -110,7 +110,7 @@ def test_patches_by_preset_and_by_hand(run: Run, pairs_folder: Path, tmp_path: P
 
 @pytest.fixture
 def flat(photo: torch.Tensor, tmp_path: Path) -> Path:
-    """Three flat pairs of 16 bits, out by (3, 2) px, and one of strangers."""
+    """Three flat pairs of 16 bits, out by (3, 2) px, and one of two different scenes."""
     root = tmp_path / "flat"
     for number in range(3):
         top, left = 60 + 30 * number, 100
@@ -122,11 +122,11 @@ def flat(photo: torch.Tensor, tmp_path: Path) -> Path:
     return root
 
 
-def test_align_registers_reports_and_says_what_failed(run: Run, flat: Path, tmp_path: Path, capsys: Any) -> None:
+def test_align_registers_and_reports_what_failed(run: Run, flat: Path, tmp_path: Path, capsys: Any) -> None:
     arguments = ("align", f"data.root={flat}", "output=aligned", "device=cpu")
     assert run(*arguments) == 0
-    said = capsys.readouterr().out
-    assert "wrong (too far apart, or hardly the same scene)" in said
+    printed = capsys.readouterr().out
+    assert "wrong (too far apart, or hardly the same scene)" in printed
     report = (tmp_path / "aligned" / "report.md").read_text()
     assert report.count("\n| train |") + report.count("\n| val |") == 4  # a flat folder is split, every pair once
     written = {path.stem: path for path in (tmp_path / "aligned").rglob("blur/*")}
@@ -138,7 +138,7 @@ def test_align_registers_reports_and_says_what_failed(run: Run, flat: Path, tmp_
         blurry, sharp = (read_image(file).float() / 65535 for file in (path, partner))
         assert (blurry - sharp).abs().mean() < 0.01
     assert run(*arguments) == 1
-    assert complaint(capsys) == "error: aligned/report.md: exists; give another output=… or overwrite=true"
+    assert error_line(capsys) == "error: aligned/report.md: exists; give another output=… or overwrite=true"
     assert run(*arguments, "overwrite=true") == 0
 
 
@@ -146,11 +146,11 @@ def test_align_fails_if_nothing_could_be_registered(run: Run, flat: Path, tmp_pa
     for number in range(3):
         write_image(flat / "gt" / f"{number}.png", read_image(flat / "gt" / "wrong.png"))
     assert run("align", f"data.root={flat}", "output=aligned", "device=cpu") == 1
-    assert complaint(capsys).startswith("error: no pair could be registered, see aligned/report.md; check which files")
+    assert error_line(capsys).startswith("error: no pair could be registered, see aligned/report.md; check which files")
     assert not list((tmp_path / "aligned").rglob("*.png"))
     assert run("pack", f"data.root={flat}", "output=packed") == 0
     assert run("align", "data.root=packed", "data.store=packed", "output=o") == 1
-    assert complaint(capsys).startswith("error: align works on picture files; give data=folder data.store=files ")
+    assert error_line(capsys).startswith("error: align works on picture files; give data=folder data.store=files ")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_align_fails_if_nothing_could_be_registered(run: Run, flat: Path, tmp_pa
 )
 def test_each_mistake_is_one_line(arguments: str, line: str, run: Run, pairs_folder: Path, capsys: Any) -> None:
     assert run(*arguments.format(pairs_folder).split()) == 1
-    assert complaint(capsys).startswith(f"error: {line.format(pairs_folder)}")
+    assert error_line(capsys).startswith(f"error: {line.format(pairs_folder)}")
 
 
 HELP = """

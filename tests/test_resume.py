@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from jdrl_lightning import UserError
 from jdrl_lightning.build import read_checkpoint
+from jdrl_lightning.training.fit import fit
 
 RUN = (
     "backbone.dropout=0.4",
@@ -172,3 +174,30 @@ def test_edited_past_stages_are_refused(train: Callable[..., Path], tmp_path: Pa
         train(tmp_path / "b", *RUN, f"ckpt_path={last}", "objective.warmup_epochs=1")
     with pytest.raises(UserError, match="another architecture"):
         train(tmp_path / "c", *RUN, f"ckpt_path={last}", "backbone.width=8")
+
+
+def test_pretraining_resumes_with_the_frames_of_its_epoch(
+    composed: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    """The experiment at a small size; its average of the weights goes on too."""
+    settings = (
+        "experiment=pretrain",
+        "backbone.width=4",
+        "data.frame=48",
+        "data.crop=32",
+        "data.repeat=2",
+        "data.leaves=1",
+        "data.frames_per_photo={train: 1, val: 1, test: 1}",
+        "trainer.max_epochs=3",
+        "trainer.check_val_every_n_epoch=3",
+        "callbacks.panels=null",
+    )
+    whole, resumed = tmp_path / "whole", tmp_path / "resumed"
+    fit(composed(whole, *settings, *every_step(tmp_path / "steps")), whole)
+    middle = str(tmp_path / "steps" / "step=4.ckpt").replace("=", chr(92) + "=")
+    fit(composed(resumed, *settings, f"ckpt_path={middle}"), resumed)
+    checkpoints = [read_checkpoint(run / "checkpoints" / "last.ckpt") for run in (whole, resumed)]
+    assert [checkpoint["global_step"] for checkpoint in checkpoints] == [9, 9]
+    for key in ("state_dict", "current_model_state"):
+        expected, found = (checkpoint[key] for checkpoint in checkpoints)
+        assert all(torch.equal(expected[name], found[name]) for name in expected)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 STEP = "trainer/global_step"
-METRICS = ("psnr", "ssim", "mae")
+METRICS = {"PSNR, dB": "psnr", "SSIM": "ssim", "MAE": "mae"}
 REFERENCES = ("gt", "deformed_gt", "aligned")
 
 # {section: {panel: names of the logged values}}
 SECTIONS: dict[str, dict[str, list[str]]] = {
-    "Quality": {metric: [f"val/{reference}/{metric}" for reference in REFERENCES] for metric in METRICS}
-    | {"placement, px": ["val/placement/rms", "val/placement/p95"]},
+    "Quality": {title: [f"val/{reference}/{metric}" for reference in REFERENCES] for title, metric in METRICS.items()}
+    | {"placement error, px": ["val/placement/rms", "val/placement/p95"]},
     "Losses": {
-        "total": ["train/loss"],
-        "terms": ["train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/loss/reblur_sharp"],
+        "total loss": ["train/loss"],
+        "loss terms": ["train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/loss/reblur_sharp"],
         "stage": ["stage"],
     },
     "Alignment": {
-        "kept share of the mask": ["train/kept"],
-        "|flow|, px": ["train/flow_px", "train/flow_p95_px"],
+        "share kept by the mask": ["train/kept"],
+        "length of the flow, px": ["train/flow_px", "train/flow_p95_px"],
     },
-    "Predicted blur": {"kernel radius, px": ["val/blur/mean_px", "val/blur/p95_px"]},
+    "Predicted blur": {"predicted radius, px": ["val/blur/mean_px", "val/blur/p95_px"]},
     "Machine": {
-        "crops a second": ["train/images_per_s"],
+        "crops per second": ["train/images_per_s"],
         "peak memory, MiB": ["train/peak_memory_mib"],
         "learning rate": ["lr-Adam"],
     },

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,13 +20,15 @@ from jdrl_lightning.cli.targets import TRUSTED_TRAINING, check_targets, instanti
 from jdrl_lightning.errors import UserError, and_more, first_line
 from jdrl_lightning.flow.base import Unavailable
 from jdrl_lightning.inference.restorer import Restorer
-from jdrl_lightning.io.weights import read_weights
-from jdrl_lightning.module import CHECKPOINT_KEY, DeblurringModule
+from jdrl_lightning.io.weights import CHECKPOINT_KEY, read_weights
 from jdrl_lightning.runtime.distributed import requested_devices
+
+if TYPE_CHECKING:  # it imports Lightning, two seconds that only trainings should take
+    from jdrl_lightning.module import DeblurringModule
 
 __all__ = [
     "SHIPPED", "backbone", "backbone_from_checkpoint", "datamodule", "from_checkpoint", "load", "module", "parts",
-    "read_checkpoint",
+    "read_checkpoint", "stored_backbone",
 ]  # fmt: skip
 
 SHIPPED = {"name": "compact", "weights": "builtin"}  # the network that comes with the package, as settings
@@ -55,6 +57,8 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
 
     Its keys: backbone, objective, optim, seed; and how a training computes, compile and activation_checkpointing.
     """
+    from jdrl_lightning.module import DeblurringModule
+
     settings = {key: value for key, value in config["backbone"].items() if key != "weights"}
     network = backbone(config["backbone"])
     sizes = [parameter.numel() for parameter in network.parameters()]
@@ -165,7 +169,11 @@ def backbone_from_checkpoint(path: str | os.PathLike[str]) -> Backbone:
     Raises:
         UserError: see :func:`from_checkpoint`.
     """
-    checkpoint = read_checkpoint(path)
+    return stored_backbone(read_checkpoint(path), path)
+
+
+def stored_backbone(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> Backbone:
+    """:func:`backbone_from_checkpoint` of the ``checkpoint`` that was read from ``path``."""
     settings = _backbone_from_here(checkpoint[CHECKPOINT_KEY]["config"]["backbone"], path)
     settings.pop("weights", None)
     prefix = "backbone."
@@ -198,7 +206,7 @@ def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[
     if isinstance(objective.get("flow"), Mapping):
         try:
             flow.create(**objective["flow"])
-        except UserError as error:  # restoring needs no flow; training does, and then says so
+        except UserError as error:  # restoring needs no flow; training does, and raises this then
             objective["flow"] = Unavailable(str(error))
     return {**config, "backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def export(backbone: Any, folder: Path, formats: list[str], shape: Any, overwrite: bool) -> dict[str, float]:
-    """Write ``<name>.<format>`` and, beside it, ``<name>.<format>.json``; a file exists only after it was verified.
+    """Write ``<name>.<format>`` and, next to it, ``<name>.<format>.json``; a file exists only after it was verified.
 
     Args:
         backbone: a :class:`~jdrl_lightning.backbones.Backbone` on the CPU.

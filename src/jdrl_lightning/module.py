@@ -14,6 +14,7 @@ from jdrl_lightning import __version__
 from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.flow.warp import magnitude
 from jdrl_lightning.inference import final_output
+from jdrl_lightning.io.weights import CHECKPOINT_KEY
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
@@ -22,8 +23,6 @@ from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 from jdrl_lightning.types import Pair
 
 __all__ = ["DeblurringModule", "channels_last", "paper_adam"]
-
-CHECKPOINT_KEY = "jdrl_lightning"
 
 
 def paper_adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -30,7 +30,7 @@ def predict(
 ) -> None:
     """Restore every file and write it in its own bit depth, with its other channels, grey tone, profile and metadata.
 
-    With ``blur_map`` the predicted radius of the circle of confusion goes beside it, into ``<name>_blur.png``: 16 bits,
+    With ``blur_map`` the predicted radius of the circle of confusion goes into ``<name>_blur.png``: 16 bits,
     ``MAP_LEVELS`` a pixel. It is written first, so that a restored file says that both are finished.
 
     Raises:
@@ -82,7 +82,14 @@ def main(cfg: DictConfig) -> None:
 
     from jdrl_lightning import build
 
-    if cfg.ckpt_path is None:
+    if cfg.method is not None:
+        from jdrl_lightning.classical.as_backbone import as_backbone
+
+        if cfg.ckpt_path is not None:
+            raise UserError(f"method={cfg.method} takes no network: give ckpt_path=… or method=…")
+        backbone = as_backbone(cfg.method)
+        log.info("restoring with %s: a blur map estimated from each picture, then deconvolution; untrained", cfg.method)
+    elif cfg.ckpt_path is None:
         backbone = build.backbone(build.SHIPPED)
         log.info("restoring with the shipped network %s; ckpt_path=<checkpoint> takes one of yours", backbone.name)
     else:

@@ -39,14 +39,14 @@ def test_what_was_there_before_does_not_count(monkeypatch: pytest.MonkeyPatch) -
 def test_a_step_too_large_to_train_here_is_counted() -> None:
     settings = ["backbone=nafnet", "backbone.enc_blk_nums=[1,1,1,1]", "backbone.dec_blk_nums=[1,1,1,1]"]
     settings += ["data.crop=512", "data.batch_size=64", "trainer.precision=bf16-mixed", "flow=none"]
-    told = f"""
+    code = f"""
 from counted import FakeTensorMode, counted
 with FakeTensorMode():
     for more in [], ["activation_checkpointing=true"]:
         for form in "plain", "jdrl":
             print(*counted(form, {settings} + more))
 """
-    done = subprocess.run([sys.executable, "-c", told], cwd=BENCHMARKS, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, check=True, stdout=subprocess.PIPE, text=True)
     plain, jdrl, plain_again, jdrl_again = (tuple(map(float, line.split())) for line in done.stdout.splitlines())
     assert 80_000 < plain[0] < jdrl[0]  # MiB: four times those of a batch of 8
     assert plain_again[0] < 0.4 * plain[0]

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import flow_of
 
 
-def test_a_picture_says_more_of_the_motion_than_a_small_crop() -> None:
+def test_a_whole_image_shows_the_motion_better_than_a_small_crop() -> None:
     errors = flow_of.measured(flow.create("gauss_newton"), crop=48, frame=128, kind="biased")
     assert {key: len(values) for key, values in errors.items()} == {"kept": 12, "crop": 24, "picture": 24}
     mean = {key: statistics.mean(values) for key, values in errors.items()}

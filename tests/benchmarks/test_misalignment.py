@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic, and the whole of it in small."""
+"""The benchmark's own arithmetic, and a small run of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture
 def script(table: ModuleType) -> Iterator[ModuleType]:
     log = logging.getLogger("jdrl_lightning")
-    level = log.level  # the script is quiet, the tests after it are not
+    level = log.level  # the script silences the log; later tests need it
     import misalignment
 
     yield misalignment
@@ -59,7 +59,7 @@ def line(table: ModuleType, row: str, case: str, seed: int, photograph: str, psn
 
 @pytest.fixture
 def results(table: ModuleType) -> object:
-    """Two photographs, seeds 0 and 1 of which the first alone has all rows."""
+    """Two photographs, seeds 0 and 1, of which only the first has all rows."""
     lines = [
         line(table, "jdrl_robust", "nonrigid_4", 0, "a", 26.0),
         line(table, "jdrl_robust", "nonrigid_4", 0, "b", 30.0),
@@ -102,22 +102,22 @@ def test_what_is_shared_stands_in_every_case(table: ModuleType, results: object)
     assert results.mean("prealign", none, "psnr") is None
 
 
-def test_wins_ties_and_losses_are_told_by_the_interval(table: ModuleType, results: object) -> None:
+def test_wins_ties_and_losses_follow_from_the_interval(table: ModuleType, results: object) -> None:
     seed_0 = [found for found in results.lines.values() if found.seed == 0]
-    told = table.verdict_table(table.Results([*seed_0, *(found._replace(seed=1) for found in seed_0)]))
-    assert "| jdrl_robust | charbonnier | nonrigid_4 +2.50 | – | – | – |" in told
-    assert "| jdrl_robust | prealign | – | nonrigid_4 -0.25 | – | – |" in told
-    assert "| jdrl_robust | aligned_ceiling | – | – | nonrigid_4 -1.50 | – |" in told
+    text = table.verdict_table(table.Results([*seed_0, *(found._replace(seed=1) for found in seed_0)]))
+    assert "| jdrl_robust | charbonnier | nonrigid_4 +2.50 | – | – | – |" in text
+    assert "| jdrl_robust | prealign | – | nonrigid_4 -0.25 | – | – |" in text
+    assert "| jdrl_robust | aligned_ceiling | – | – | nonrigid_4 -1.50 | – |" in text
 
 
 def test_one_seed_is_no_verdict(table: ModuleType, results: object) -> None:
-    told = table.verdict_table(results)
-    assert "| jdrl_robust | charbonnier | – | – | – | nonrigid_4 +2.50 |" in told
-    assert "| jdrl_robust | aligned_ceiling | – | – | nonrigid_4 -1.00 | – |" in told  # this one has two
+    text = table.verdict_table(results)
+    assert "| jdrl_robust | charbonnier | – | – | – | nonrigid_4 +2.50 |" in text
+    assert "| jdrl_robust | aligned_ceiling | – | – | nonrigid_4 -1.00 | – |" in text  # this one has two
 
 
 def test_seeds_that_disagree_tie(table: ModuleType) -> None:
-    """However surely the mean of them is above 0."""
+    """However certain it is that their mean is above 0."""
     case = "nonrigid_4"
     lines = [line(table, "prealign", case, seed, name, 27.0) for seed in (0, 1) for name in "ab"]
     lines += [line(table, "jdrl", case, 0, name, 28.0) for name in "ab"]
@@ -142,9 +142,9 @@ def test_trainings_that_learned_nothing_are_named(table: ModuleType) -> None:
     idle = [line(table, "prealign", "nonrigid_4", 0, "a", 27.0), line(table, "jdrl", "none_0", 0, "a", 27.1)]
     idle = [trained._replace(ssim=0.8) for trained in idle]
     assert not table.idle_trainings(table.Results([*lines, learned]))
-    told = "- `prealign`: nonrigid_4 seed 0\n- `jdrl`: none_0 seed 0"
+    listed = "- `prealign`: nonrigid_4 seed 0\n- `jdrl`: none_0 seed 0"
     page = table.markdown(table.Results([*lines, learned, *idle]), "misalignment", "picture.png")
-    assert told in page
+    assert listed in page
     assert "| prealign | – | 27.00 [27.00, 27.00] † |" in page
     assert "| jdrl_robust | prealign | – | – | – | nonrigid_4 +0.00 † |" in page
 
@@ -166,7 +166,7 @@ def test_the_cases_cover_what_was_asked(script: ModuleType) -> None:
     assert large == {f"{p}_{px}" for p in ("nonrigid", "biased", "random") for px in (1, 2, 4, 8, 16)} | {"none_0"}
 
 
-def test_rows_differ_in_objective_flow_and_data_alone(script: ModuleType) -> None:
+def test_rows_differ_only_in_objective_flow_and_data(script: ModuleType) -> None:
     case, small = script.Case("biased", 4), script.FORMS["small"]
     configs = {
         row: script.composed(row, case, 2, small, (), Path("run"))
@@ -199,7 +199,7 @@ def test_an_amplitude_is_the_mean_length_of_the_flow(script: ModuleType, preset:
     assert np.mean(lengths) == pytest.approx(8, rel=0.05)
 
 
-def test_the_whole_benchmark_in_small(
+def test_the_whole_benchmark_on_a_small_scale(
     script: ModuleType, table: ModuleType, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--root", str(photographs), "--folder", str(tmp_path / "parts"), "--csv", str(tmp_path / "all.csv")]
@@ -216,7 +216,7 @@ def test_the_whole_benchmark_in_small(
     assert "images/all.png" in (tmp_path / "all.md").read_text()
 
     for part in (tmp_path / "parts").iterdir():
-        part.unlink()  # the table alone is enough to go on from
+        part.unlink()  # the table is enough to resume from
     script.main([*arguments, *rows, "--set", "data=no_such_set"])  # all is there: nothing is composed, nothing trained
     assert capsys.readouterr().out == ""
     (tmp_path / "images" / "all.png").unlink()
@@ -224,12 +224,12 @@ def test_the_whole_benchmark_in_small(
     assert (tmp_path / "images" / "all.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_mistakes_are_said_in_a_line(script: ModuleType, tmp_path: Path) -> None:
-    for arguments, told in (
+def test_mistakes_are_reported_in_one_line(script: ModuleType, tmp_path: Path) -> None:
+    for arguments, message in (
         (["--cases", "nonrigid_5"], "nonrigid_5: this form has"),
         (["--form", "large"], "needs --root"),
         (["--draw", "--csv", str(tmp_path / "none.csv")], "no such file"),
     ):
-        with pytest.raises(SystemExit, match=told):
+        with pytest.raises(SystemExit, match=message):
             script.main([*arguments, "--folder", str(tmp_path)])
     assert "misalignment" in sys.modules

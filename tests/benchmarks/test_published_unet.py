@@ -1,4 +1,4 @@
-"""What our U-Net's speed and memory are held against is the same network."""
+"""The reference for our U-Net's speed and memory is the same network."""
 
 from __future__ import annotations
 

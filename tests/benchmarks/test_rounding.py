@@ -1,4 +1,4 @@
-"""Trainings that differ by rounding alone, in small."""
+"""Trainings that differ only by rounding, on a small scale."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_draws_and_forms_end_as_near_as_rounding_leaves_them(
         assert max(figures.values()) - min(figures.values()) < 0.01
         assert math.isfinite(sum(figures.values()))
         assert "dB apart, 95 % interval" in capsys.readouterr().out
-        monkeypatch.setattr(rounding, "trained", None)  # a second start trains nothing
+        monkeypatch.setattr(rounding, "trained", None)  # a second run trains nothing
         rounding.main()
     finally:
         log.setLevel(level)

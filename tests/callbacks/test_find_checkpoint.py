@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from jdrl_lightning.callbacks.find_checkpoint import LeaveFolder, latest_checkpoint
-from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.io.weights import CHECKPOINT_KEY
 
 MODULE: Any = None
 

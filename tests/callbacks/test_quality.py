@@ -1,4 +1,4 @@
-"""Validation means count every image once, whichever process has it."""
+"""Validation means count every image once, whichever process holds it."""
 
 from __future__ import annotations
 
@@ -64,6 +64,14 @@ def test_padding_counts_for_nothing() -> None:
     assert "measures" not in padding
 
 
+def test_padding_only_logs_nothing() -> None:
+    callback, model = QualityCallback({"name": "gauss_newton"}), module()
+    callback.on_validation_epoch_start(TRAINER, model)
+    callback.on_validation_batch_end(TRAINER, model, *batch(STAND_IN, STAND_IN), 0)
+    callback.on_validation_epoch_end(TRAINER, model)
+    assert not model.logged
+
+
 def test_the_truth_is_a_reference_where_the_pairs_carry_it_and_no_judge() -> None:
     callback, model = QualityCallback(Oracle()), module()
     callback.on_validation_epoch_start(TRAINER, model)
@@ -83,7 +91,7 @@ from jdrl_lightning.types import Pair
 rank = int(sys.argv[1])
 torch.distributed.init_process_group("gloo", init_method="file://store", rank=rank, world_size=2)
 callback, result = QualityCallback({"name": "gauss_newton"}), []
-for names in (["a", "b", "c", STAND_IN], ["a", STAND_IN]):
+for names in (["a", "b", "c", STAND_IN], ["a", STAND_IN], [STAND_IN, STAND_IN]):
     logged = {}
     module = SimpleNamespace(log_dict=logged.update)
     images = torch.rand(3, len(names), 3, 24, 24, generator=torch.Generator().manual_seed(0))
@@ -99,7 +107,7 @@ print(json.dumps(result))
 """
 
 
-def test_over_processes_every_image_counts_once_also_where_one_has_padding_alone(tmp_path: Path) -> None:
+def test_over_processes_every_image_counts_once_also_where_one_has_only_padding(tmp_path: Path) -> None:
     variables = os.environ | {"OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
@@ -109,13 +117,15 @@ def test_over_processes_every_image_counts_once_also_where_one_has_padding_alone
         for rank in range(2)
     ]  # fmt: skip
     try:
-        ended = [process.communicate(timeout=200) for process in processes]
+        outputs = [process.communicate(timeout=200) for process in processes]
     finally:
         for process in processes:
             process.kill()
-    assert [process.returncode for process in processes] == [0, 0], ended
-    for output, _ in ended:
-        for count, found in zip((3, 1), json.loads(output.splitlines()[-1]), strict=True):
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    for output, _ in outputs:
+        *measured, nothing = json.loads(output.splitlines()[-1])
+        assert nothing == {}
+        for count, found in zip((3, 1), measured, strict=True):
             images = torch.rand(3, count + 1, 3, 24, 24, generator=torch.Generator().manual_seed(0))
             _, sharp, restored = images[:, :count]
             for metric in (psnr, ssim, mae):

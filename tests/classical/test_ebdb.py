@@ -28,7 +28,7 @@ def test_the_blur_of_a_lone_edge(sigma: float, noise: float) -> None:
 
 
 def test_noise_makes_the_scale_larger() -> None:
-    """At the finest scale alone this much noise would make nonsense of the ratio: what is still estimated is right."""
+    """At the finest scale only, this much noise would make the ratio useless: what is still estimated is right."""
     torch.manual_seed(0)
     image = smooth(_step(), 2.0) + 0.03 * torch.randn(1, 1, 96, 96)
     found, known = blur_at_edges(image)

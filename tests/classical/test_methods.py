@@ -24,7 +24,7 @@ def dmenet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["ebdb", "jnb", "dmenet"])
-def test_every_method_restores_an_image_alone(name: str, photo: Tensor, dmenet_file: Path) -> None:
+def test_every_method_restores_an_image(name: str, photo: Tensor, dmenet_file: Path) -> None:
     assert name in classical.names()
     settings = {"weights": dmenet_file, "width": 4} if name == "dmenet" else {}
     sharp = photo[None, :, 60:130, 200:299].float() / 255
@@ -56,7 +56,7 @@ def test_dmenets_map_does_not_depend_on_the_padding(dmenet_file: Path) -> None:
     assert not estimate.network.training
 
 
-def test_dmenet_without_weights_says_what_to_do() -> None:
+def test_dmenet_without_weights_names_the_remedy() -> None:
     with pytest.raises(UserError, match=r"needs weights, which are not shipped: .* then set weights=<file>"):
         classical.create("dmenet")
     with pytest.raises(UserError, match=r"weights nowhere\.pth do not exist"):
@@ -66,7 +66,7 @@ def test_dmenet_without_weights_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize("name", ["ebdb", "jnb", "oracle_map"])
-def test_settings_that_there_are_not(name: str) -> None:
+def test_unknown_settings(name: str) -> None:
     with pytest.raises(UserError, match=f"classical method '{name}': .*unexpected keyword argument 'wieght'"):
         classical.create(name, wieght=3.0)
     with pytest.raises(UserError, match="blend='x' is not one of soft, hard"):

@@ -47,7 +47,7 @@ def test_what_is_sharp_stays_and_what_is_blurred_gains(sharp: Tensor) -> None:
     assert psnr(restored[right], sharp[right]) > psnr(blurry[right], sharp[right]) + 1.5
 
 
-def test_matching_takes_ringing_away_beside_a_step_in_depth(sharp: Tensor) -> None:
+def test_matching_takes_ringing_away_next_to_a_step_in_depth(sharp: Tensor) -> None:
     blurry, radius = _two_halves(sharp, 0.0, 5.0)
     strip = (..., slice(64, 74))
     matched, plain = (MapDeconvolution(match=match)(blurry, radius) for match in (True, False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,18 @@ def test_ctrl_c_exits_without_a_traceback(tmp_path: Path) -> None:
         [sys.executable, "main.py", "input=a", "ckpt_path=b"], cwd=tmp_path, capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_a_closed_pipe_ends_the_output_silently(tmp_path: Path) -> None:
+    """As ``| head`` closes it, before the help is written."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "jdrl_lightning.train", "--help"],
+        cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def message(*arguments: str) -> str:
         ("seeed=1 objective.lamda=1", "seeed: no such setting; did you mean seed? (--help lists all)"),
         ("batch_size=1", "batch_size: no such setting; did you mean data.batch_size? (--help lists all)"),
         ("optim.zzzzzzzzzzzz=1", "optim.zzzzzzzzzzzz: no such setting; optim has optimizer, scheduler"),
+        ("optim.qqq=1", "optim.qqq: no such setting; optim has optimizer, scheduler"),
+        ("optimizer.lr=1", "optimizer.lr: no such setting; did you mean optim.optimizer.lr "),
         ("nothing_like_it=1", "nothing_like_it: no such setting; --help lists all"),
         ("backbone=nope", "backbone=nope: no such option; known: compact, dmphn, "),
         ("data=folder", "data.root is missing: set data.root=..."),

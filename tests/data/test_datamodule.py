@@ -12,7 +12,8 @@ import torch
 
 from jdrl_lightning import Pair, UserError
 from jdrl_lightning.data.augment import augment
-from jdrl_lightning.data.datamodule import PairDataModule, TrainingCrops, _worker_init
+from jdrl_lightning.data.datamodule import PairDataModule, TrainingCrops
+from jdrl_lightning.data.loader_worker import prepare_worker
 from jdrl_lightning.data.pairs import FolderPairs
 
 
@@ -71,7 +72,7 @@ def test_other_errors_of_a_worker_are_shown(monkeypatch: pytest.MonkeyPatch) -> 
     shown: list[type[BaseException]] = []
     monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(kind))
     monkeypatch.setattr(signal, "signal", lambda number, handler: None)
-    _worker_init(0)
+    prepare_worker(0)
     for error in (ConnectionResetError(), BrokenPipeError(), EOFError(), KeyError("x"), FileNotFoundError("x")):
         sys.excepthook(type(error), error, None)
     assert shown == [KeyError, FileNotFoundError]

@@ -60,6 +60,24 @@ def test_leaves() -> None:
     assert mean_motion(pairs) == 0
 
 
+def test_dead_leaves_join_the_photographs_for_training_only(photographs: Path) -> None:
+    few, more = (create("photos", "train", root=photographs, frame=56, leaves=n) for n in (0, 3))
+    assert [more[i].name for i in range(2, 5)] == ["leaves_0_0", "leaves_1_0", "leaves_2_0"]
+    assert torch.equal(few[0].extras["flow"], more[0].extras["flow"])  # only its cut-outs may be other textures
+    assert len(create("photos", "val", root=photographs, frame=56, leaves=3)) == 1
+
+
+def test_of_several_cameras_each_frame_is_taken_with_one() -> None:
+    settings = {"frame": 32, "frames_per_photo": {"val": 4}}
+    both, default, varied = (
+        create("leaves", "val", camera=camera, **settings) for camera in (["default", "varied"], "default", "varied")
+    )
+    taken = [[torch.equal(both[i].blurry, other[i].blurry) for other in (default, varied)] for i in range(len(both))]
+    assert {tuple(choice) for choice in taken} == {(True, False), (False, True)}
+    with pytest.raises(UserError, match=r"data\.camera='vairied'"):
+        create("leaves", "val", camera=["default", "vairied"], **settings)
+
+
 def test_amplitude_scales_the_motion(photographs: Path) -> None:
     once, half = (create("photos", "test", root=photographs, frame=56, amplitude=a) for a in (1.0, 0.5))
     assert mean_motion(half) == pytest.approx(mean_motion(once) / 2, rel=1e-4)

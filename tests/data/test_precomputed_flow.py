@@ -1,4 +1,4 @@
-"""Flow of whole pictures that travels with their crops, against a scene that is known between the pixels."""
+"""Flow of whole images that is cropped with them, against a scene that is known between the pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.flow.warp import invert, warp
 from jdrl_lightning.types import Pair
 
-HEIGHT, WIDTH = 61, 83  # no multiples of the share at which flow is kept
+HEIGHT, WIDTH = 61, 83  # not multiples of the factor by which stored flow is reduced
 CPU = torch.device("cpu")
 
 
@@ -34,7 +34,7 @@ def motion() -> tuple[Tensor, Tensor]:
 
 
 class Known(FlowEstimator):
-    """Knows which of the two pictures is the blurry one by its first pixel."""
+    """Recognises the blurry image by its first pixel."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -110,9 +110,9 @@ def test_crops_are_cut_and_turned_with_their_flow(index: int) -> None:
 def test_a_pair_that_cannot_be_read_stops_or_is_left_for_another_to_replace() -> None:
     with pytest.raises(UserError, match=r"broken; data\.on_error=skip trains without it"):
         WithFlow(Scenes(failures=1), Known(), CPU)
-    told: list[int] = []
-    pairs = WithFlow(Scenes(failures=1), Known(), CPU, skip=True, progress=lambda done, total: told.append(done))
-    assert told == [1, 2, 3]
+    reported: list[int] = []
+    pairs = WithFlow(Scenes(failures=1), Known(), CPU, skip=True, progress=lambda done, total: reported.append(done))
+    assert reported == [1, 2, 3]
     with pytest.raises(UserError, match="broken"):
         pairs[1]
     assert pairs[2].name == "c"
@@ -148,7 +148,7 @@ def test_pictures_of_the_validation_are_drawn_too(objective: str, train: Callabl
     assert len(list((run / "panels").iterdir())) == 4
 
 
-def test_memory_that_is_used_up_by_whole_pictures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_is_used_up_by_whole_pictures_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Known, first: Tensor, second: Tensor) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 

@@ -8,7 +8,7 @@ from demo.page import made_up
 from jdrl_lightning.demo.findings import findings
 
 
-def said(results: dict[str, Any]) -> str:
+def text_of(results: dict[str, Any]) -> str:
     return " ".join(" ".join(findings(results)).split())
 
 
@@ -33,8 +33,8 @@ def said(results: dict[str, Any]) -> str:
         ),
     ],
 )
-def test_registering_is_beaten_only_if_the_interval_says_so(jdrl: float, half_width: float, expected: str) -> None:
-    assert expected in said(made_up((23.41, 22.87, 24.02, jdrl, 25.13), half_width))
+def test_registering_is_beaten_only_outside_the_interval(jdrl: float, half_width: float, expected: str) -> None:
+    assert expected in text_of(made_up((23.41, 22.87, 24.02, jdrl, 25.13), half_width))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_registering_is_beaten_only_if_the_interval_says_so(jdrl: float, half_wi
     ],
 )
 def test_pixel_wise_training_is_called_worse_where_it_is(pixel_wise: float, expected: str) -> None:
-    assert expected in said(made_up((23.41, pixel_wise, 24.02, 24.61, 25.13)))
+    assert expected in text_of(made_up((23.41, pixel_wise, 24.02, 24.61, 25.13)))
 
 
 @pytest.mark.parametrize(
@@ -66,15 +66,15 @@ def test_pixel_wise_training_is_called_worse_where_it_is(pixel_wise: float, expe
     ],
 )
 def test_shares_follow_sign_and_interval(jdrl: float, over_blurry: str, over_pixel_wise: str) -> None:
-    text = said(made_up((23.41, 22.87, 24.02, jdrl, 25.13)))
+    text = text_of(made_up((23.41, 22.87, 24.02, jdrl, 25.13)))
     assert over_blurry in text
     assert over_pixel_wise in text
 
 
 def test_no_fraction_of_a_negative_gain() -> None:
-    text = said(made_up((23.41, 22.87, 24.02, 24.61, 23.0)))
+    text = text_of(made_up((23.41, 22.87, 24.02, 24.61, 23.0)))
     assert (
         "the ceiling is not above the blurry images (−0.41 dB), so a fraction of its gain is meaningless here" in text
     )
     assert "Above the ceiling: Blurry image, Registered first and JDRL." in text
-    assert "Above the ceiling" not in said(made_up())
+    assert "Above the ceiling" not in text_of(made_up())

@@ -66,7 +66,7 @@ def test_a_training_that_fails_ends_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_thread_each")
-def test_a_training_that_is_killed_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_training_that_is_killed_is_reported_in_one_line(tmp_path: Path) -> None:
     config = compose_row("charbonnier", tmp_path / "killed", [*TINY, "trainer.max_epochs=100000"])
 
     def kill() -> None:
@@ -109,7 +109,7 @@ def test_a_demonstration_that_is_killed_leaves_no_training_behind(tmp_path: Path
 
 
 def _runs(pid: str) -> bool:
-    """Whether it has not ended: one that nobody has waited for yet is a zombie."""
+    """Whether it still runs: one that has not been waited for is a zombie."""
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):

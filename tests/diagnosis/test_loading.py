@@ -52,7 +52,7 @@ def test_whether_training_waits_for_loading(
     loads: float, takes: float, workers: int, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(4), raising=False)
-    sentence = loading.bottleneck(loading.Rates(loads, takes, workers))
-    assert message in sentence
-    assert ("prepare pack" in sentence) == ("keeps up" not in sentence)
+    text = loading.bottleneck(loading.Rates(loads, takes, workers))
+    assert message in text
+    assert ("prepare pack" in text) == ("keeps up" not in text)
     assert "prepare pack" not in loading.bottleneck(loading.Rates(loads, takes, workers, packable=False))

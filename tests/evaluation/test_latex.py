@@ -59,7 +59,7 @@ def test_the_paper_s_columns() -> None:
     assert table.splitlines()[:2] == [r"% needs \usepackage{booktabs}", "% 100 % {of it here}"]
 
 
-def test_what_could_not_be_had_and_references_that_are_not_there() -> None:
+def test_missing_values_and_missing_references() -> None:
     table = grouped_table([{"method": "input", "placement/rms": 0.0, "placement/p95": None}])
     check(table)
     assert r"input & 0.000 & -- \\" in table

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from jdrl_lightning import backbones
+from jdrl_lightning import backbones, build
 from jdrl_lightning.backbones import Backbone
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.method_network import AVERAGED, checkpoint, weights
-from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.io.weights import CHECKPOINT_KEY, read_weights
 from jdrl_lightning.types import Pair
 
 CPU = torch.device("cpu")
@@ -52,6 +52,13 @@ def test_a_checkpoint_restores_with_its_network_and_brings_its_config(network: B
     averaged = checkpoint({"ckpt_path": str(elsewhere), **TILES}, CPU)
     assert averaged.title == "averaged"
     assert "averaged weights (EMA)" in averaged.notes[0]
+
+
+def test_a_checkpoint_is_read_once(network: Backbone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = saved(network, tmp_path / "best.ckpt"), []
+    monkeypatch.setattr(build, "read_weights", lambda file: read.append(file) or read_weights(file))
+    checkpoint({"ckpt_path": str(path), **TILES}, CPU)
+    assert read == [path]
 
 
 def test_published_weights_and_their_licence(network: Backbone, tmp_path: Path) -> None:

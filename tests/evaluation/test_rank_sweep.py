@@ -33,11 +33,11 @@ def test_jobs_are_ranked_and_drawn(tmp_path: Path) -> None:
         job(3, "0.35", "1", "0", "25.0"),
         job(4, "0.45", "1", "0", "", "failed", "no such folder"),
     ]
-    told = rank(write(tmp_path / "sweep", rows), tmp_path / "out", overwrite=False)
-    assert (tmp_path / "out" / "ranking.md").read_text().strip() == told.strip()
-    lines = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("|")]
+    ranking = rank(write(tmp_path / "sweep", rows), tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out" / "ranking.md").read_text().strip() == ranking.strip()
+    lines = [line.split("|")[1].strip() for line in ranking.splitlines() if line.startswith("|")]
     assert lines[2:] == ["2", "3", "1", "0"]
-    assert "job 4 is left out: no such folder" in told
+    assert "job 4 is left out: no such folder" in ranking
     with Image.open(tmp_path / "out" / "heat_map.png") as picture:
         assert min(picture.size) > 100
     names = ["job", "objective.lam", "objective.alpha", "seed", "status", "error", "seconds", METRIC, "folder"]
@@ -46,6 +46,15 @@ def test_jobs_are_ranked_and_drawn(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.ma.filled(shown, np.nan), [[21.0, np.nan], [30.0, 25.0]])
     with pytest.raises(UserError, match="exists already"):
         rank(tmp_path / "sweep", tmp_path / "out", overwrite=False)
+
+
+def test_the_colour_bar_names_the_unit() -> None:
+    rows = [{"lam": "0.25", "alpha": "0.5", "val/gt/psnr": "20.004", "val/gt/mae": "0.03125"}]
+    axis, bar = heat_map(rows, "lam", "alpha", "val/gt/psnr").axes
+    assert ([text.get_text() for text in axis.texts], bar.get_ylabel()) == (["20.00"], "val/gt/psnr, dB")
+    axis, bar = heat_map(rows, "lam", "alpha", "val/gt/mae").axes
+    assert ([text.get_text() for text in axis.texts], bar.get_ylabel()) == (["0.0312"], "val/gt/mae")
+    assert points(rows, "lam", "alpha", "val/gt/psnr").axes[1].get_ylabel() == "val/gt/psnr, dB"
 
 
 def test_chosen_values_are_points(tmp_path: Path) -> None:
@@ -62,8 +71,8 @@ def test_chosen_values_are_points(tmp_path: Path) -> None:
 
 def test_the_smallest_error_comes_first(tmp_path: Path) -> None:
     rows = [job(0, "0.25", "0.5", "0", "0.03"), job(1, "0.35", "0.5", "0", "0.02")]
-    told = rank(write(tmp_path / "sweep", rows, "val/aligned/mae"), tmp_path / "out", overwrite=False)
-    lines = [line.split("|")[1].strip() for line in told.splitlines() if line.startswith("|")]
+    ranking = rank(write(tmp_path / "sweep", rows, "val/aligned/mae"), tmp_path / "out", overwrite=False)
+    lines = [line.split("|")[1].strip() for line in ranking.splitlines() if line.startswith("|")]
     assert lines[2:] == ["1", "0"]
 
 

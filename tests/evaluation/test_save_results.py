@@ -18,7 +18,7 @@ from jdrl_lightning.evaluation.evaluate_dataset import Figures
 from jdrl_lightning.evaluation.save_results import claim, finite, write, write_json
 
 
-def test_results_are_not_overwritten_unless_asked(tmp_path: Path) -> None:
+def test_results_are_overwritten_only_on_request(tmp_path: Path) -> None:
     output = tmp_path / "output"
     assert claim(output, False) == output
     assert not output.exists()

@@ -45,11 +45,11 @@ def test_the_fit_is_numpys_least_squares() -> None:
 
 
 def test_weights_leave_outliers_out() -> None:
-    spoilt, weight = SHEARED.clone(), torch.ones(1, 1, 21, 34, dtype=torch.float64)
-    spoilt[..., :7, :9] += 40
+    disturbed, weight = SHEARED.clone(), torch.ones(1, 1, 21, 34, dtype=torch.float64)
+    disturbed[..., :7, :9] += 40
     weight[..., :7, :9] = 0
-    assert (affine_fit(spoilt) - SHEARED).abs().max() > 1
-    torch.testing.assert_close(affine_fit(spoilt, weight), SHEARED, rtol=0, atol=5e-5)
+    assert (affine_fit(disturbed) - SHEARED).abs().max() > 1
+    torch.testing.assert_close(affine_fit(disturbed, weight), SHEARED, rtol=0, atol=5e-5)
 
 
 def test_similarity_in_plain_terms() -> None:

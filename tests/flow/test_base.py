@@ -1,4 +1,4 @@
-"""What every estimator promises, whatever it computes."""
+"""What every estimator guarantees."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from jdrl_lightning.flow.base import FlowEstimator, both_ways
 
 
 class Spy(FlowEstimator):
-    """Remembers what it was given, and makes a product that autocast would round."""
+    """Records its input, and computes a product that autocast would round."""
 
-    weight = nn.Parameter(torch.ones(()))  # as of a network that nobody froze
+    weight = nn.Parameter(torch.ones(()))  # as in a network that was not frozen
     seen: tuple[Tensor, Tensor]
     product: Tensor
 

@@ -84,7 +84,7 @@ def test_matched_images_are_equally_blurry(scene: np.ndarray, blurry_first: bool
     assert torch.equal(*((first[0], ours[0]) if blurry_first else (second[0], theirs[0])))
 
 
-def test_the_sharper_of_two_is_told_for_each_sample(scene: np.ndarray) -> None:
+def test_the_sharper_of_two_is_found_for_each_sample(scene: np.ndarray) -> None:
     sharp, blurry = picture(scene), picture(gaussian_filter(scene, 2.0))
     first, second = torch.cat([sharp, blurry, sharp]), torch.cat([blurry, sharp, sharp])
     sharper, softer, exchanged = in_order_of_sharpness(first, second)

@@ -1,4 +1,4 @@
-"""OpenCV's dense inverse search: what it is fed with. How it follows motion: test_weightless."""
+"""OpenCV's dense inverse search: its input and settings. Accuracy: test_weightless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded estimator: known motions, bad input, and the accuracy that is promised."""
+"""The embedded estimator: known motions, bad input, and its documented accuracy."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_each_sample_for_itself(photo: Tensor) -> None:
     places = ((60, 160), (200, 40), (300, 300))
     first = torch.cat([crop(photo, top, left, 64, 80) for top, left in places])
     second = torch.cat([crop(photo, top + 2, left - 1 - i, 64, 80) for i, (top, left) in enumerate(places)])
-    first[2], second[2] = torch.rand(3, 64, 80), torch.rand(3, 64, 80)  # a hopeless one beside the others
+    first[2], second[2] = torch.rand(3, 64, 80), torch.rand(3, 64, 80)  # noise next to the others
     batched = ESTIMATOR(first, second)
     single = torch.cat([ESTIMATOR(first[i : i + 1], second[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(batched[:2], single[:2], rtol=0, atol=1e-4)

@@ -43,9 +43,9 @@ def test_eq_4_on_a_pure_zoom_is_a_ring() -> None:
 
 def test_eq_4_keeps_a_shift_and_rejects_what_moves_otherwise() -> None:
     assert kept(calibration_mask(SHIFT)) == 1
-    spoilt = SHIFT.clone()
-    spoilt[..., 10:20, 30:50] *= 2
-    mask = calibration_mask(spoilt)
+    disturbed = SHIFT.clone()
+    disturbed[..., 10:20, 30:50] *= 2
+    mask = calibration_mask(disturbed)
     assert kept(mask[..., 10:20, 30:50]) == 0
     assert kept(mask) == pytest.approx(1 - 200 / SIZE**2)
 

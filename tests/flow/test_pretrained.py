@@ -1,4 +1,4 @@
-"""What every estimator with a trained network promises about its weights."""
+"""What every estimator with a trained network guarantees about its weights."""
 
 from __future__ import annotations
 

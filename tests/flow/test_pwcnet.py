@@ -138,13 +138,13 @@ def test_features_stay_without_flow_and_vanish_outside() -> None:
     assert (warped[..., :1, :] == 0).all()
     assert (warped[..., 7:] == 0).all()
     half = warp_features(features, torch.full((2, 2, 6, 9), 0.5))
-    assert (half[..., -1, :] == 0).all()  # half of it lies outside: not faded, but gone
+    assert (half[..., -1, :] == 0).all()  # half of it lies outside: zero, not attenuated
     expected = F.avg_pool2d(features, 2, 1)
     torch.testing.assert_close(half[..., :-1, :-1], expected, rtol=0, atol=1e-5)
 
 
 class Spy(nn.Module):
-    """Gives ``answer(H/4, W/4)`` and remembers its input."""
+    """Gives ``answer(H/4, W/4)`` and records its input."""
 
     def __init__(self, answer: Tensor | None = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""scikit-image's TV-L1 where there is nothing to follow. How it follows motion: test_weightless."""
+"""scikit-image's TV-L1 without motion or texture. Accuracy: test_weightless."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ with exclusive(Path(sys.argv[1])):
 
 
 def is_locked(lock: Path) -> bool:
-    """Whether not even a shared lock can be had."""
+    """Whether not even a shared lock can be acquired."""
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -13,19 +13,19 @@ GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": Fal
 
 @pytest.fixture(scope="module")
 def photographs() -> tuple[torch.Tensor, torch.Tensor]:
-    """Four cuts out of photographs, and the same spoilt in four ways."""
+    """Four cuts out of photographs, and the same degraded in four ways."""
     cuts = [skimage.data.astronaut()[:90, 100:211], skimage.data.coffee()[100:190, 200:311]]
     sharp = (
         torch.stack([torch.from_numpy(cut.copy()).permute(2, 0, 1) for cut in cuts for _ in range(2)]).double() / 255
     )
     generator = torch.Generator().manual_seed(1)
-    spoilt = [
+    degraded = [
         torch.nn.functional.avg_pool2d(sharp[0], 5, 1, 2),
         (sharp[1] + 0.03 * torch.randn(sharp[1].shape, generator=generator)).clamp(0, 1),
         sharp[2].roll(1, -1),
         torch.rand(sharp[3].shape, generator=generator, dtype=torch.float64),
     ]
-    return torch.stack(spoilt), sharp
+    return torch.stack(degraded), sharp
 
 
 def _each(function, restored: torch.Tensor, sharp: torch.Tensor, **settings) -> np.ndarray:  # type: ignore[no-untyped-def]

@@ -40,10 +40,10 @@ def test_the_recommendation_is_right_where_the_truth_is_known() -> None:
         assert found.p95_px == pytest.approx(float(truth.quantile(0.95)), abs=0.4)
 
 
-def test_strangers_are_not_taken_for_pairs() -> None:
+def test_images_of_different_scenes_are_not_taken_for_pairs() -> None:
     samples = rendered("none")
-    strangers = [one._replace(sharp=other.sharp) for one, other in zip(samples, samples[1:] + samples[:1], strict=True)]
-    found = look(strangers)
+    unlike = [one._replace(sharp=other.sharp) for one, other in zip(samples, samples[1:] + samples[:1], strict=True)]
+    found = look(unlike)
     assert len(found.unlike) >= 4
     assert "check how the files are paired" in pairs.recommendation(found)
 

@@ -13,7 +13,7 @@ from jdrl_lightning.metrics.perceptual import FILE, lpips, lpips_weights
 
 @pytest.fixture(scope="module")
 def trunk() -> dict[str, torch.Tensor]:
-    """AlexNet of random weights, under torchvision's names; the classifier's are left out, nothing reads them."""
+    """AlexNet of random weights, under torchvision's names; the classifier's are left out, since they are not read."""
     torch.manual_seed(3)
     network = torchvision.models.AlexNet()
     return {key: value for key, value in network.state_dict().items() if key.startswith("features.")}
@@ -62,7 +62,7 @@ def test_out_of_range_values_are_clamped_and_equal_images_are_at_zero(file: Path
 
 
 def test_dtype_follows_the_input_and_random_numbers_stay(file: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy.pth"  # another path: built anew, not taken from the cache
+    copy = tmp_path / "copy.pth"  # another path: built again, not taken from the cache
     copy.write_bytes(file.read_bytes())
     image = torch.rand(1, 3, 40, 40, dtype=torch.float64)
     before = torch.get_rng_state()

@@ -146,9 +146,9 @@ def test_a_corner_of_texture_does_not_stretch_the_rest() -> None:
 
 
 def test_a_few_pixels_that_are_wrong_do_not_count() -> None:
-    spoilt = SHARP.clone()
-    spoilt[..., 60:76, 60:76] = SHARP[..., 90:106, 64:80]
-    assert placement_error(spoilt, SHARP).rms.max() < 0.05
+    disturbed = SHARP.clone()
+    disturbed[..., 60:76, 60:76] = SHARP[..., 90:106, 64:80]
+    assert placement_error(disturbed, SHARP).rms.max() < 0.05
 
 
 def test_each_sample_for_itself() -> None:

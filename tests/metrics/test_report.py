@@ -41,7 +41,7 @@ def test_markdown() -> None:
     ]
 
 
-def test_what_could_not_be_had_is_empty(tmp_path: Path) -> None:
+def test_missing_values_are_empty(tmp_path: Path) -> None:
     rows: list[Row] = [
         {"name": "a", "gt/psnr": 25.0, "gt/lpips": None},
         {"name": "b", "gt/psnr": 27.0, "gt/lpips": 0.1},

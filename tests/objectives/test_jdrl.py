@@ -1,4 +1,4 @@
-"""JDRL's losses against the paper's equations, written out anew with loops and kornia's sampling."""
+"""JDRL's losses against the paper's equations, written out with loops and kornia's sampling."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SMALL = {"levels": 3, "width": 4}
 
 
 class Fixed(FlowEstimator):
-    """Gives the flows it was told, and remembers what it was asked."""
+    """Returns the given flows, and records its inputs."""
 
     def __init__(self, there: Tensor, back: Tensor) -> None:
         self.flows = torch.cat([there, back])
-        self.asked: list[tuple[Tensor, Tensor]] = []
+        self.inputs: list[tuple[Tensor, Tensor]] = []
 
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
-        self.asked.append((first.clone(), second.clone()))
+        self.inputs.append((first.clone(), second.clone()))
         return self.flows.repeat(len(first) // len(self.flows), 1, 1, 1)
 
 
@@ -111,7 +111,7 @@ def test_the_warmup_measures_flow_on_the_blurry_image_and_the_joint_stage_on_the
     objective = objectives.create("jdrl", flow=flow, reblur=SMALL)
     for epoch, placed in ((14, pair.blurry), (15, restored.detach())):
         objective(Restored((restored,), {}), pair, objective.schedule.at(epoch))
-        first, second = flow.asked.pop()
+        first, second = flow.inputs.pop()
         torch.testing.assert_close(first, torch.cat([placed, pair.sharp]))
         torch.testing.assert_close(second, torch.cat([pair.sharp, placed]))
         assert not first.requires_grad
@@ -137,7 +137,7 @@ def test_gradients_go_where_the_published_code_lets_them(batch: Any) -> None:
 
 
 def test_the_output_is_not_detached_as_the_reblurring_networks_input(batch: Any) -> None:
-    """Its gradient differs from the one through the reblurred image alone."""
+    """Its gradient differs from the one through the reblurred image only."""
     pair, restored, there, back = batch
     objective = objectives.create("jdrl", flow=Fixed(there, back), reblur=SMALL)
     assert objective.reblur is not None
@@ -206,7 +206,7 @@ def test_masked_mean_divides_by_the_kept_pixels(batch: Any) -> None:
     mask = (paper_mask(there, 0.35) * inside(there)).expand_as(restored)
     difference = kornia_warp(pair.sharp, there) - restored
     kept = (mask * (difference**2 + EPS**2).sqrt()).sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3))
-    expected = kept.mean()  # each picture for itself, so that a batch can be split over devices
+    expected = kept.mean()  # each image separately, so that a batch can be split over devices
     torch.testing.assert_close(losses.total, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -214,7 +214,7 @@ def test_an_affine_anchor_takes_the_affine_part_from_the_blurry_image(batch: Any
     pair, restored, there, _ = batch
 
     class Drifted(FlowEstimator):
-        """Right for the blurry images, and off for the outputs, by another way in each direction."""
+        """Correct for the blurry images; wrong for the outputs, differently in each direction."""
 
         def estimate(self, first: Tensor, second: Tensor) -> Tensor:
             flow = there.repeat(len(first) // 2, 1, 1, 1)
@@ -238,17 +238,17 @@ def test_flow_of_whole_pictures_is_taken_from_the_pair(batch: Any) -> None:
     assert objective.picture_flow is estimator
     with pytest.raises(UserError, match=r"flow_of=picture needs pairs that carry their flow"):
         objective.flows(restored, pair, warmup)
-    objective.eval()  # a picture of the validation carries none
+    objective.eval()  # validation images carry none
     torch.testing.assert_close(objective.flows(restored, pair, warmup), (there + 1, back - 1))
-    estimator.asked.clear()
+    estimator.inputs.clear()
     objective.train()
     carrying = pair._replace(extras={"there": there, "back": back})
     assert objective.flows(restored, carrying, warmup) == (there, back)
-    assert not estimator.asked
-    found = objective.flows(restored, carrying, joint)  # one pixel off the carried ones, which the anchor takes back
+    assert not estimator.inputs
+    found = objective.flows(restored, carrying, joint)  # one pixel off the carried ones, which the anchor corrects
     for flow, expected in zip(found, (there, back), strict=True):
         torch.testing.assert_close(flow, expected, rtol=1e-4, atol=1e-4)
-    assert len(estimator.asked) == 1
+    assert len(estimator.inputs) == 1
 
 
 def test_flow_is_measured_beforehand_only_where_a_stage_asks_for_it(batch: Any) -> None:
@@ -310,7 +310,7 @@ def test_wrong_settings_are_named(settings: dict[str, Any], batch: Any) -> None:
         JDRL(Fixed(there, back), settings.pop("reblur", SMALL), **settings)
 
 
-def test_ddp_is_told_what_the_schedule_leaves_idle(batch: Any) -> None:
+def test_ddp_knows_what_the_schedule_leaves_idle(batch: Any) -> None:
     _, _, there, back = batch
     flow = Fixed(there, back)
     assert not objectives.create("jdrl", flow=flow, reblur=SMALL).find_unused_parameters

@@ -22,6 +22,17 @@ def test_the_pixel_losses_are_what_their_names_say() -> None:
         torch.testing.assert_close(losses.total, value)
 
 
+def test_the_target_is_the_given_image_or_the_truth() -> None:
+    image, sharp, aligned = torch.rand(3, 1, 3, 8, 8).unbind(0)
+    pair = Pair(image, sharp, ["a"], {"aligned": aligned})
+    for target, expected in (("sharp", sharp), ("aligned", aligned)):
+        objective = objectives.create("l1", target=target)
+        losses = objective(Restored((image,), {}), pair, objective.schedule.at(0))
+        torch.testing.assert_close(losses.total, F.l1_loss(image, expected))
+    with pytest.raises(UserError, match="sharp, aligned"):
+        objectives.create("l1", target="true")
+
+
 def test_mprnets_recipe_adds_the_edges_of_every_output() -> None:
     """The Laplacian written out: blur, every second pixel times four, blur; scipy's correlation."""
     generator = torch.Generator().manual_seed(0)

@@ -106,8 +106,8 @@ def test_the_common_frame_needs_no_extrapolation_and_is_nearly_the_largest() -> 
 def test_failures_are_reported(photo: Tensor) -> None:
     blurry, sharp, _ = displaced(photo, 1.0, 0.0, 0.0)
     for top, left in ((320, 20), (0, 0), (150, 250)):
-        stranger = photo[:, top : top + 180, left : left + 220].float() / 255
-        assert align(deep(blurry, stranger))[1].problem == "too far apart, or hardly the same scene"
+        other_scene = photo[:, top : top + 180, left : left + 220].float() / 255
+        assert align(deep(blurry, other_scene))[1].problem == "too far apart, or hardly the same scene"
     assert align(deep(blurry, torch.roll(sharp, 70, dims=2)))[1].problem
     flat = torch.full_like(sharp, 0.5)
     assert align(deep(flat, flat))[1].problem
@@ -131,7 +131,7 @@ def test_each_problem_has_its_name() -> None:
 
 @pytest.fixture
 def tree(photo: Tensor, tmp_path: Path) -> Path:
-    """Two pairs that can be registered, 16-bit PNG with TIFF and grey PNG, and one of strangers."""
+    """Two pairs that can be registered, 16-bit PNG with TIFF and grey PNG, and one of two different scenes."""
     root = tmp_path / "pairs"
     for name, shift in (("one", 3.0), ("two", -2.0)):
         blurry, sharp, _ = displaced(photo, 1.01, shift, 1.0)

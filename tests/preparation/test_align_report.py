@@ -1,4 +1,4 @@
-"""The report of a registration: totals in a sentence, a row for each pair, and the pairs left out."""
+"""The report of a registration: totals in one line of text, a row for each pair, and the pairs left out."""
 
 from __future__ import annotations
 

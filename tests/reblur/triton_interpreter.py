@@ -1,4 +1,4 @@
-"""The Triton kernel, interpreted, beside the reference: ``TRITON_INTERPRET=1 python triton_interpreter.py results.pt``.
+"""The Triton kernel, interpreted, and the reference: ``TRITON_INTERPRET=1 python triton_interpreter.py results.pt``.
 
 In a process of its own, since Triton decides between interpreter and compiler when it is imported.
 """

@@ -1,4 +1,4 @@
-"""The W&B sweep file in the documentation: the command that W&B's agent makes of it trains."""
+"""The W&B sweep file in the documentation: the command that W&B's agent builds from it trains."""
 
 from __future__ import annotations
 

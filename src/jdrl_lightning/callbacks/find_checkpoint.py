@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from jdrl_lightning import build
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.io.weights import CHECKPOINT_KEY
 
 __all__ = ["LeaveFolder", "latest_checkpoint"]
 

@@ -9,7 +9,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
-from torchmetrics import MetricCollection
+from torchmetrics import MetricCollection, SumMetric
 
 from jdrl_lightning.data.sampler import STAND_IN
 from jdrl_lightning.flow import create
@@ -25,7 +25,8 @@ __all__ = ["QualityCallback"]
 class QualityCallback(Callback):
     """PSNR, SSIM and MAE against ``gt`` (the given sharp image), ``deformed_gt`` (that image warped by flow onto the
     output) and, where it is known, ``aligned`` (the truth), and the placement error. Logged as means over images; the
-    values of each image are left to later callbacks, in ``outputs["measures"]``.
+    values of each image are left to later callbacks, in ``outputs["measures"]``. Nothing is logged if all pairs are
+    padding.
 
     Args:
         flow: estimator of ``deformed_gt``, or its name and settings; a choice of its own, since the one that trained
@@ -41,6 +42,7 @@ class QualityCallback(Callback):
         self.flow: FlowEstimator = create(**flow) if isinstance(flow, Mapping) else flow
         self.lpips_weights = find_lpips_weights(lpips_weights)
         self._metrics: MetricCollection | None = None
+        self._count = SumMetric()  # images measured
 
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._metrics = None
@@ -54,7 +56,9 @@ class QualityCallback(Callback):
         """Measure image by image; pairs that only pad a process's share count for nothing."""
         if self._metrics is None:  # a padding pair will do: all processes must gather the same figures
             self._metrics = quality(batch, Protocol(), self.flow, self.lpips_weights)
+            self._count = SumMetric().to(batch.blurry.device)
         images = [_image(outputs["restored"], batch, i) for i, name in enumerate(batch.name) if name != STAND_IN]
+        self._count.update(len(images))
         values = [self._metrics(*image) for image in images]
         if values:
             outputs["measures"] = {key: torch.stack([value[key] for value in values]) for key in values[0]}
@@ -68,7 +72,7 @@ class QualityCallback(Callback):
         self._log("test", pl_module)
 
     def _log(self, split: str, pl_module: L.LightningModule) -> None:
-        if self._metrics is not None:
+        if self._metrics is not None and self._count.compute():  # of all processes, so that all decide alike
             pl_module.log_dict({f"{split}/{name}": mean for name, mean in self._metrics.compute().items()})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -18,6 +19,8 @@ from jdrl_lightning.errors import INTERRUPTED, UserError
 from jdrl_lightning.io.atomic import disk_problem
 
 __all__ = ["command"]
+
+STDOUT = 1
 
 
 def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
@@ -44,11 +47,14 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], N
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing several lines
             try:
                 main()
+                print(end="", flush=True)  # if this fails it is reported here, not on exit
             except USER_ERRORS as error:
                 exit_with(error)
             except KeyboardInterrupt:
                 sys.exit(INTERRUPTED)
-            except OSError as error:  # from Hydra, which creates the run folder
+            except OSError as error:  # from Hydra, which creates the run folder, or from writing to stdout
+                if isinstance(error, BrokenPipeError) and _reader_gone():
+                    sys.exit(1)
                 if (message := disk_problem(error)) is None:
                     raise
                 exit_with(UserError(message))
@@ -56,3 +62,12 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], N
         return run
 
     return decorate
+
+
+def _reader_gone() -> bool:
+    """Whether stdout is a pipe closed at its other end, as by ``| head``; if so, nothing more is written to it."""
+    poll = select.poll()
+    poll.register(STDOUT, 0)
+    if gone := bool(poll.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return gone

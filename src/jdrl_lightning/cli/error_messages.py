@@ -52,7 +52,8 @@ def _hint(key: str, names: list[str]) -> str:
     parent, _, last = key.rpartition(".")
     siblings = [name for name in names if name.rpartition(".")[0] == parent]
     near = [f"{parent}.{match}" if parent else match for match in get_close_matches(last, [_last(n) for n in siblings])]
-    near = near or get_close_matches(key, names) or [name for name in names if _last(name) == last][:3]
+    others = [name for name in names if name not in siblings and not key.startswith(f"{name}.")]
+    near = near or get_close_matches(key, others) or [name for name in others if _last(name) == last][:3]
     if near:
         return f"did you mean {' or '.join(near)}? (--help lists all)"
     return f"{parent} has {', '.join(map(_last, siblings))}" if parent and siblings else "--help lists all"

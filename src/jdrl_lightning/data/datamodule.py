@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 import lightning as L
@@ -13,10 +10,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from jdrl_lightning.data.augment import collate
+from jdrl_lightning.data.loader_worker import prepare_worker
 from jdrl_lightning.data.open_pairs import progress
 from jdrl_lightning.data.precomputed_flow import WithFlow
 from jdrl_lightning.data.random_crops import TrainingCrops
 from jdrl_lightning.data.sampler import BatchPlan, Evened, RankShare
+from jdrl_lightning.data.synthetic.fresh import FreshPairs
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.types import Pair
@@ -36,7 +35,7 @@ class PairDataModule(L.LightningDataModule):
         augment: flips, 90° rotations and new crops in each epoch; if off, every epoch has the same crops.
         recolor: a random exposure and channel order, the same for both images of a pair: for few photographs.
         shuffle: use another random order in each epoch.
-        num_workers: loader workers; 0 loads in the main process.
+        num_workers: loader workers; 0 loads in the main process. With fresh frames, processes that render ahead.
         on_error: ``stop``, or ``skip``: replace a training pair that has become unreadable by another. Validation and
             test images are never replaced, since the metrics would then be means over other images.
         seed: seed of order and crops.
@@ -92,8 +91,12 @@ class PairDataModule(L.LightningDataModule):
         """Add the flow between the whole images to the training pairs, see :class:`WithFlow`.
 
         Raises:
-            UserError: a pair cannot be read, or whole images do not fit the device's memory.
+            UserError: a pair cannot be read, whole images do not fit the device's memory, or the pairs are fresh.
         """
+        if isinstance(self.pairs("train"), FreshPairs):
+            raise UserError(
+                "data.fresh=true: the flow of new frames cannot be measured ahead; set objective.flow_of=crop"
+            )
         try:
             with progress("measuring the flow of the train pairs") as show:
                 self._sets["train"] = WithFlow(self.pairs("train"), estimator, device, self.on_error == "skip", show)
@@ -106,6 +109,11 @@ class PairDataModule(L.LightningDataModule):
         """Open and check the splits that ``stage`` (``fit``, ``validate``, ``test``) needs."""
         for split in {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ()):
             self.pairs(split)
+
+    def teardown(self, stage: str) -> None:
+        """End the processes that render."""
+        if isinstance(pairs := self._sets.get("train"), FreshPairs):
+            pairs.stop()
 
     def train_dataloader(self) -> DataLoader[Any]:
         pairs = self.pairs("train")
@@ -127,7 +135,13 @@ class PairDataModule(L.LightningDataModule):
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
         self._crops = self.crops()
-        return DataLoader(self._crops, batch_sampler=plan, **self._loader_settings())
+        settings = self._loader_settings()
+        if isinstance(pairs, FreshPairs):
+            if not self.augment:
+                raise UserError("data.fresh=true changes the frames, data.augment=false asks for the same: set one")
+            pairs.processes = self.num_workers  # they render; cutting crops from memory takes no time
+            settings |= {"num_workers": 0, "persistent_workers": False}
+        return DataLoader(self._crops, batch_sampler=plan, **settings)
 
     def crops(self) -> TrainingCrops:
         """The training crops, before batching."""
@@ -158,7 +172,7 @@ class PairDataModule(L.LightningDataModule):
             "collate_fn": collate,
             "pin_memory": pinned,
             "persistent_workers": self.num_workers > 0,
-            "worker_init_fn": _worker_init,
+            "worker_init_fn": prepare_worker,
         }
 
     def _rank(self) -> tuple[int, int]:
@@ -178,16 +192,3 @@ class PairDataModule(L.LightningDataModule):
         # The batch count belongs to this epoch only if it has started and not ended.
         done = loop.epoch_loop.batch_progress.current.processed if epochs.ready > epochs.processed else 0
         return (epochs.processed, done) if done < epoch_length else (epochs.processed + 1, 0)
-
-
-def _worker_init(worker: int) -> None:
-    """Ignore SIGTERM/SIGUSR1 in workers so the trainer can finish and save; suppress errors once it has exited."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-    previous = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if not issubclass(kind, ConnectionError | EOFError):  # raised by the thread that sends batches
-            previous(kind, error, trace)
-
-    sys.excepthook = hook

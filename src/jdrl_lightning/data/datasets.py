@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.data.synthetic import camera as cameras
 from jdrl_lightning.data.synthetic.camera import Optics
 from jdrl_lightning.data.synthetic.dataset import RenderedPairs
+from jdrl_lightning.data.synthetic.fresh import FreshPairs
 from jdrl_lightning.data.synthetic.misalignment import Misalignment, preset
 from jdrl_lightning.data.synthetic.photographs import Photograph, dead_leaves, from_folder, from_scikit_image
 from jdrl_lightning.data.synthetic.render import MASTER
@@ -53,11 +54,16 @@ class Source(NamedTuple):
     photographs: Callable[..., list[Photograph]]
     arguments: tuple[str | int, ...]
 
+    def load(self) -> list[Photograph]:
+        """The photographs; their pixels are read later."""
+        return self.photographs(*self.arguments)
+
 
 def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
     """Make a data set factory that renders pairs on the photographs of ``source``, whose settings it takes too.
 
-    What is None is the ``camera``'s; ``optics`` may hold any field of :class:`~.camera.Optics`.
+    What is None is the ``camera``'s; ``optics`` may hold any field of :class:`~.camera.Optics`. Of several cameras each
+    frame is taken with one, drawn evenly. With ``fresh`` the training frames are others in each epoch.
     """
 
     def create(
@@ -69,7 +75,7 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         frame: int = 256,
         misalignment: str = "nonrigid",
         amplitude: float = 1.0,
-        camera: str = "default",
+        camera: str | Sequence[str] = "default",
         optics: Mapping[str, float] | None = None,
         blur_px: float | None = None,
         gain: float | None = None,
@@ -77,6 +83,7 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         read_noise: float | None = None,
         shot_noise: float | None = None,
         register: str = "none",
+        fresh: bool = False,
         **own: Any,
     ) -> Dataset[Pair]:
         photographs = source(split, seed, crop, **own)  # also rejects unknown settings, under its own name
@@ -88,18 +95,22 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         if split == "train" and crop is not None and crop > frame:
             raise UserError(f"data.crop={crop} is larger than data.frame={frame}; lower data.crop or raise data.frame")
         count = (frames_per_photo or {}).get(split, 1)
-        taken = cameras.camera(
-            camera,
-            **{
-                "blur_px": blur_px,
-                "gain": gain,
-                "white_balance": white_balance,
-                "read_noise": read_noise,
-                "shot_noise": shot_noise,
-                **(optics or {}),
-            },
-        )
-        pairs = _rendered_once(photographs, split, seed, count, frame, taken, preset(misalignment, amplitude))
+        set_here = {
+            "blur_px": blur_px,
+            "gain": gain,
+            "white_balance": white_balance,
+            "read_noise": read_noise,
+            "shot_noise": shot_noise,
+            **(optics or {}),
+        }
+        names = [camera] if isinstance(camera, str) else list(camera)
+        taken = tuple(cameras.camera(name, **set_here) for name in names)
+        moved = preset(misalignment, amplitude)
+        if fresh and split == "train":
+            if register != "none":
+                raise UserError("data.fresh=true cannot register frames that are rendered anew; set data.register=none")
+            return FreshPairs(RenderedPairs(photographs.load(), seed, count, frame, taken, moved))
+        pairs = _rendered_once(photographs, split, seed, count, frame, taken, moved)
         if register == "none":
             return pairs
         warped = registered(pairs, register)
@@ -111,17 +122,26 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
 
 
 @_rendered
-def photos(split: str, seed: int, crop: int | None, root: str | Path | None = None) -> Source:
-    """Pairs rendered from photographs: scikit-image's, or those in ``root``; settings in conf/data/photos."""
+def photos(split: str, seed: int, crop: int | None, root: str | Path | None = None, leaves: int = 0) -> Source:
+    """Pairs rendered from photographs: scikit-image's, or those in ``root``; settings in conf/data/photos.
+
+    ``leaves`` dead-leaves textures join the photographs for training.
+    """
+    more = leaves if split == "train" else 0
     if root is None:
-        return Source(from_scikit_image, (split,))
-    return Source(from_folder, (str(root), split, MASTER * (crop or 1)))
+        return Source(_with_leaves, (more, seed, "", split, 0))
+    return Source(_with_leaves, (more, seed, str(root), split, MASTER * (crop or 1)))
 
 
 @_rendered
 def leaves(split: str, seed: int, crop: int | None) -> Source:
     """Pairs rendered from dead-leaves textures, which need no files."""
     return Source(dead_leaves, (split, seed))
+
+
+def _with_leaves(count: int, seed: int, root: str, split: str, smallest_px: int) -> list[Photograph]:
+    taken = from_folder(root, split, smallest_px) if root else from_scikit_image(split)
+    return taken + dead_leaves(split, seed)[:count]
 
 
 @lru_cache(maxsize=8)  # a process with several trainings on the same pairs renders them once
@@ -131,11 +151,10 @@ def _rendered_once(
     seed: int,
     frames_per_photo: int,
     frame: int,
-    optics: Optics,
+    optics: tuple[Optics, ...],
     misalignment: Misalignment,
 ) -> RenderedPairs:
-    photographs = source.photographs(*source.arguments)
-    pairs = RenderedPairs(photographs, seed, frames_per_photo, frame, optics, misalignment)
+    pairs = RenderedPairs(source.load(), seed, frames_per_photo, frame, optics, misalignment)
     with progress(f"rendering the {split} pairs") as show:
         pairs.prerender(show)
     return pairs

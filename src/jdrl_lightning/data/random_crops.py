@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ class TrainingCrops(Dataset[Pair]):
     seed and, with ``skip``, the set of readable pairs.
 
     Args:
-        pairs: map-style data set of single samples.
+        pairs: map-style data set of single samples; with a method ``at(epoch, index)``, others in each epoch.
         crop, augmented, rule, recolor: see :func:`augment`; without augmentation every epoch has the same crops.
         seed: seed of the crops.
         skip: replace an unreadable pair by another one, drawn from (seed, epoch, item).
@@ -72,7 +73,8 @@ class TrainingCrops(Dataset[Pair]):
         raise UserError(f"none of the {count} training pairs can be read; see the log for each")
 
     def _crop(self, index: int, epoch: int, item: int) -> Pair:
-        pair = self.pairs[index]
+        fresh: Any = self.pairs
+        pair = fresh.at(epoch, index) if hasattr(fresh, "at") else fresh[index]
         return augment(pair, self.crop, self.seed, epoch, item, self.augmented, self.rule, self.recolor)
 
     def _log_skipped(self, error: UserError, count: bool = True) -> None:

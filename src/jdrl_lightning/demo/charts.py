@@ -35,7 +35,6 @@ STYLE: tuple[str | dict[str, Any], ...] = (
         "ytick.labelsize": 11,
         "axes.edgecolor": GRID,
         "axes.labelcolor": SOFT,
-        "axes.formatter.useoffset": False,
         "xtick.labelcolor": SOFT,
         "ytick.labelcolor": SOFT,
         "xtick.major.size": 0,
@@ -69,7 +68,7 @@ def dot_figure(results: Mapping[str, Any]) -> Figure | None:
     intervals = {name: ends for name, ends in results["intervals"]["psnr"].items() if all(map(math.isfinite, ends))}
     figure = Figure(figsize=(WIDTH_PX / 72, (PITCH_PX * len(shown) + 46) / 72), layout="constrained")
     axis = figure.add_subplot()
-    beside = axis.get_yaxis_transform()  # from the left edge to the right one, beside a row
+    margins = axis.get_yaxis_transform()  # from the left edge to the right one, next to a row
     for place, row in enumerate(shown):
         name, psnr = row["method"], row["psnr"]
         colour, above = COLOURS.get(name, SOFT), place - 0.22
@@ -78,9 +77,9 @@ def dot_figure(results: Mapping[str, Any]) -> Figure | None:
         if name in intervals:
             axis.plot(intervals[name], [place] * 2, color=colour, linewidth=2, marker="|", markersize=10)
         axis.plot([psnr], [place], color=colour, marker="o", markersize=10, markeredgecolor=PANEL, zorder=3)
-        axis.text(0, above, label(name), transform=beside, color=colour, weight="bold")
+        axis.text(0, above, label(name), transform=margins, color=colour, weight="bold")
         numbers = f"{number(psnr, 2)} [{psnr_interval(results, name)}]"
-        axis.text(1, above, numbers, transform=beside, horizontalalignment="right")
+        axis.text(1, above, numbers, transform=margins, horizontalalignment="right")
     axis.set(ylim=(len(shown) - 0.6, -0.75), yticks=[], xlabel="PSNR against the truth, dB")
     axis.spines["left"].set_visible(False)
     axis.grid(axis="x")

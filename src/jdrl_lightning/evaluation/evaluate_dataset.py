@@ -26,11 +26,11 @@ __all__ = ["Figures", "evaluate", "look"]
 
 
 class Figures(NamedTuple):
-    """What came of it.
+    """The results of an evaluation.
 
     Attributes:
         rows: two for each image, ``method`` ``input`` and ``restored``: its name and measures; None where LPIPS is
-            not at hand.
+            not available.
         means: of the measures over all images, by method.
         examples: crops of some of the images.
     """
@@ -133,7 +133,7 @@ def _batch(pair: Pair, rule: str, device: torch.device | str) -> Pair:
 
 
 def _figures(values: dict[str, Tensor], has_lpips: bool) -> dict[str, float | None]:
-    """One value each; LPIPS has its place beside the others, empty where it could not be measured."""
+    """One value each; LPIPS has its column too, empty where it could not be measured."""
     figures: dict[str, float | None] = {}
     for key, value in values.items():
         figures[key] = float(value)

@@ -15,19 +15,19 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.methods import Method, of_blurry
 from jdrl_lightning.inference import ready
 from jdrl_lightning.inference.tiles import check_tiles, restore
-from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.io.weights import CHECKPOINT_KEY
 from jdrl_lightning.types import Pair
 
 __all__ = ["checkpoint", "weights"]
 
-AVERAGED = "current_model_state"  # where Lightning's weight averaging keeps the raw weights, beside the averaged ones
+AVERAGED = "current_model_state"  # where Lightning's weight averaging keeps the raw weights, next to the averaged ones
 
 
 def checkpoint(config: Mapping[str, Any], device: torch.device) -> Method:
     """The final output of the network in ``config["ckpt_path"]``."""
     path = config["ckpt_path"]
-    backbone = build.backbone_from_checkpoint(path)
     content = build.read_checkpoint(path)
+    backbone = build.stored_backbone(content, path)
     stored = content[CHECKPOINT_KEY]["config"]
     note = f"Checkpoint {path}: backbone={stored['backbone']['name']}, " + (
         "averaged weights (EMA); the raw ones that it holds too were not used."

@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 from matplotlib import style
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.save_results import claim, write_text
 from jdrl_lightning.io.atomic import atomic_write
+from jdrl_lightning.metrics.report import figure as written
 from jdrl_lightning.metrics.report import markdown_table
 
 __all__ = ["WRITTEN", "heat_map", "points", "rank"]
 
 WRITTEN = ("ranking.md", "heat_map.png")
 LARGEST_FIRST = ("psnr", "ssim")  # of the measures; errors, losses and distances are best when small
+UNITS = {"psnr": "dB", "rms": "px", "p95": "px", "dx": "px", "dy": "px"}
 
 
 def rank(folder: Any, output: Path, overwrite: bool) -> str:
@@ -71,32 +74,41 @@ def heat_map(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: 
         pair = (values[down][place[0]], values[across][place[1]])
         found = [float(row[metric]) for row in rows if (float(row[down]), float(row[across])) == pair]
         means[place] = np.mean(found) if found else np.nan
-    figure = Figure(figsize=(1.3 * means.shape[1] + 2, 0.9 * means.shape[0] + 1.2))
+    figure = Figure(figsize=(1.3 * means.shape[1] + 2, 0.9 * means.shape[0] + 1.2), layout="constrained")
     axis = figure.add_subplot()
     image = axis.imshow(means, cmap="cividis", aspect="auto")
+    axis.spines[:].set_visible(False)
     middle = (np.nanmin(means) + np.nanmax(means)) / 2
     for (row, column), mean in np.ndenumerate(means):
         if np.isfinite(mean):
-            axis.text(column, row, f"{mean:.2f}", ha="center", va="center", color="k" if mean > middle else "w")
+            colour = "k" if mean > middle else "w"
+            axis.text(column, row, written(metric, mean), ha="center", va="center", color=colour)
     axis.set_xticks(range(means.shape[1]), [f"{value:g}" for value in values[across]])
     axis.set_yticks(range(means.shape[0]), [f"{value:g}" for value in values[down]])
     axis.set_xlabel(across)
     axis.set_ylabel(down)
-    figure.colorbar(image, ax=axis, label=metric)
+    _add_scale(figure, image, metric)
     return figure
 
 
 @style.context("jdrl_lightning.figures")
 def points(rows: Sequence[Mapping[str, str]], down: str, across: str, metric: str) -> Figure:
     """A point for each job, coloured by ``metric``: for values sampled rather than taken from a grid."""
-    figure = Figure(figsize=(5, 4))
+    figure = Figure(figsize=(5, 4), layout="constrained")
     axis = figure.add_subplot()
     x, y, value = ([float(row[key]) for row in rows] for key in (across, down, metric))
     image = axis.scatter(x, y, c=value, cmap="cividis", edgecolors="k", linewidths=0.5)
     axis.set_xlabel(across)
     axis.set_ylabel(down)
-    figure.colorbar(image, ax=axis, label=metric)
+    _add_scale(figure, image, metric)
     return figure
+
+
+def _add_scale(figure: Figure, image: ScalarMappable, metric: str) -> None:
+    """A colour bar that names ``metric`` and its unit, if it has one."""
+    unit = UNITS.get(metric.rpartition("/")[2])
+    bar = figure.colorbar(image, label=f"{metric}, {unit}" if unit else metric)
+    bar.outline.set_visible(False)
 
 
 def _fills_a_grid(rows: Sequence[Mapping[str, str]], down: str, across: str) -> bool:

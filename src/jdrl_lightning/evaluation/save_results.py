@@ -44,7 +44,7 @@ def write(output: Path, heading: str, figures: Figures, facts: Mapping[str, Any]
         output: a folder; it is made if it is missing.
         heading: of the table.
         figures: what was measured.
-        facts: what summary.json says beside the means.
+        facts: what summary.json contains besides the means.
         notes: what readers of the table must know.
     """
     infinite = sorted({str(row["name"]) for row in figures.rows for key in row if _infinite(row[key])})

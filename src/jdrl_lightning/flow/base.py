@@ -31,7 +31,6 @@ class FlowEstimator:
         """Flow ``(B, 2, H, W)``, float32 pixels (dx, dy), of float32 RGB images ``(B, 3, H, W)`` in [0, 1]."""
         raise NotImplementedError
 
-    @torch.compiler.disable
     @torch.no_grad()
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Flow on the grid of ``first``; images of any float type are clamped to [0, 1] first.

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError, and_more
 
-__all__ = ["described", "fill", "read_weights", "unwrap"]
+__all__ = ["CHECKPOINT_KEY", "described", "fill", "read_weights", "unwrap"]
+
+CHECKPOINT_KEY = "jdrl_lightning"  # what a training of ours adds to its checkpoints: the version and the config
 
 WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params")  # keys of the state dict; the first found counts
 OURS = "backbone.network."
@@ -89,11 +91,11 @@ def unwrap(
     return ("lightning", own) if own else (layout, state)
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], complaint: str) -> None:
+def fill(network: nn.Module, state: Mapping[str, Tensor], message: str) -> None:
     """Load ``state`` into ``network``; if a tensor is missing or does not fit, nothing is changed.
 
     Raises:
-        UserError: ``complaint``, and the keys that are missing, unexpected or of another shape.
+        UserError: ``message``, and the keys that are missing, unexpected or of another shape.
     """
     wanted = network.state_dict()
     misshapen = [
@@ -108,7 +110,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], complaint: str) -> Non
     }
     if any(problems.values()):
         details = "; ".join(f"{len(keys)} {kind}: {and_more(keys, NAMED)}" for kind, keys in problems.items() if keys)
-        raise UserError(f"{complaint}: {details}")
+        raise UserError(f"{message}: {details}")
     network.load_state_dict(state)
 
 

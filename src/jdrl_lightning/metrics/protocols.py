@@ -74,7 +74,7 @@ def deformed(
     """Warp the sharp image onto the restored one: ``warp(sharp, flow(restored, sharp))``, the "deformed GT" of SDD.
 
     It forgives *any* displacement of the output, and resampling blurs the truth, which favours soft outputs (bilinear
-    more than bicubic): read it only beside the placement error.
+    more than bicubic): read it only together with the placement error.
 
     Args:
         sharp: ``(B, 3, H, W)``, RGB in [0, 1].

@@ -18,7 +18,7 @@ __all__ = [
     "write_csv",
 ]  # fmt: skip
 
-Row: TypeAlias = Mapping[str, "float | str | None"]  # None: a figure that could not be had
+Row: TypeAlias = Mapping[str, "float | str | None"]  # None: a figure that could not be computed
 
 DECIMALS = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4}
 

@@ -26,6 +26,7 @@ class Supervised(Objective):
         eps: of the Charbonnier loss, in units of the image range.
         output_weights: see :class:`Objective`.
         edge_weight: weight, inside the one term, of the edge loss (MPRNet's recipe: 0.05).
+        target: ``sharp``, the given image, or ``aligned``, the truth of rendered pairs: in place and without noise.
     """
 
     known_terms = ("pixel",)
@@ -36,6 +37,7 @@ class Supervised(Objective):
         eps: float = EPS,
         output_weights: Sequence[float] = (1.0,),
         edge_weight: float = 0.0,
+        target: str = "sharp",
     ) -> None:
         super().__init__(Schedule.constant("pixel"), output_weights)
         check_eps(eps)
@@ -45,11 +47,13 @@ class Supervised(Objective):
             "mse": F.mse_loss,
         }
         check_choice("loss", loss, losses)
-        self.loss, self.edge_weight = losses[loss], edge_weight
+        check_choice("target", target, ("sharp", "aligned"))
+        self.loss, self.edge_weight, self.target = losses[loss], edge_weight, target
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """One term, ``pixel``: the weighted sum over the network's outputs."""
-        terms = {"pixel": self.sum_outputs(restored.images, lambda image: self._difference(image, pair.sharp))}
+        sharp = pair.extras["aligned"] if self.target == "aligned" else pair.sharp
+        terms = {"pixel": self.sum_outputs(restored.images, lambda image: self._difference(image, sharp))}
         return Losses(self.weigh(terms, stage), terms, {})
 
     def _difference(self, image: Tensor, sharp: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def _cache() -> Path:
 
 
 def _refuse_writable_by_others(path: Path) -> None:
-    """Loading a library runs its code, so that nobody but this user may be able to write it."""
+    """Loading a library runs its code, so only this user may be able to write it."""
     found = path.stat()
     if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022):
         raise PermissionError(f"{path} is writable by others")

@@ -119,7 +119,7 @@ def build_trainer(run: Run, module: DeblurringModule, summary: SummaryCallback) 
 
 
 def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> None:
-    """Measure what the objective wants to know of the pairs, then train; errors end in one line, loggers are closed."""
+    """Measure what the objective needs of the pairs, then train; errors end in one line, loggers are closed."""
     if (estimator := getattr(module.objective, "picture_flow", None)) is not None:
         data.measure(estimator, trainer.strategy.root_device)
     checkpoint = str(run.checkpoint) if run.checkpoint else None
@@ -143,7 +143,7 @@ def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> 
 
 
 def _check_start(module: DeblurringModule, run: Run) -> None:
-    """Refuse to freeze a network that nobody has trained."""
+    """Refuse to freeze an untrained network."""
     backbone = run.config["backbone"]
     if run.checkpoint or backbone.get("weights") or backbone.get("path"):  # path: spandrel's network with its weights
         return
@@ -152,7 +152,9 @@ def _check_start(module: DeblurringModule, run: Run) -> None:
 
 
 def _check_truth(module: DeblurringModule, data: Any) -> None:
-    """Refuse pairs without a true flow where the objective takes it from them."""
+    """Refuse pairs without a truth that the objective takes from them."""
+    if getattr(module.objective, "target", "sharp") == "aligned" and "aligned" not in data.pairs("train")[0].extras:
+        raise UserError("objective.target=aligned needs pairs that carry the truth; use data=photos or data=leaves")
     if not getattr(getattr(module.objective, "flow", None), "uses_truth", False):
         return
     needed = any(stage.flow_source != "none" for stage in module.objective.schedule.stages)

@@ -66,7 +66,7 @@ def test_prerendering_gives_the_same_and_reports_progress() -> None:
 
 def test_tiny_frames_with_wide_blur_and_far_motion_are_rendered_too() -> None:
     texture = dead_leaves("val", 0, size=96)[:1]
-    made = RenderedPairs(texture, 0, 40, 33, Optics(blur_px=20), preset("nonrigid", 3.0))
+    made = RenderedPairs(texture, 0, 40, 33, [Optics(blur_px=20)], preset("nonrigid", 3.0))
     assert all(made[i].blurry.shape == (3, 33, 33) for i in range(len(made)))
 
 

@@ -129,7 +129,7 @@ def test_folders_of_the_three_splits_are_taken_as_they_are(tmp_path: Path) -> No
 def test_a_split_whose_folder_is_missing_or_empty(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (tmp_path / split).mkdir()
-    with pytest.raises(UserError, match=r"test: no such folder beside train and val"):
+    with pytest.raises(UserError, match=r"test: no such folder next to train and val"):
         from_folder(tmp_path, "test", 16)
     with pytest.raises(UserError, match=r"train: holds no photograph"):
         from_folder(tmp_path, "train", 16)

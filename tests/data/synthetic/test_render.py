@@ -66,7 +66,7 @@ def _rendered(variant: int, misalignment: str, optics: Optics, amplitude: float)
 def away_from_edges(pair: Pair) -> Tensor:
     """True where no surface's edge, and so nothing hidden in one shot only, is nearby: ``(1, H, W)``.
 
-    The circle of confusion tells surfaces apart where their flows happen to be alike.
+    The circle of confusion distinguishes surfaces whose flows happen to be alike.
     """
     fields = torch.cat([pair.extras["flow"] / 0.3, pair.extras["coc"] / 0.05])
     down, across = (F.pad(fields.diff(dim=dim).abs(), pad) for dim, pad in ((1, (0, 0, 1, 0)), (2, (1, 0))))
@@ -123,7 +123,7 @@ def test_blur_follows_the_circle_of_confusion(photo: Tensor) -> None:
     aligned = torch.cat([fine(pair.extras["aligned"]) for pair in pairs])
     changes = [(to_float(pair.blurry) - to_float(pair.extras["aligned"])).abs() for pair in pairs]
     change = torch.cat([difference.amax(0, keepdim=True) for difference in changes])
-    # A pixel of small radius beside one of large radius is covered by the blur of that one.
+    # A pixel of small radius next to one of large radius is covered by the blur of that one.
     coc = torch.cat([F.max_pool2d(pair.extras["coc"], 15, 1, 7) for pair in pairs])
     shares = []
     for least, most in ((0.0, 0.3), (1.0, 2.0), (3.0, 7.0)):
@@ -298,7 +298,7 @@ def test_one_colour_stays_that_colour(blur_px: float, amplitude: float) -> None:
         pair = render((0, 0, variant), grey, [grey], (96, 96), optics, preset("nonrigid", amplitude), "grey")
         for image in (pair.blurry, pair.extras["aligned"]):
             assert (int(image.min()), int(image.max())) == (128, 128)
-        # A displaced cut-out's light and coverage are interpolated apart: a few levels may show at its edge.
+        # A displaced cut-out's light and coverage are interpolated separately: a few levels may show at its edge.
         assert 122 <= int(pair.sharp.min()) <= int(pair.sharp.max()) <= 134
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -17,6 +18,7 @@ from jdrl_lightning.types import Pair
 __all__ = ["RenderedPairs"]
 
 KEPT = 48  # photographs in memory at most; a large one takes 20 MB
+WHICH_CAMERA = 6  # a frame's stream of random numbers beside those of render
 SOFTNESS_PX = 0.6  # σ in master pixels: a third of a frame pixel
 
 
@@ -28,7 +30,7 @@ class RenderedPairs(Dataset[Pair]):
         seed: seed of all random choices.
         frames_per_photo: frames of each photograph, with different regions, cut-outs, focus and misalignment.
         frame: longest side of a frame, px; a photograph smaller than twice that gives a frame of half its size.
-        optics: the camera.
+        optics: the cameras; each frame is taken with one of them, drawn evenly.
         misalignment: ranges of the displacement between the shots.
     """
 
@@ -38,11 +40,11 @@ class RenderedPairs(Dataset[Pair]):
         seed: int,
         frames_per_photo: int = 1,
         frame: int = 256,
-        optics: Optics = Optics(),  # noqa: B008  (frozen)
+        optics: Sequence[Optics] = (Optics(),),
         misalignment: Misalignment = Misalignment(),  # noqa: B008  (frozen)
     ) -> None:
         self.photographs, self.seed, self.frames_per_photo = list(photographs), seed, frames_per_photo
-        self.frame, self.optics, self.misalignment = frame, optics, misalignment
+        self.frame, self.optics, self.misalignment = frame, tuple(optics), misalignment
         self._pixels = _Pixels(self.photographs)
         self._pairs: dict[int, Pair] = {}
 
@@ -56,15 +58,17 @@ class RenderedPairs(Dataset[Pair]):
             self._pairs[index] = self.render(index)
         return self._pairs[index]
 
-    def render(self, index: int) -> Pair:
-        """Render frame ``index``, without the cache."""
+    def render(self, index: int, epoch: int = 0) -> Pair:
+        """Render frame ``index``, without the cache; a later ``epoch`` has other frames of the same photographs."""
         variant, which = divmod(index, len(self.photographs))
+        variant += epoch * self.frames_per_photo
         photograph = self.photographs[which]
         pixels = self._pixels[which]
         size = tuple(min(self.frame, side // MASTER) for side in pixels.shape[-2:])
         key = (self.seed, photograph.key, variant)
         name = f"{photograph.name}_{variant}"
-        return render(key, pixels, self._pixels, (size[0], size[1]), self.optics, self.misalignment, name)
+        optics = self.optics[int(np.random.default_rng((*key, WHICH_CAMERA)).integers(len(self.optics)))]
+        return render(key, pixels, self._pixels, (size[0], size[1]), optics, self.misalignment, name)
 
     def prerender(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Render all frames now, before loader workers are forked, which would each render them again."""
@@ -73,6 +77,11 @@ class RenderedPairs(Dataset[Pair]):
             if progress is not None:
                 progress(index + 1, len(self))
         self._pixels.kept.clear()
+
+    def load(self) -> None:
+        """Read the photographs into memory, as many as are kept there."""
+        for which in range(min(len(self.photographs), KEPT)):
+            self._pixels[which]
 
 
 class _Pixels(Sequence[Tensor]):

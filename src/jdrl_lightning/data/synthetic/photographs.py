@@ -72,7 +72,7 @@ def from_folder(root: str | Path, split: str, smallest_px: int) -> list[Photogra
         raise UserError(f"{folder}: no such folder; set data.root=<folder of sharp photographs>")
     if (folder / "train").is_dir() and (folder / "val").is_dir():
         if not (folder / split).is_dir():
-            raise UserError(f"{folder / split}: no such folder beside train and val")
+            raise UserError(f"{folder / split}: no such folder next to train and val")
         shown = all_in_folder(folder / split, smallest_px)
         if not shown:
             raise UserError(f"{folder / split}: holds no photograph")
