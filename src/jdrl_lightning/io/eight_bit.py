@@ -13,7 +13,7 @@ from jdrl_lightning.io.limits import check_data, check_pixels
 from jdrl_lightning.io.orientation import PREFIX, pillow_orientation
 from jdrl_lightning.io.stored import INKS, Head, Metadata, Stored
 
-__all__ = ["decode", "encode_jpeg", "opened", "read_head"]
+__all__ = ["decode", "encode_jpeg", "read_head"]
 
 JPEG_RATIO = 1024  # the most pixels that one byte can become, at one bit for each block of 8×8
 ARITHMETIC = (b"\xff\xc9", b"\xff\xca")  # markers of JPEGs whose code has no least number of bits
@@ -22,14 +22,14 @@ SEGMENT = 65500  # bytes; what a JPEG holds of metadata of one kind
 
 def read_head(stream: BinaryIO) -> Head:
     """Size as stored, 8 bits, orientation."""
-    with opened(stream) as image:
+    with _opened(stream) as image:
         return Head(image.height, image.width, 8, pillow_orientation(image))
 
 
 def decode(stream: BinaryIO) -> Stored:
     """Decode a whole file; Pillow's errors for damaged ones."""
-    with opened(stream) as image:
-        check_promise(stream, image)
+    with _opened(stream) as image:
+        _check_promise(stream, image)
         icc = image.info.get("icc_profile") if image.mode in ("L", "LA", "RGB", "RGBA") else None
         mode = image.mode if image.mode in ("L", "RGB", "RGBA") else "L" if image.mode == "1" else "RGB"
         frames = getattr(image, "n_frames", 1)
@@ -43,12 +43,12 @@ def decode(stream: BinaryIO) -> Stored:
             alpha=mode == "RGBA",
             orientation=pillow_orientation(image),
             icc=icc,
-            metadata=metadata(image),
+            metadata=_metadata(image),
             remarks=remarks,
         )
 
 
-def opened(stream: BinaryIO) -> Image.Image:
+def _opened(stream: BinaryIO) -> Image.Image:
     """The image, not yet decoded.
 
     ``Image.open`` has a limit of its own, which cannot be set for one call; here ours is checked instead.
@@ -70,7 +70,7 @@ def opened(stream: BinaryIO) -> Image.Image:
     return image
 
 
-def check_promise(stream: BinaryIO, image: Any) -> None:
+def _check_promise(stream: BinaryIO, image: Any) -> None:
     """Check that the file is long enough for its size, as far as its format permits to tell."""
     stream.seek(0)
     if image.format in ("JPEG", "MPO"):
@@ -81,7 +81,7 @@ def check_promise(stream: BinaryIO, image: Any) -> None:
         check_data(image.height * image.tile[0][3][1], stream.seek(0, 2), 1)
 
 
-def metadata(image: Image.Image) -> Metadata:
+def _metadata(image: Image.Image) -> Metadata:
     """EXIF data, XMP packet and resolution of an image that Pillow has opened."""
     exif, dpi = image.info.get("exif"), image.info.get("dpi")
     made_up = image.format in ("JPEG", "MPO") and not image.info.get("jfif_unit")  # out of EXIF data, which has it too

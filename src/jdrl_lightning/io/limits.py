@@ -18,7 +18,7 @@ def check_pixels(height: int, width: int) -> None:
 
     Raises:
         Unsupported: more pixels than the limit.
-        ValueError: none.
+        ValueError: no pixels at all.
         UserError: the limit is not a number.
     """
     text = os.environ.get(SETTING, str(DEFAULT))
