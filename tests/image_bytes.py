@@ -50,16 +50,47 @@ def lzw(data: bytes) -> bytes:
 
 def lzw_tiff(pixels: Array) -> bytes:
     """A 16-bit RGB TIFF, LZW-compressed, in one strip."""
+    return tiff_bytes(pixels.shape, 16, [lzw(pixels.astype("<u2").tobytes())], compression=5)
+
+
+def planar_lzw_tiff(pixels: Array, tiled: bool) -> bytes:
+    """An 8-bit RGB TIFF of at most 32×32 px, a plane a colour, LZW-compressed in a strip or four tiles each."""
     height, width, _ = pixels.shape
-    strip = lzw(pixels.astype("<u2").tobytes())
-    n_tags = 10
-    end = 8 + 2 + 12 * n_tags + 4
-    tags = [
-        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, end), (259, 3, 1, 5), (262, 3, 1, 2),
-        (273, 4, 1, end + 6), (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 1, len(strip)), (284, 3, 1, 1),
-    ]  # fmt: skip
-    directory = struct.pack("<H", n_tags) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + b"\0\0\0\0"
-    return b"II*\0" + struct.pack("<I", 8) + directory + struct.pack("<HHH", 16, 16, 16) + strip
+    parts = [pixels[..., i] for i in range(3)]
+    if tiled:
+        padded = [np.pad(part, ((0, 32 - height), (0, 32 - width))) for part in parts]
+        parts = [part[y : y + 16, x : x + 16] for part in padded for y in (0, 16) for x in (0, 16)]
+    return tiff_bytes(pixels.shape, 8, [lzw(part.tobytes()) for part in parts], 5, planar=True, tiled=tiled)
+
+
+def packed_tiff(values: Array, bits: int) -> bytes:
+    """An uncompressed TIFF of ``bits`` bits a value, each row padded to whole bytes."""
+    height, width, channels = values.shape
+    rows = values.reshape(height, width * channels).astype(">u2").view(np.uint8).reshape(height, -1, 2)
+    packed = np.packbits(np.unpackbits(rows, axis=2)[..., 16 - bits :].reshape(height, -1), axis=1)
+    return tiff_bytes(values.shape, bits, [packed.tobytes()], compression=1)
+
+
+def tiff_bytes(
+    shape: tuple[int, ...], bits: int, parts: list[bytes], compression: int, planar: bool = False, tiled: bool = False
+) -> bytes:
+    """A grey or RGB TIFF of compressed strips, one or one a plane, or of tiles of 16×16 px."""
+    height, width, channels = shape
+    starts = list(np.cumsum([8, *map(len, parts[:-1])]))
+    values = {
+        256: [width], 257: [height], 258: [bits] * channels, 259: [compression], 262: [2 if channels == 3 else 1],
+        277: [channels], 284: [1 + planar], **({322: [16], 323: [16]} if tiled else {278: [height]}),
+        324 if tiled else 273: starts, 325 if tiled else 279: list(map(len, parts)),
+    }  # fmt: skip
+    body = b"".join(parts)
+    at, entries, more = 8 + len(body), b"", b""
+    after = at + 2 + 12 * len(values) + 4
+    for tag, numbers in sorted(values.items()):
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        inside = packed if len(numbers) == 1 else struct.pack("<I", after + len(more))
+        more += packed if len(numbers) > 1 else b""
+        entries += struct.pack("<HHI", tag, 4, len(numbers)) + inside
+    return b"II*\0" + struct.pack("<I", at) + body + struct.pack("<H", len(values)) + entries + bytes(4) + more
 
 
 def rows_first(image: torch.Tensor) -> Array:

@@ -21,7 +21,8 @@ from jdrl_lightning.build import from_checkpoint
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.inference.planned import planned
 from jdrl_lightning.inference.tiles import restore
-from jdrl_lightning.io.image import read_picture, write_image
+from jdrl_lightning.io import png_chunks
+from jdrl_lightning.io.image import Metadata, read_picture, write_image
 from jdrl_lightning.predict import MAP_LEVELS, predict
 from jdrl_lightning.types import to_float, to_uint
 
@@ -70,6 +71,98 @@ def test_outputs_are_of_the_inputs_kind(checkpoint: Path, photo: torch.Tensor, t
     kept = read_picture(output / "alpha.png").alpha
     assert kept is not None
     assert torch.equal(kept, alpha.byte().reshape(kept.shape))
+
+
+def unchanging() -> Backbone:
+    network = torch.nn.Identity()
+    network.register_parameter("unused", torch.nn.Parameter(torch.zeros(1)))  # which tells the device
+    return Backbone(network, divisor=1, licence="", name="identity")
+
+
+def camera(orientation: int = 1) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "A camera"
+    return exif
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_nothing_else_is_changed(suffix: str, depth: int, photo: torch.Tensor, tmp_path: Path) -> None:
+    """A network that returns its input returns every pixel, channel and mark."""
+    if suffix == ".jpg" and depth == 16:
+        pytest.skip("a JPEG has 8 bits")
+    pixels = photo[:, 100:150, 100:163]
+    image = pixels if depth == 8 else (pixels.int() * 257 + 3).clamp_max(65535).to(torch.uint16)
+    colour = png_chunks.chunk(b"gAMA", (100_000).to_bytes(4, "big")) if suffix == ".png" else b""
+    metadata = Metadata(camera(6).tobytes()[6:], b"<x:xmpmeta/>", (300.0, 240.0), colour)
+    more: dict[str, Any] = {"icc": b"a profile", "metadata": metadata}
+    if suffix != ".jpg":
+        more["alpha"] = image[:1] // 2 if depth == 8 else (image[:1].int() // 2).to(torch.uint16)
+    if suffix == ".tif":
+        more["others"] = image[1:]
+    source, target = tmp_path / f"a{suffix}", tmp_path / "out" / f"a{suffix}"
+    write_image(source, image, **more)
+    predict(unchanging(), planned(source, tmp_path / "out", overwrite=False), tile=64, overlap=16)
+    before, after = read_picture(source), read_picture(target)
+    assert before.image.shape == after.image.shape
+    assert (after.image.int() - before.image.int()).abs().max() <= (8 if suffix == ".jpg" else 0)
+    for one, other in zip(before[1:], after[1:], strict=True):
+        assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+    found = Image.Exif()
+    found.load(after.metadata.exif or b"")
+    assert (found.get(0x0112, 1), found[0x010F]) == (1, "A camera")
+    assert after.metadata.xmp == b"<x:xmpmeta/>"
+    assert after.metadata.dpi == pytest.approx((240.0, 300.0), abs=0.01)
+    assert after.metadata.colour == colour
+
+
+def test_formats_that_are_not_written_become_png(photo: torch.Tensor, tmp_path: Path) -> None:
+    image = Image.fromarray(photo[:, 100:150, 100:163].permute(1, 2, 0).numpy())
+    names = ["a.avif", "b.webp", "c.bmp", "d.jfif", "e" * 250 + ".jpg"]
+    for name in names:
+        image.save(
+            tmp_path / name, "JPEG" if name[0] in "de" else None, **({} if name == "c.bmp" else {"exif": camera(6)})
+        )
+    predict(unchanging(), planned(tmp_path, tmp_path / "out", overwrite=False), tile=64, overlap=16)
+    made = sorted((tmp_path / "out").iterdir())
+    assert [path.name for path in made] == ["a.png", "b.png", "c.png", "d.jfif", names[-1]]
+    for path, source in zip(made, names, strict=True):
+        before, after = read_picture(tmp_path / source), read_picture(path)
+        assert (after.image.int() - before.image.int()).abs().max() <= (0 if path.suffix == ".png" else 8)
+        assert after.metadata.exif == before.metadata.exif
+
+
+def test_a_batch_killed_half_way_is_resumed_without_repeating(photo: torch.Tensor, tmp_path: Path) -> None:
+    for name in "abcdef":
+        write_image(tmp_path / "in" / f"{name}.png", photo[:, :20, :20])
+    code = f"""
+import os, signal, torch
+from pathlib import Path
+from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.inference.planned import planned
+from jdrl_lightning.predict import predict
+class Killed(torch.nn.Module):
+    seen = 0
+    def __init__(self):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+    def forward(self, x):
+        Killed.seen += 1
+        if Killed.seen == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+jobs = planned(Path({str(tmp_path / "in")!r}), Path({str(tmp_path / "out")!r}), overwrite=False)
+predict(Backbone(Killed(), divisor=1, licence="", name="killed"), jobs, 64, 16)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=120)
+    assert killed.returncode == -9
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    assert [path.name for path in sorted(done)] == ["a.png", "b.png", "c.png"]
+    jobs = planned(tmp_path / "in", tmp_path / "out", overwrite=False, resume=True)
+    assert [source.name for source, _ in jobs] == ["d.png", "e.png", "f.png"]
+    predict(unchanging(), jobs, 64, 16)
+    assert len(list((tmp_path / "out").iterdir())) == 6
+    assert {path: path.stat().st_mtime_ns for path in done} == done
 
 
 def test_tiles_show_no_seam(checkpoint: Path, photo: torch.Tensor) -> None:

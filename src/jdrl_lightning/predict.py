@@ -28,10 +28,10 @@ def predict(
     compile: bool = False,
     blur_map: bool = False,
 ) -> None:
-    """Restore every file and write it in its own bit depth, with its alpha channel, grey tone and colour profile.
+    """Restore every file and write it in its own bit depth, with its other channels, grey tone, profile and metadata.
 
     With ``blur_map`` the predicted radius of the circle of confusion goes into ``<name>_blur.png``: 16 bits,
-    ``MAP_LEVELS`` a pixel.
+    ``MAP_LEVELS`` a pixel. It is written first, so that a restored file says that both are finished.
 
     Raises:
         UserError: incompatible settings, before a file is read; or the GPU runs out of memory.
@@ -60,11 +60,12 @@ def predict(
                 restored = restore(network, blurry, tile, overlap, backbone.divisor, show, tile_batch)
             except torch.OutOfMemoryError as error:
                 raise UserError(f"{file}: out of GPU memory; lower tile_batch={tile_batch} or tile={tile}") from error
-            pixels = to_uint(restored[0].cpu(), picture.depth)
-            write_image(target, pixels, alpha=picture.alpha, grey=picture.grey, icc=picture.icc)
             if blur_map:
                 px = restore(blur_radius(backbone), blurry, tile, overlap, backbone.divisor, batch=tile_batch)[0].cpu()
                 write_image(blur_map_file(target), to_uint(px * (MAP_LEVELS / 65535), 16), grey=True)
+            pixels = to_uint(restored[0].cpu(), picture.depth)
+            kept = {name: getattr(picture, name) for name in ("alpha", "grey", "icc", "others", "metadata")}
+            write_image(target, pixels, **kept)
 
 
 @command("predict")
@@ -77,7 +78,7 @@ def main(cfg: DictConfig) -> None:
     output = Path(cfg.output or Path(HydraConfig.get().runtime.output_dir) / "restored")
     from jdrl_lightning.inference.planned import planned
 
-    jobs = planned(Path(cfg.input), output, cfg.overwrite, cfg.blur_map)
+    jobs = planned(Path(cfg.input), output, cfg.overwrite, cfg.blur_map, cfg.resume)
 
     from jdrl_lightning import build
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from jdrl_lightning import UserError
 from jdrl_lightning.inference.planned import planned
@@ -37,3 +40,53 @@ def test_nothing_is_overwritten_without_overwrite(tmp_path: Path, photo: torch.T
         (tmp_path / "out2").mkdir(exist_ok=True)
         with pytest.raises(UserError, match=source):
             planned(tmp_path / source, tmp_path / "out", overwrite=False)
+
+
+def batch(folder: Path, photo: torch.Tensor, names: list[str]) -> list[Path]:
+    for name in names:
+        write_image(folder / "in" / name, photo[:, :20, :20])
+    return [folder / "in" / name for name in names]
+
+
+def test_resume_leaves_out_what_is_there(tmp_path: Path, photo: torch.Tensor, caplog: pytest.LogCaptureFixture) -> None:
+    files, out = batch(tmp_path, photo, ["a.png", "b.png", "c.png"]), tmp_path / "out"
+    write_image(out / "b.png", photo[:, :20, :20])
+    with pytest.raises(UserError, match=r"b\.png: exists; give another output=…, overwrite=true, or resume=true"):
+        planned(tmp_path / "in", out, overwrite=False)
+    with caplog.at_level(logging.INFO):
+        jobs = planned(tmp_path / "in", out, overwrite=False, resume=True)
+    assert jobs == [(file, out / file.name) for file in (files[0], files[2])]
+    assert "1 of 3 are there already and left out" in caplog.text
+    with pytest.raises(UserError, match="exclude each other"):
+        planned(tmp_path / "in", out, overwrite=True, resume=True)
+
+
+def test_resume_with_blur_maps(tmp_path: Path, photo: torch.Tensor) -> None:
+    """The map is written first: a map alone is of an interrupted run, a picture alone of a run without maps."""
+    (file,), out = batch(tmp_path, photo, ["a.png"]), tmp_path / "out"
+    write_image(out / "a_blur.png", photo[:, :20, :20])
+    assert planned(file, out, overwrite=False, blur_map=True, resume=True) == [(file, out / "a.png")]
+    write_image(out / "a.png", photo[:, :20, :20])
+    assert planned(file, out, overwrite=False, blur_map=True, resume=True) == []
+    (out / "a_blur.png").unlink()
+    with pytest.raises(UserError, match=r"a\.png: exists without its blur map"):
+        planned(file, out, overwrite=False, blur_map=True, resume=True)
+
+
+def test_names_up_to_the_longest(tmp_path: Path, photo: torch.Tensor) -> None:
+    (file,), out = batch(tmp_path, photo, ["a" * 251 + ".png"]), tmp_path / "out"
+    assert planned(file, out, overwrite=False) == [(file, out / file.name)]
+    with pytest.raises(UserError, match=r"_blur\.png: the file name is too long; shorten"):
+        planned(file, out, overwrite=False, blur_map=True)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_five_thousand_files_take_a_second(suffix: str, tmp_path: Path, photo: torch.Tensor) -> None:
+    """Of CPU time; without decoding."""
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photo.permute(1, 2, 0).numpy()).save(tmp_path / f"one{suffix}")
+    for number in range(5000):
+        (tmp_path / "in" / f"{number}{suffix}").hardlink_to(tmp_path / f"one{suffix}")
+    start = time.process_time()
+    assert len(planned(tmp_path / "in", tmp_path / "out", overwrite=False)) == 5000
+    assert time.process_time() - start < 2  # 0.3 to 1.0 s measured

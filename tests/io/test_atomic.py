@@ -43,3 +43,20 @@ def test_only_regular_files_are_replaced(target: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=target), atomic_write(tmp_path / target):
         pass
     assert not (tmp_path / target).is_file()
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "ä" * 125 + "b.png", "字" * 83 + ".png"])
+def test_names_up_to_the_longest(name: str, tmp_path: Path) -> None:
+    assert len(name.encode()) in range(252, 256)
+    for content in ("first", "second"):
+        with atomic_write(tmp_path / name, "w") as file:
+            file.write(content)
+            (temporary,) = [path for path in tmp_path.iterdir() if path.name != name]
+            assert temporary.match(".*.tmp")
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_text() == content
+
+
+def test_a_name_that_is_too_long_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the file name is too long; shorten it"), atomic_write(tmp_path / ("a" * 256)):
+        pass

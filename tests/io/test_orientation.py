@@ -9,14 +9,15 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
-from image_bytes import noise, rows_first
-from jdrl_lightning.io.image import header, read_image
+from image_bytes import chunk, noise, png_bytes, rows_first
+from jdrl_lightning.io.image import Metadata, header, read_image, read_picture
 from jdrl_lightning.io.orientation import (
     SWAPS_AXES,
     TAG,
     apply_orientation,
     exif_orientation,
     pillow_orientation,
+    upright,
 )
 
 
@@ -75,3 +76,53 @@ def test_it_is_found_in_raw_exif_and_by_pillow(orientation: int) -> None:
 )
 def test_without_or_with_damaged_metadata_the_pixels_stay(exif: bytes | None) -> None:
     assert exif_orientation(exif) == 1
+
+
+XMP = b'<x:xmpmeta xmlns:tiff="t"><d tiff:Orientation="6"/><tiff:Orientation>8</tiff:Orientation></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_an_xmp_packet_has_the_orientation_if_exif_data_have_not(tmp_path: Path, suffix: str) -> None:
+    path, stored = tmp_path / f"a{suffix}", Image.fromarray(noise(8, 3))
+    if suffix == ".tif":
+        tags = [(700, "B", len(XMP), XMP, True)]
+        tifffile.imwrite(path, np.asarray(stored), photometric="rgb", extratags=tags, metadata=None)
+    elif suffix == ".png":
+        path.write_bytes(png_bytes(noise(8, 3), chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)))
+    else:
+        stored.save(path, xmp=XMP)
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    picture = read_picture(path)
+    np.testing.assert_array_equal(rows_first(picture.image), expected)
+    assert header(path)[:2] == expected.shape[:2] == (17, 13)
+    assert picture.metadata.xmp == XMP.replace(b"6", b"1").replace(b"8", b"1")
+
+
+@pytest.mark.parametrize("endian", "<>")
+def test_exif_data_are_reset_and_otherwise_kept_byte_for_byte(endian: str) -> None:
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[TAG], exif[0x010F] = 6, "A camera"
+    exif.get_ifd(0x8769)[0x927C] = b"the maker's own notes"
+    raw = exif.tobytes()
+    done = upright(Metadata(exif=raw), 6).exif
+    assert done is not None
+    assert exif_orientation(done) == 1
+    assert sum(before != after for before, after in zip(raw[6:], done, strict=True)) == 1
+
+
+def test_the_thumbnail_is_unlinked() -> None:
+    """A directory with one tag, and a link to a second one."""
+    raw = b"MM\0*\0\0\0\x08" + b"\0\1" + b"\1\x12\0\3\0\0\0\1\0\5\0\0" + b"\0\0\0\x1a" + bytes(6)
+    assert upright(Metadata(exif=raw), 5).exif == raw.replace(b"\0\5\0\0", b"\0\1\0\0").replace(b"\x1a", b"\0")
+
+
+def test_damaged_exif_data_are_not_carried() -> None:
+    for raw in (b"", b"nothing", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff" + bytes(30)):
+        assert upright(Metadata(exif=raw), 1).exif is None
+
+
+def test_the_resolution_is_turned_too() -> None:
+    assert upright(Metadata(dpi=(300.0, 200.0)), 6).dpi == (200.0, 300.0)
+    assert upright(Metadata(dpi=(300.0, 200.0)), 3).dpi == (300.0, 200.0)

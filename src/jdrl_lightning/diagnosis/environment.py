@@ -15,6 +15,7 @@ PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "
 # Extra: its package, and the setting that needs it.
 EXTRAS = {
     "export": ("onnx", "formats=[onnx] of python -m jdrl_lightning.export"),
+    "formats": ("pillow-heif", "HEIC and raw files of cameras"),
     "joblib": ("hydra-joblib-launcher", "hydra/launcher=joblib"),
     "keras": ("h5py", "DPDNet's published weights"),
     "litdata": ("litdata", "data.store=litdata"),

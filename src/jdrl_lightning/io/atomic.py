@@ -14,10 +14,12 @@ from jdrl_lightning.errors import UserError
 
 __all__ = ["atomic_write", "clear_temporaries", "disk_problem", "writing"]
 
+_KEPT = 200  # bytes of a file's name, at most 255, that its temporary file's begins with
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "your disk quota is used up; free some space",
+    errno.ENAMETOOLONG: "the file name is too long; shorten it",
     errno.EFBIG: "the file exceeds the size limit; raise it (ulimit -f)",
     **dict.fromkeys(_DENIED, "no permission to write; get it, or choose another folder"),
 }
@@ -38,7 +40,8 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[
         if target.exists() and not target.is_file():
             raise UserError(f"{target} exists and is not a regular file; choose another path")
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        prefix = f".{target.name.encode()[:_KEPT].decode(errors='ignore')}."
+        descriptor, temporary = tempfile.mkstemp(prefix=prefix, suffix=".tmp", dir=target.parent)
         try:
             with os.fdopen(descriptor, mode, **text) as file:  # type: ignore[call-overload]
                 yield file

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -12,15 +13,20 @@ from PIL import Image
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io import eight_bit, png, tiff
+from jdrl_lightning.io import eight_bit, heif, png, raw, tiff, webp
 from jdrl_lightning.io.atomic import atomic_write
-from jdrl_lightning.io.orientation import DAMAGED, SWAPS_AXES, apply_orientation, exif_orientation
+from jdrl_lightning.io.folder import JPEG, RAW, SUFFIXES, TIFF, image_files, written_suffix
+from jdrl_lightning.io.orientation import SWAPS_AXES, apply_orientation, upright
+from jdrl_lightning.io.remarks import remark
+from jdrl_lightning.io.stored import Head, Metadata, Stored, Unsupported
 
 __all__ = [
-    "SUFFIXES", "Header", "Picture", "header", "image_files", "read_image", "read_picture", "write_image",
+    "JPEG", "SUFFIXES", "Header", "Metadata", "Picture", "header", "image_files", "read_image", "read_picture",
+    "write_image", "written_suffix",
 ]  # fmt: skip
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+
+Reader = tuple[Callable[[BinaryIO], Head], Callable[[BinaryIO], Stored]]
 
 
 class Header(NamedTuple):
@@ -36,10 +42,12 @@ class Picture(NamedTuple):
 
     Attributes:
         image: ``(3, H, W)``, ``uint8`` or ``uint16``; a grey image has three equal channels.
-        alpha: ``(1, H, W)``, same type, or None.
+        alpha: ``(1, H, W)``, same type, not premultiplied, or None.
         grey: whether the file has a single colour channel.
         icc: colour profile, or None.
         depth: bits per channel, 8 or 16.
+        others: ``(N, H, W)``, same type: a TIFF's channels of unspecified meaning, as infrared; or None.
+        metadata: EXIF data, XMP packet, resolution and PNG's colour chunks, of upright pixels.
     """
 
     image: Tensor
@@ -47,12 +55,8 @@ class Picture(NamedTuple):
     grey: bool
     icc: bytes | None
     depth: int
-
-
-def image_files(folder: Path) -> list[Path]:
-    """The image files directly in ``folder``, sorted by name; hidden files are skipped."""
-    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    return sorted(p for p in found if p.is_file())
+    others: Tensor | None = None
+    metadata: Metadata = Metadata()
 
 
 def read_image(path: str | Path) -> Tensor:
@@ -61,33 +65,31 @@ def read_image(path: str | Path) -> Tensor:
 
 
 def read_picture(path: str | Path) -> Picture:
-    """Read PNG, TIFF (8, 16 bits, or float in [0, 1], which becomes 16 bits), JPEG, BMP or WebP, detected by content.
+    """Read PNG, TIFF, JPEG, BMP, WebP, AVIF or HEIC, detected by content, or a camera's raw file, by its suffix.
 
-    The EXIF orientation is applied to the pixels.
+    The EXIF orientation is applied to the pixels. A depth that is neither 8 nor 16 becomes 16, except in a PNG, where
+    less than 8 becomes 8; so does float in [0, 1]. Of a file with several pictures the first is read, thumbnails aside,
+    and a line says so.
 
     Raises:
         UserError: missing, empty, damaged or unsupported file; NaN, infinity or values outside [0, 1] in a float TIFF.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-        if data.startswith(png.SIGNATURE):
-            head = png.read_head(BytesIO(data))
-            pixels, icc, orientation = png.decode(data), head.icc, exif_orientation(head.exif)
-        elif data.startswith(tiff.SIGNATURES):
-            pixels, icc, orientation = tiff.decode(path)
-        else:
-            pixels, icc, orientation = eight_bit.decode(data)
-    except DAMAGED as error:
-        raise _unreadable(path, error) from error
-    channels = torch.from_numpy(np.ascontiguousarray(apply_orientation(pixels, orientation).transpose(2, 0, 1)))
-    n_colours = 1 if len(channels) < 3 else 3
+    with _opened(path) as (stream, (_, decode)):
+        stored = decode(stream)
+    for text in stored.remarks:
+        remark(path, text)
+    upright_pixels = apply_orientation(stored.pixels, stored.orientation).transpose(2, 0, 1)
+    channels = torch.from_numpy(np.require(upright_pixels, requirements=["C", "W"]))
+    end = stored.colours + stored.alpha
     return Picture(
-        image=channels[:3] if n_colours == 3 else channels[:1].repeat(3, 1, 1),
-        alpha=channels[n_colours:] if len(channels) > n_colours else None,
-        grey=n_colours == 1,
-        icc=icc,
+        image=channels[:3] if stored.colours == 3 else channels[:1].repeat(3, 1, 1),
+        alpha=channels[stored.colours : end] if stored.alpha else None,
+        grey=stored.colours == 1,
+        icc=stored.icc,
         depth=8 * channels.element_size(),
+        others=channels[end:] if len(channels) > end else None,
+        metadata=upright(stored.metadata, stored.orientation),
     )
 
 
@@ -95,29 +97,23 @@ def header(path: str | Path) -> Header:
     """Size and depth of an image without decoding it.
 
     Raises:
-        UserError: the file is missing, empty or not an image.
+        UserError: the file is missing, empty, not an image, or too large.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(8)
-            stream.seek(0)
-            if start == png.SIGNATURE:
-                head = png.read_head(stream)
-                height, width, depth = head.height, head.width, max(head.depth, 8)
-                orientation = exif_orientation(head.exif)
-            elif start.startswith(tiff.SIGNATURES):
-                height, width, depth, orientation = tiff.read_head(stream)
-            else:
-                depth = 8
-                height, width, orientation = eight_bit.read_head(stream)
-    except DAMAGED as error:
-        raise _unreadable(path, error) from error
-    return Header(width, height, depth) if orientation in SWAPS_AXES else Header(height, width, depth)
+    with _opened(path) as (stream, (read_head, _)):
+        head = read_head(stream)
+    height, width = (head.width, head.height) if head.orientation in SWAPS_AXES else (head.height, head.width)
+    return Header(height, width, head.depth)
 
 
 def write_image(
-    path: str | Path, image: Tensor, alpha: Tensor | None = None, grey: bool = False, icc: bytes | None = None
+    path: str | Path,
+    image: Tensor,
+    alpha: Tensor | None = None,
+    grey: bool = False,
+    icc: bytes | None = None,
+    others: Tensor | None = None,
+    metadata: Metadata | None = None,
 ) -> None:
     """Write a PNG, a TIFF or (8 bits) a JPEG, by the suffix; atomic.
 
@@ -127,6 +123,8 @@ def write_image(
         alpha: ``(1, H, W)``, same type.
         grey: write one channel, the rounded mean of the three.
         icc: colour profile to embed.
+        others: ``(N, H, W)``, same type: channels of unspecified meaning, which only a TIFF holds.
+        metadata: what else to embed, as far as the format holds it.
 
     Raises:
         UserError: the format of the suffix cannot hold the image.
@@ -137,20 +135,56 @@ def write_image(
     pixels = image.permute(1, 2, 0).cpu().numpy()
     if grey:
         pixels = pixels.mean(axis=2, keepdims=True, dtype=np.float64).round().astype(pixels.dtype)
-    if alpha is not None:
-        pixels = np.concatenate([pixels, alpha.permute(1, 2, 0).cpu().numpy()], axis=2)
+    more = [extra.permute(1, 2, 0).cpu().numpy() for extra in (alpha, others) if extra is not None]
+    pixels = np.concatenate([pixels, *more], axis=2) if more else pixels
     suffix = path.suffix.lower()
-    if suffix == ".png":
-        data = png.encode(pixels, icc)
-    elif suffix in (".tif", ".tiff"):
-        data = tiff.encode(pixels, icc)
-    elif suffix in (".jpg", ".jpeg") and image.dtype == torch.uint8 and alpha is None:
-        data = eight_bit.encode_jpeg(pixels, icc)
+    if suffix in TIFF:
+        data = tiff.encode(pixels, icc, metadata, 0 if others is None else len(others))
+    elif suffix == ".png" and others is None:
+        data = png.encode(pixels, icc, metadata)
+    elif suffix in JPEG and image.dtype == torch.uint8 and not more:
+        data = eight_bit.encode_jpeg(pixels, icc, metadata)
     else:
-        kind = f"{8 * image.element_size()}-bit image{'' if alpha is None else ' with alpha'}"
-        raise UserError(f"{path}: cannot write a {kind} as {suffix or 'a file without suffix'!r}; use .png or .tif")
+        kind = f"{8 * image.element_size()}-bit image{' with alpha' if alpha is not None else ''}"
+        kind += "" if others is None else f" with {len(others)} channels of unspecified meaning"
+        remedy = "use .tif" if others is not None else "use .png or .tif"
+        raise UserError(f"{path}: cannot write a {kind} as {suffix or 'a file without suffix'!r}; {remedy}")
     with atomic_write(path) as file:
         file.write(data)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, Reader]]:
+    """A file and what reads it; errors inside the block become one line."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(64)
+            stream.seek(0, 2)  # empties the buffer: reading all of a file would copy it once more
+            stream.seek(0)
+            yield stream, _reader(start, path)
+    except UserError:
+        raise
+    except Unsupported as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged file makes the decoders' libraries raise nearly anything
+        raise _unreadable(path, error) from error
+
+
+def _reader(start: bytes, path: Path) -> Reader:
+    """What reads a file that begins with ``start``."""
+    if start.startswith(png.SIGNATURE):
+        return png.read_head, png.decode
+    if path.suffix.lower() in RAW:
+        return raw.read_head, raw.decode
+    if start.startswith(tiff.SIGNATURES):
+        return tiff.read_head, tiff.decode
+    if webp.is_webp(start):
+        return webp.read_head, webp.decode
+    if start[4:8] != b"ftyp":
+        return eight_bit.read_head, eight_bit.decode
+    if heif.is_avif(start):
+        return heif.read_avif_head, heif.decode_avif
+    return heif.read_heic_head, heif.decode_heic
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
@@ -162,5 +196,5 @@ def _unreadable(path: Path, error: Exception) -> UserError:
         return UserError(f"{path}: the file is empty; copy it again")
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, Image.UnidentifiedImageError):
-        reason = "not a PNG, TIFF, JPEG, BMP or WebP file"
+        reason = "not a PNG, TIFF, JPEG, BMP, WebP, AVIF or HEIC file"
     return UserError(f"{path}: cannot be read ({reason}); replace or remove it")

@@ -17,7 +17,7 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.affine import similarity
 from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.flow.warp import warp
-from jdrl_lightning.io.image import read_picture, write_image
+from jdrl_lightning.io.image import read_picture, write_image, written_suffix
 from jdrl_lightning.metrics.misalignment import ALIGNED_PX, ALIKE, Motion, motion, scene_likeness
 from jdrl_lightning.preparation.write_pairs import FOLDERS, clear_pictures
 from jdrl_lightning.types import Pair, to_float, to_uint
@@ -25,7 +25,6 @@ from jdrl_lightning.types import Pair, to_float, to_uint
 __all__ = ["Alignment", "Frame", "align", "align_files", "common_frame"]
 
 TOLERANCE_PX = 0.1  # two estimates of the same misalignment differ by up to this much
-LOSSLESS = {".bmp": ".png", ".webp": ".png"}  # other suffixes are kept
 
 
 class Frame(NamedTuple):
@@ -149,8 +148,8 @@ def align_files(
         aligned, found = align(Pair(blurry, sharp, place.name, {}))
         for kind, path, picture, image in zip(FOLDERS, paths, pictures, aligned[:2], strict=True):
             if not found.problem:
-                name = place.name + LOSSLESS.get(path.suffix.lower(), path.suffix)
-                write_image(folder / kind / name, image.cpu(), grey=picture.grey, icc=picture.icc)
+                out = folder / kind / (place.name + written_suffix(path))
+                write_image(out, image.cpu(), grey=picture.grey, icc=picture.icc, metadata=picture.metadata)
         alignments.append(found)
         if progress is not None:
             progress(number, len(places))
