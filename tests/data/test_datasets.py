@@ -67,15 +67,15 @@ def test_dead_leaves_join_the_photographs_for_training_only(photographs: Path) -
     assert len(create("photos", "val", root=photographs, frame=56, leaves=3)) == 1
 
 
-def test_of_several_cameras_each_frame_is_taken_with_one() -> None:
-    settings = {"frame": 32, "frames_per_photo": {"val": 4}}
+def test_of_several_cameras_each_frame_is_taken_with_one(photographs: Path) -> None:
+    settings = {"root": photographs, "frame": 32, "frames_per_photo": {"val": 8}}
     both, default, varied = (
-        create("leaves", "val", camera=camera, **settings) for camera in (["default", "varied"], "default", "varied")
+        create("photos", "val", camera=camera, **settings) for camera in (["default", "varied"], "default", "varied")
     )
     taken = [[torch.equal(both[i].blurry, other[i].blurry) for other in (default, varied)] for i in range(len(both))]
     assert {tuple(choice) for choice in taken} == {(True, False), (False, True)}
     with pytest.raises(UserError, match=r"data\.camera='vairied'"):
-        create("leaves", "val", camera=["default", "vairied"], **settings)
+        create("photos", "val", camera=["default", "vairied"], **settings)
 
 
 def test_amplitude_scales_the_motion(photographs: Path) -> None:
