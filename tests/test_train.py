@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from conftest import TINY
-from jdrl_lightning import UserError
+from jdrl_lightning import UserError, build
 from jdrl_lightning.build import read_checkpoint
 from jdrl_lightning.callbacks.timed_checkpoint import MidwayCheckpoint
 from jdrl_lightning.training.fit import fit
@@ -315,3 +315,8 @@ def test_the_module_works_without_hydra(pairs_folder: Path, tmp_path: Path) -> N
     trainer.fit(module, data)
     assert trainer.global_step == 4
     assert module.stage.name == "joint"
+    trainer.save_checkpoint(tmp_path / "mine.ckpt")
+    again, blurry = build.from_checkpoint(tmp_path / "mine.ckpt"), torch.rand(1, 3, 32, 32)
+    assert torch.equal(again(blurry), module.eval()(blurry))
+    assert torch.equal(build.backbone_from_checkpoint(tmp_path / "mine.ckpt")(blurry).images[0], again(blurry))
+    assert again.objective.schedule.plain() == objective.schedule.plain()

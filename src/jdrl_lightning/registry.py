@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -78,18 +79,21 @@ class Registry:
         return [entry for entry in entries if entry.name not in self._targets]
 
     def create(self, name: str, **kwargs: Any) -> Any:
-        """Build ``name`` with ``kwargs``.
+        """Build ``name`` with ``kwargs``, which the result keeps as ``made_from``.
 
         Raises:
             UserError: an unknown name, an unknown or missing setting, or an invalid value.
         """
         target = self.load(name)
         try:
-            return target(**kwargs)
+            made = target(**kwargs)
         except (TypeError, ValueError) as error:
             if "unexpected keyword argument" in str(error) or "required" in str(error):
                 raise UserError(f"{self.kind} {name!r}: {error}{_hint(target, kwargs)}") from error
             raise UserError(f"{self.kind} {name!r} cannot be built with these settings: {first_line(error)}") from error
+        with suppress(AttributeError):  # what takes no attributes is no part of a network
+            made.made_from = {"name": name, **kwargs}  # for the checkpoints of a training without a config
+        return made
 
 
 def _hint(target: Any, given: dict[str, Any]) -> str:

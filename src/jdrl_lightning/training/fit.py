@@ -13,16 +13,18 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from jdrl_lightning import build
 from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-from jdrl_lightning.callbacks.find_checkpoint import LeaveFolder, latest_checkpoint
+from jdrl_lightning.callbacks.find_checkpoint import LeaveFolder, differences, latest_checkpoint, nearest
 from jdrl_lightning.callbacks.summary import SummaryCallback
 from jdrl_lightning.callbacks.wandb_run import WandbRun, finish, identified
+from jdrl_lightning.cli.checkpoints import checkpoint_file
 from jdrl_lightning.cli.config import config_hash
-from jdrl_lightning.errors import INTERRUPTED, UserError, first_line
+from jdrl_lightning.cli.run_folder import leave_unused
+from jdrl_lightning.errors import INTERRUPTED, UserError, and_more, first_line
 from jdrl_lightning.io.atomic import clear_temporaries
 from jdrl_lightning.module import DeblurringModule
 from jdrl_lightning.runtime import distributed
 from jdrl_lightning.runtime.malloc import keep_freed_memory
-from jdrl_lightning.training import out_of_memory
+from jdrl_lightning.training import out_of_memory, start
 
 __all__ = ["fit"]
 
@@ -58,6 +60,8 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         raise UserError(f"seed={seed!r} is not a whole number from 0 to {2**32 - 1}; give seed=0")
     L.seed_everything(seed, workers=True, verbose=False)
     run = find_checkpoint(config, run_dir)
+    if (finished := _finished(run)) is not None:
+        return finished
     module, data = build_module_and_data(run)
     summary = SummaryCallback(run.run_dir / "summary.json", run.identity)
     trainer = build_trainer(run, module, summary)
@@ -67,22 +71,56 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
 
 
 def find_checkpoint(config: dict[str, Any], run_dir: Path) -> Run:
-    """Resolve ``ckpt_path`` (None, a file, or ``auto``) and the folder that the training continues in."""
+    """Resolve ``ckpt_path`` (None, what names a checkpoint, or ``auto``) and the folder that the training continues in.
+
+    Only with ``auto`` that is the folder of the earlier run.
+    """
     identity, started_in = config_hash(config), run_dir
-    checkpoint = config["ckpt_path"]
-    if checkpoint == "auto":
-        checkpoint = latest_checkpoint(run_dir, identity)
+    checkpoint = None
+    if config["ckpt_path"] == "auto":
+        checkpoint = latest_checkpoint(run_dir, identity, config)
         if checkpoint is None:
-            log.info("ckpt_path=auto: no checkpoint to resume from, training from scratch")
+            log.info("ckpt_path=auto: %s", _why_from_scratch(config, run_dir))
         elif run_dir not in checkpoint.parents:
             config, run_dir = _continue_in(config, run_dir, checkpoint.parents[1])
+    elif config["ckpt_path"]:
+        checkpoint = checkpoint_file(config["ckpt_path"], "last")
     if distributed.rank() == 0:
         clear_temporaries(run_dir)
-    return Run(config, run_dir, started_in, Path(checkpoint) if checkpoint else None, identity)
+    return Run(config, run_dir, started_in, checkpoint, identity)
+
+
+def _why_from_scratch(config: dict[str, Any], run_dir: Path) -> str:
+    """Why ``auto`` resumes nothing; names the newest run and what it differs in, for whoever meant that one."""
+    earlier = nearest(run_dir)
+    if earlier is None:
+        return "no checkpoint to resume from, training from scratch"
+    changed = differences(earlier.stored, config)
+    how = and_more(changed, 6) if changed else "files of weights, or was started by another version"
+    folder = earlier.path.parents[1]
+    remedy = f"ckpt_path={folder} resumes it"
+    return f"no run with these settings, training from scratch; {folder} differs in {how}: {remedy}"
+
+
+def _finished(run: Run) -> dict[str, float] | None:
+    """The metrics of a run that has no epoch left, with a line that says so; None: there is something to train."""
+    line = start.complete(run.checkpoint, build.read_checkpoint(run.checkpoint), run.config) if run.checkpoint else None
+    if line is None or run.checkpoint is None:
+        return None
+    log.info(line)
+    if distributed.rank() != 0:
+        return {}
+    leave_unused(run.started_in, "train")
+    return start.final_metrics([run.run_dir, run.checkpoint.absolute().parent.parent])
 
 
 def build_module_and_data(run: Run) -> tuple[DeblurringModule, Any]:
     """Build both and check that they can be trained together."""
+    log.info(
+        start.resumed(run.checkpoint, build.read_checkpoint(run.checkpoint), run.config)
+        if run.checkpoint
+        else f"training {start.started_from(run.config['backbone'])}"
+    )
     module = build.module(run.config)  # before the data, which may take minutes to render or to check
     _check_start(module, run)
     data = build.datamodule(run.config)
@@ -90,7 +128,6 @@ def build_module_and_data(run: Run) -> tuple[DeblurringModule, Any]:
     _check_truth(module, data)
     if run.checkpoint:
         build.check_fit(module, run.checkpoint)
-        log.info("resuming from %s", run.checkpoint)
     return module, data
 
 
