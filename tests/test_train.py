@@ -144,6 +144,10 @@ def test_the_command_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) ->
     assert (runs[0] / "checkpoints" / "last.ckpt").is_file()
     assert (runs[0] / ".hydra" / "config.yaml").is_file()
     assert "stage warmup" in (runs[0] / "train.log").read_text()
+    first = done.stdout.splitlines()[0]
+    assert first.endswith(
+        f"objective=jdrl data=folder optim=paper, into outputs/default/{runs[0].name}; loading PyTorch"
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
 
 
