@@ -72,12 +72,21 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
                 f"activation_checkpointing=true: neither backbone={settings['name']} nor "
                 f"objective={config['objective']['name']} has blocks for it; set it to false"
             )
-    optim = {name: instantiate(part) for name, part in (config.get("optim") or {}).items()}  # {}: of Python, defaults
+    parts = config.get("optim") or {}  # of Python, without a config: the defaults
+    for name, part in parts.items():
+        if not isinstance(part, Mapping) or "_target_" not in part:
+            raise UserError(f"optim.{name}={part}: not an option; choose both together, as optim=paper or optim=cosine")
+    optim = {name: instantiate(part) for name, part in parts.items()}
     try:
         if optim:
             optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])
     except (TypeError, ValueError) as error:
         raise UserError(f"optim.optimizer cannot be built with these settings: {first_line(error)}") from error
+    try:
+        if optim:
+            optim["scheduler"](0.5)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise UserError(f"optim.scheduler cannot be used with these settings: {first_line(error)}") from error
     compile = bool(config.get("compile"))
     kept = stored_settings(config) | {"hash": config_hash(dict(config))}
     return DeblurringModule(network, objective, **optim, seed=int(config["seed"]), config=kept, compile=compile)

@@ -17,6 +17,7 @@ from jdrl_lightning.inference import final_output
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
+from jdrl_lightning.registry import made_from
 from jdrl_lightning.runtime.compile import compiled
 from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 from jdrl_lightning.types import Pair
@@ -165,7 +166,7 @@ def without_files(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings_of(**parts: nn.Module) -> dict[str, Any]:
     """What the registries kept of each part; parts that they did not make, or from objects, are left out."""
-    found = {name: getattr(part, "made_from", None) for name, part in parts.items()}
+    found = {name: made_from(part) for name, part in parts.items()}
     return {name: without_files(kept) for name, kept in found.items() if isinstance(kept, Mapping) and _plain(kept)}
 
 

@@ -29,6 +29,7 @@ Composed = Callable[..., dict[str, Any]]
         ("trainer.check_val_every_n_epoch=0", r"^trainer\.check_val_every_n_epoch=0 is not"),
         ("trainer.log_every_n_steps=-1", r"^trainer\.log_every_n_steps=-1 is not"),
         ("trainer.gradient_clip_val=-1", r"^trainer\.gradient_clip_val=-1 is not"),
+        ("trainer.limit_val_batches=0", r"^trainer\.limit_val_batches=0 measures nothing: set callbacks\.best=null"),
         ("optim.optimizer.lr=fast", r"^optim\.optimizer\.lr=fast: .* set a number above 0"),
         ("optim.optimizer.lr=0", r"^optim\.optimizer\.lr=0: "),
         ("backbone.weights=absent.pth", r"^weights absent\.pth do not exist"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.runtime.distributed import allowed_cores
 from jdrl_lightning.training import start
 
 
@@ -42,6 +45,16 @@ def test_a_finished_run_is_complete(done: Any, asked: Any, finished: bool) -> No
     assert (line is not None) == finished
     if line:
         assert line == "complete: last.ckpt has all 4 epochs; train on with trainer.max_epochs=<more than 4>"
+
+
+def test_the_place_is_named_and_crowding_is_a_warning() -> None:
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer: Any = SimpleNamespace(strategy=strategy, world_size=2, precision="bf16-mixed")
+    assert start.placed(trainer) == f"device: CPU, {allowed_cores()} cores; 2 processes; precision bf16-mixed"
+    line = "4 processes share 2 cores without a GPU, which is slower than trainer.devices=2"
+    assert start.crowded(torch.device("cpu"), 4, 2) == line
+    assert start.crowded(torch.device("cpu"), 2, 2) is None
+    assert start.crowded(torch.device("cuda"), 4, 2) is None
 
 
 def test_a_checkpoint_that_counts_no_epochs_has_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +13,10 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from jdrl_lightning import build
+from jdrl_lightning.callbacks.best_checkpoint import BestCheckpoint
 from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
 from jdrl_lightning.callbacks.find_checkpoint import LeaveFolder, differences, latest_checkpoint, nearest
+from jdrl_lightning.callbacks.plan import PlanCallback
 from jdrl_lightning.callbacks.summary import SummaryCallback
 from jdrl_lightning.callbacks.wandb_run import WandbRun, finish, identified
 from jdrl_lightning.cli.checkpoints import checkpoint_file
@@ -24,7 +27,7 @@ from jdrl_lightning.io.atomic import clear_temporaries
 from jdrl_lightning.module import DeblurringModule
 from jdrl_lightning.runtime import distributed
 from jdrl_lightning.runtime.malloc import keep_freed_memory
-from jdrl_lightning.training import out_of_memory, start
+from jdrl_lightning.training import end, out_of_memory, start
 
 __all__ = ["fit"]
 
@@ -62,12 +65,32 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     run = find_checkpoint(config, run_dir)
     if (finished := _finished(run)) is not None:
         return finished
-    module, data = build_module_and_data(run)
+    module = build_module(run)
     summary = SummaryCallback(run.run_dir / "summary.json", run.identity)
     trainer = build_trainer(run, module, summary)
+    log.info(start.placed(trainer))
+    here = trainer.world_size // trainer.num_nodes
+    if line := start.crowded(trainer.strategy.root_device, here, distributed.allowed_cores()):
+        log.warning(line)
+    data = build_data(run, module)
     train(run, trainer, module, data)
-    log.info("results: %s", run.run_dir)
-    return summary.metrics() if trainer.is_global_zero else {}
+    if not trainer.is_global_zero:
+        return {}
+    metrics = summary.metrics()
+    for line in [*_best_and_last(run, trainer, metrics), *end.results(run.run_dir, metrics)]:
+        log.info(line)
+    return metrics
+
+
+def _best_and_last(run: Run, trainer: L.Trainer, metrics: dict[str, float]) -> list[str]:
+    monitor = run.config["monitor"]
+    kept = [part for part in trainer.checkpoint_callbacks if isinstance(part, BestCheckpoint)]
+    if not kept or kept[0].best_model_score is None or not Path(kept[0].best_model_path).is_file():
+        return []
+    epoch = int(build.read_checkpoint(kept[0].best_model_path)["epoch"]) + 1
+    last = metrics.get(monitor, math.nan)
+    line = end.best_and_last(monitor, float(kept[0].best_model_score), epoch, last, trainer.current_epoch)
+    return [line] if line else []
 
 
 def find_checkpoint(config: dict[str, Any], run_dir: Path) -> Run:
@@ -114,8 +137,8 @@ def _finished(run: Run) -> dict[str, float] | None:
     return start.final_metrics([run.run_dir, run.checkpoint.absolute().parent.parent])
 
 
-def build_module_and_data(run: Run) -> tuple[DeblurringModule, Any]:
-    """Build both and check that they can be trained together."""
+def build_module(run: Run) -> DeblurringModule:
+    """Build the module, and check that it can start like this."""
     log.info(
         start.resumed(run.checkpoint, build.read_checkpoint(run.checkpoint), run.config)
         if run.checkpoint
@@ -123,17 +146,24 @@ def build_module_and_data(run: Run) -> tuple[DeblurringModule, Any]:
     )
     module = build.module(run.config)  # before the data, which may take minutes to render or to check
     _check_start(module, run)
+    if run.checkpoint:
+        build.check_fit(module, run.checkpoint)
+    return module
+
+
+def build_data(run: Run, module: DeblurringModule) -> Any:
+    """Open the pairs, or render them, and check that they are enough for the objective and the monitor."""
     data = build.datamodule(run.config)
     data.setup("fit")
     _check_truth(module, data)
-    if run.checkpoint:
-        build.check_fit(module, run.checkpoint)
-    return module, data
+    if run.config["monitor"].startswith("val/aligned/") and "aligned" not in data.pairs("val")[0].extras:
+        raise UserError(f"monitor={run.config['monitor']}: these pairs carry no truth; use val/deformed_gt/psnr")
+    return data
 
 
 def build_trainer(run: Run, module: DeblurringModule, summary: SummaryCallback) -> L.Trainer:
     """The trainer with the callbacks and loggers of the config, and those that every run has."""
-    callbacks = [*build.parts(run.config["callbacks"]), summary, WandbRun(run.config)]
+    callbacks = [*build.parts(run.config["callbacks"]), PlanCallback(), summary, WandbRun(run.config)]
     if run.started_in != run.run_dir:
         callbacks.append(LeaveFolder(run.started_in))
     loggers = build.parts(identified(run.config["logger"], run.checkpoint, run.run_dir))

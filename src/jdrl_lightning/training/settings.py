@@ -34,6 +34,8 @@ def check(config: Mapping[str, Any]) -> None:
     """
     _check_numbers(config)
     _check_files(config)
+    if config["trainer"].get("limit_val_batches") == 0 and (config.get("callbacks") or {}).get("best"):
+        raise UserError("trainer.limit_val_batches=0 measures nothing: set callbacks.best=null, last.ckpt is written")
     _check_monitor(config["monitor"], config.get("callbacks") or {})
     for logger, packages in _OPTIONAL.items():
         if (config.get("logger") or {}).get(logger) and not any(map(find_spec, packages)):

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import lightning as L
+import torch
+
 from jdrl_lightning.backbones.checkpoints import BUILTIN
 from jdrl_lightning.callbacks.find_checkpoint import differences
 from jdrl_lightning.errors import and_more
 from jdrl_lightning.module import CHECKPOINT_KEY
+from jdrl_lightning.runtime.distributed import allowed_cores
 
-__all__ = ["complete", "epochs_done", "final_metrics", "resumed", "started_from"]
+__all__ = ["complete", "crowded", "epochs_done", "final_metrics", "placed", "resumed", "started_from"]
 
 
 def started_from(backbone: Mapping[str, Any]) -> str:
@@ -22,6 +26,20 @@ def started_from(backbone: Mapping[str, Any]) -> str:
     if not weights:
         return "from scratch"
     return "from the weights that come with the package" if weights == BUILTIN else f"from the weights of {weights}"
+
+
+def placed(trainer: L.Trainer) -> str:
+    """One line on the device, the number of processes and the precision."""
+    device, count, cores = trainer.strategy.root_device, trainer.world_size, allowed_cores()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type.upper()}, {cores} cores"
+    return f"device: {name}; {count} process{'es' if count > 1 else ''}; precision {trainer.precision}"
+
+
+def crowded(device: torch.device, processes: int, cores: int) -> str | None:
+    """A warning if more processes of this machine compute on the CPU than it has cores; else None."""
+    if device.type != "cpu" or processes <= cores:
+        return None
+    return f"{processes} processes share {cores} cores without a GPU, which is slower than trainer.devices={cores}"
 
 
 def epochs_done(checkpoint: Mapping[str, Any]) -> int:
