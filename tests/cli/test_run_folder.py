@@ -27,6 +27,14 @@ def test_an_unused_folder_goes_with_its_empty_parents(tmp_path: Path, monkeypatc
     leave_unused(second, "train")
 
 
+def test_the_working_directory_is_never_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = started(tmp_path / "inner")
+    monkeypatch.chdir(inner)
+    for folder in (Path(), inner, tmp_path):
+        leave_unused(folder, "train")
+    assert {path.name for path in inner.iterdir()} == {".hydra", "train.log"}
+
+
 def test_whatever_else_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     used, mine, outside = started(tmp_path / "used"), started(tmp_path / "mine"), started(tmp_path.parent / "outside")

@@ -57,6 +57,11 @@ def test_the_place_is_named_and_crowding_is_a_warning() -> None:
     assert start.crowded(torch.device("cuda"), 4, 2) is None
 
 
+def test_trained_parameters_are_counted_by_part() -> None:
+    parts = torch.nn.ModuleDict({"backbone": torch.nn.Linear(1000, 2000, bias=False), "none": torch.nn.ReLU()})
+    assert start.sizes(parts) == "backbone 2 million"
+
+
 def test_a_checkpoint_that_counts_no_epochs_has_none() -> None:
     assert [start.epochs_done(content) for content in ({}, {"loops": None}, checkpoint("many"))] == [0, 0, 0]
 

@@ -26,7 +26,7 @@ def leave(folder: Path, command: str) -> None:
 
 def leave_unused(folder: Path, command: str) -> None:
     """Delete ``folder`` if it has nothing but Hydra's files, and those above it in the working directory if empty."""
-    if not folder.is_dir() or not is_fresh(folder):
+    if not (folder / ".hydra").is_dir() or not is_fresh(folder) or Path.cwd().is_relative_to(folder.resolve()):
         return
     leave(folder, command)
     for parent in folder.absolute().parents:

@@ -69,6 +69,7 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     summary = SummaryCallback(run.run_dir / "summary.json", run.identity)
     trainer = build_trainer(run, module, summary)
     log.info(start.placed(trainer))
+    log.info("parameters: %s", start.sizes(module))
     here = trainer.world_size // trainer.num_nodes
     if line := start.crowded(trainer.strategy.root_device, here, distributed.allowed_cores()):
         log.warning(line)
@@ -167,7 +168,8 @@ def build_trainer(run: Run, module: DeblurringModule, summary: SummaryCallback) 
     if run.started_in != run.run_dir:
         callbacks.append(LeaveFolder(run.started_in))
     loggers = build.parts(identified(run.config["logger"], run.checkpoint, run.run_dir))
-    settings = dict(run.config["trainer"])
+    # Lightning's table of parts counts no operations; the parameters are in a line of ours.
+    settings = {"enable_model_summary": False, **run.config["trainer"]}
     try:
         settings["strategy"] = build.strategy(settings, module)
         return L.Trainer(
@@ -237,6 +239,11 @@ def _silence_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers")  # rendered pairs lie in memory
     # Our batch sampler knows where to resume; Lightning only looks for a loader with a state.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
+    warnings.filterwarnings("ignore", message="The number of training batches .* is smaller than the logging interval")
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # of a resumed run
+    warnings.filterwarnings("ignore", message="The dirpath has changed from")  # a checkpoint of another run
+    # Ours only chooses a memory layout.
+    warnings.filterwarnings("ignore", message="You're using the WeightAveraging callback with a model that overrides")
     # What is logged without it is the same in all processes, or is meant to be the first one's.
     warnings.filterwarnings("ignore", message="It is recommended to use `self.log")
 

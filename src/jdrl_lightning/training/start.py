@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from torch import nn
 
 from jdrl_lightning.backbones.checkpoints import BUILTIN
 from jdrl_lightning.callbacks.find_checkpoint import differences
@@ -17,7 +18,7 @@ from jdrl_lightning.errors import and_more
 from jdrl_lightning.module import CHECKPOINT_KEY
 from jdrl_lightning.runtime.distributed import allowed_cores
 
-__all__ = ["complete", "crowded", "epochs_done", "final_metrics", "placed", "resumed", "started_from"]
+__all__ = ["complete", "crowded", "epochs_done", "final_metrics", "placed", "resumed", "sizes", "started_from"]
 
 
 def started_from(backbone: Mapping[str, Any]) -> str:
@@ -33,6 +34,14 @@ def placed(trainer: L.Trainer) -> str:
     device, count, cores = trainer.strategy.root_device, trainer.world_size, allowed_cores()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type.upper()}, {cores} cores"
     return f"device: {name}; {count} process{'es' if count > 1 else ''}; precision {trainer.precision}"
+
+
+def sizes(module: nn.Module) -> str:
+    """The number of trained parameters of each part, in words."""
+    counts = {
+        name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in module.named_children()
+    }
+    return ", ".join(f"{name} {count / 1e6:.3g} million" for name, count in counts.items() if count)
 
 
 def crowded(device: torch.device, processes: int, cores: int) -> str | None:
