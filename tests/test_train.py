@@ -145,6 +145,11 @@ def test_the_command_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) ->
     assert (runs[0] / ".hydra" / "config.yaml").is_file()
     assert "stage warmup" in (runs[0] / "train.log").read_text()
     first = done.stdout.splitlines()[0]
+    assert not [
+        word
+        for word in ("Warning", "FLOPs", "LeafSpec", "Tip", "logging interval")
+        if word in done.stdout + done.stderr
+    ]
     assert first.endswith(
         f"objective=jdrl data=folder optim=paper, into outputs/default/{runs[0].name}; loading PyTorch"
     )
