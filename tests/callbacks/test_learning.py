@@ -9,14 +9,16 @@ from jdrl_lightning.callbacks.learning import LearningCallback, reason
 from jdrl_lightning.objectives.schedule import Schedule
 
 
-def warned(caplog: pytest.LogCaptureFixture, change: float, gain: float, epochs: int = 10) -> list[int]:
-    """The epochs of a training of ten with its last stage from the third on in which a warning is given."""
+def warned(
+    caplog: pytest.LogCaptureFixture, change: float, gain: float, epochs: int = 10, asked: int | None = None
+) -> list[int]:
+    """The epochs of a training with its last stage from the third on in which a warning is given."""
     module: Any = SimpleNamespace(objective=SimpleNamespace(schedule=Schedule.build("paper", warmup_epochs=3)))
+    figures = {"val/change": change, "val/deformed_gt/gain": gain, "val/gt/gain": -9.0}
     callback, found = LearningCallback(), []
     for epoch in range(epochs):
-        figures = {"val/change": change, "val/deformed_gt/gain": gain, "val/gt/gain": -9.0}
-        settings = {"callback_metrics": figures, "current_epoch": epoch, "max_epochs": epochs, "global_step": 9 * epoch}
-        trainer: Any = SimpleNamespace(sanity_checking=False, is_global_zero=True, **settings)
+        when = {"current_epoch": epoch, "max_epochs": asked or epochs, "global_step": 9 * epoch}
+        trainer: Any = SimpleNamespace(sanity_checking=False, is_global_zero=True, callback_metrics=figures, **when)
         caplog.clear()
         callback.on_validation_end(trainer, module)
         found += [epoch] * len(caplog.messages)
@@ -28,6 +30,7 @@ def test_a_warning_is_given_once_and_not_too_early(caplog: pytest.LogCaptureFixt
     assert warned(caplog, change=0.1, gain=0.0) == [4]  # half of the epochs
     assert warned(caplog, change=3.0, gain=-0.5) == [3]  # the last stage has been trained for an epoch
     assert warned(caplog, change=3.0, gain=-0.5, epochs=3) == []
+    assert warned(caplog, change=0.1, gain=0.0, epochs=12, asked=-1) == [9]
 
 
 @pytest.mark.parametrize(("change", "gain", "steps", "warps", "words"), [

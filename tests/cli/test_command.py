@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 
 def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -45,6 +46,18 @@ def test_user_errors_are_one_line_with_a_remedy(arguments: str, message: str, tm
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith(f"error: {message}")
     assert arguments.startswith("-m ") or not list(tmp_path.iterdir())  # a failed start leaves no folder
+
+
+@pytest.mark.parametrize("arguments", ["predict input=.", "evaluate", "export"])
+def test_every_command_takes_a_checkpoint_by_name(arguments: str, tmp_path: Path) -> None:
+    from skimage.data import astronaut
+
+    Image.fromarray(astronaut()[:32, :32]).save(tmp_path / "photo.png")
+    name, *others = arguments.split()
+    done = run_command(name, *others, "ckpt_path=latest", cwd=tmp_path)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: latest: no such checkpoint; no run under outputs/ or multirun/ has one; give ")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 def test_the_suggested_quoting_works(tmp_path: Path) -> None:

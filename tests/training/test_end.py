@@ -9,6 +9,7 @@ import pytest
 from jdrl_lightning.training.end import best_and_last, results
 
 FIGURES = {"val/gt/psnr": 20.126, "val/gt/gain": -0.5, "val/deformed_gt/psnr": 26.0, "val/deformed_gt/gain": 0.25}
+NO_GAIN = {"val/gt/psnr": 20.0, "val/gt/gain": -0.001}
 
 
 def test_best_and_last_that_disagree_are_said() -> None:
@@ -16,6 +17,7 @@ def test_best_and_last_that_disagree_are_said() -> None:
     assert best_and_last("val/gt/psnr", 26.4, 3, 26.1, 9) == line
     assert best_and_last("val/gt/psnr", 26.4, 9, 26.4, 9) is None
     assert best_and_last("val/gt/psnr", 26.4, 3, float("nan"), 9) is None
+    assert best_and_last("val/gt/psnr", 26.401, 3, 26.399, 9) is None  # shown, they would be equal
 
 
 def test_figures_paths_and_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +30,7 @@ def test_figures_paths_and_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "against the sharp image: 20.13 dB, -0.50 over the untouched input",
         "results: outputs/my run (metrics.csv, summary.json, panels, checkpoints)",
     ]
+    assert results(run, NO_GAIN)[0] == "against the sharp image: 20.00 dB, +0.00 over the untouched input"
     (run / "checkpoints" / "last.ckpt").touch()
     assert "'ckpt_path=outputs/my run/checkpoints/last.ckpt' split=val" in results(run, {})[1]
     (run / "checkpoints" / "best.ckpt").touch()

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 MOVED = 0.5  # mean change by the network from which on it does more than rounding to 8 bits, levels
 FEW = 1000  # steps
+UNLIMITED = 20  # epochs, by which a training without an end is judged
 REFERENCES = (
     "aligned",
     "deformed_gt",
@@ -38,6 +39,7 @@ class LearningCallback(Callback):
         if self.warned or trainer.sanity_checking or not trainer.is_global_zero or gain is None:
             return
         done, asked = trainer.current_epoch + 1, trainer.max_epochs or -1
+        asked = asked if asked > 0 else UNLIMITED
         joint = schedule_of(pl_module).stages[-1].start
         line = reason(figures["val/change"], gain, trainer.global_step, figures.get("train/flow_px") is not None)
         still, late = figures["val/change"] < MOVED, done > joint and done >= 0.1 * asked

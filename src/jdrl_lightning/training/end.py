@@ -17,9 +17,9 @@ REFERENCES = {"aligned": "the truth", "deformed_gt": "the sharp image warped ont
 
 def best_and_last(monitor: str, best: float, epoch: int, last: float, epochs: int) -> str | None:
     """A line if best.ckpt, of ``epoch``, has another value of ``monitor`` than last.ckpt; both count from 1."""
-    if epoch == epochs or math.isnan(last):
-        return None
     first, second = figure(monitor, best), figure(monitor, last)
+    if epoch == epochs or math.isnan(last) or first == second:
+        return None
     return f"best.ckpt and last.ckpt disagree: {monitor} is {first} in epoch {epoch}, {second} in epoch {epochs}"
 
 
@@ -27,7 +27,7 @@ def results(run_dir: Path, metrics: Mapping[str, float]) -> list[str]:
     """The lines: PSNR and its gain over the input by reference, the folder, and two commands as they can be typed."""
     lines = [
         f"against {words}: {figure('psnr', metrics[f'val/{name}/psnr'])} dB, "
-        f"{figure('gain', metrics[f'val/{name}/gain'], '+')} over the untouched input"
+        f"{figure('gain', round(metrics[f'val/{name}/gain'], 2) + 0.0, '+')} over the untouched input"
         for name, words in REFERENCES.items()
         if f"val/{name}/gain" in metrics
     ]
