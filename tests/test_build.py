@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from jdrl_lightning import UserError, backbones, build
+from jdrl_lightning import DeblurringModule, UserError, backbones, build, flow, objectives
+from jdrl_lightning.backbones.base import Backbone
 from small import backbone_settings
 
 Load = Callable[[Path], torch.nn.Module]
@@ -189,6 +190,36 @@ def test_a_checkpoint_says_where_its_pairs_were_from_any_folder(
 ) -> None:
     module = build.module(composed(tmp_path, "data=folder", f"data.root={root}", "objective=charbonnier"))
     assert module.config["data"]["root"] == kept
+
+
+def test_a_checkpoint_from_python_loads_or_says_what_it_lacks(tmp_path: Path) -> None:
+    """Parts that a registry made are known by their settings; others cannot be made again."""
+    settings: dict[str, Any] = {"name": "unet", "width": 4}
+    pixel_wise = objectives.create("charbonnier")
+    network = backbones.create(**settings)
+    objective = objectives.create("jdrl", flow=flow.create("none"), reblur={"width": 4})
+    foreign = Backbone(torch.nn.Conv2d(3, 3, 1), divisor=1, licence="mine", name="mine")
+    for name, module in (
+        ("both", DeblurringModule(network, pixel_wise)),
+        ("network", DeblurringModule(network, objective)),  # the estimator's settings are not kept
+        ("neither", DeblurringModule(foreign, objective)),
+    ):
+        content: dict[str, Any] = {"state_dict": module.state_dict()}
+        module.on_save_checkpoint(content)
+        torch.save(content, tmp_path / f"{name}.ckpt")
+    blurry = torch.rand(1, 3, 16, 16)
+    expected = network.eval()(blurry).images[0]
+    assert torch.equal(build.from_checkpoint(tmp_path / "both.ckpt")(blurry), expected)
+    for name in ("both", "network"):
+        assert torch.equal(build.backbone_from_checkpoint(tmp_path / f"{name}.ckpt")(blurry).images[0], expected)
+    with pytest.raises(UserError, match=r"network\.ckpt: trained in Python, without the settings of its objective"):
+        build.from_checkpoint(tmp_path / "network.ckpt")
+    for load in (build.from_checkpoint, build.backbone_from_checkpoint):
+        with pytest.raises(UserError, match="without the settings of its network") as error:
+            load(tmp_path / "neither.ckpt")
+        assert "\n" not in str(error.value)
+    restorer = build.load(tmp_path / "both.ckpt", "cpu", settings)  # the remedy
+    assert torch.allclose(restorer.restore(blurry[0]), expected[0], atol=1e-6)
 
 
 def test_an_unknown_device_is_a_users_mistake() -> None:

@@ -31,6 +31,8 @@ def test_the_command_looks_at_everything_and_leaves_nothing(pairs_folder: Path, 
     (median,) = re.findall(r"displacement, median\s+│ (\S+) px", done.stdout)
     assert float(median) == pytest.approx(1, abs=0.2)
     assert "objective=charbonnier" in done.stdout
+    assert done.stdout.strip().startswith("One affine map per pair explains the misalignment")
+    assert "Rough: " in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

@@ -161,6 +161,34 @@ def test_epochs_are_complete_after_resuming_with_another_length(
     assert sum(bool(row["val/gt/psnr"]) for row in last) == 1
 
 
+def test_auto_trains_on_for_more_epochs_though_the_schedule_depends_on_them(
+    train: Callable[..., Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "jdrl_lightning")
+    settings = ("optim=cosine", "callbacks.best=null", "trainer.limit_train_batches=2")
+    earlier, fresh = tmp_path / "runs" / "earlier", tmp_path / "runs" / "fresh"
+    train(earlier, *settings, "trainer.max_epochs=1")
+    train(fresh, *settings, "trainer.max_epochs=3", "ckpt_path=auto")
+    assert not fresh.exists()
+    assert read_checkpoint(earlier / "checkpoints" / "last.ckpt")["epoch"] == 2
+    assert "1 of 3 epochs done; changed since: optim.scheduler.epochs 1 → 3" in caplog.text
+    train(fresh, *settings, "trainer.max_epochs=3", "ckpt_path=auto")
+    assert "complete: " in caplog.text
+    assert not fresh.exists()
+    train(fresh, *settings, "trainer.max_epochs=3", "optim.optimizer.lr=1e-3", "ckpt_path=auto")
+    assert "training from scratch; " in caplog.text
+    assert f"{earlier} differs in optim.optimizer.lr 0.0003 → 0.001: ckpt_path={earlier} resumes it" in caplog.text
+
+
+def test_a_resumed_training_takes_the_rate_that_it_is_given(train: Callable[..., Path], tmp_path: Path) -> None:
+    settings = ("optim=finetune", "callbacks.best=null", "trainer.limit_train_batches=2")
+    first = train(tmp_path / "first", *settings, "trainer.max_epochs=1")
+    again = ("trainer.max_epochs=2", f"ckpt_path={first}", "optim.optimizer.lr=1e-4")
+    rates = [float(row["lr-Adam"]) for row in rows(train(tmp_path / "second", *settings, *again)) if row["lr-Adam"]]
+    assert len(rates) == 2
+    assert rates == pytest.approx([1e-4, 1e-4])
+
+
 def test_fewer_epochs_than_trained_are_refused_in_one_line(train: Callable[..., Path], tmp_path: Path) -> None:
     run = train(tmp_path / "run", *RUN, "trainer.max_epochs=3")
     with pytest.raises(UserError, match=r"current_epoch=\d, but you have set Trainer\(max_epochs=1\)"):

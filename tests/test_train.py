@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from conftest import TINY
-from jdrl_lightning import UserError
+from jdrl_lightning import UserError, build
 from jdrl_lightning.build import read_checkpoint
 from jdrl_lightning.callbacks.timed_checkpoint import MidwayCheckpoint
 from jdrl_lightning.training.fit import fit
@@ -144,6 +144,15 @@ def test_the_command_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) ->
     assert (runs[0] / "checkpoints" / "last.ckpt").is_file()
     assert (runs[0] / ".hydra" / "config.yaml").is_file()
     assert "stage warmup" in (runs[0] / "train.log").read_text()
+    first = done.stdout.splitlines()[0]
+    assert not [
+        word
+        for word in ("Warning", "FLOPs", "LeafSpec", "Tip", "logging interval")
+        if word in done.stdout + done.stderr
+    ]
+    assert first.endswith(
+        f"objective=jdrl data=folder optim=paper, into outputs/default/{runs[0].name}; loading PyTorch"
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
 
 
@@ -193,6 +202,10 @@ def test_a_multirun_continues_after_a_failed_job(pairs_folder: Path, tmp_path: P
         ("seed=-1", "seed=-1 .* give seed=0"),
         ("seed=abc", "seed='abc' .* give seed=0"),
         ("optim.optimizer.lr=-1", r"optim\.optimizer .* learning rate: -1"),
+        ("optim.scheduler.every=0", r"optim\.scheduler cannot be used with these settings: "),
+        ("optim.scheduler=cosine", r"optim\.scheduler=cosine: not an option; .* optim=cosine"),
+        ("backbone.width=-4", r"backbone 'unet' cannot be built with these settings: .*-4"),
+        ("monitor=val/aligned/psnr", r"these pairs carry no truth; use val/deformed_gt/psnr"),
         ("backbone.width=0", r"raise its sizes \(.*backbone\.width=0"),
         ("trainer.precision=foo", r"trainer: .*trainer\.precision=foo"),
         ("trainer.devices=0", r"trainer: .*trainer\.devices=0"),
@@ -315,3 +328,8 @@ def test_the_module_works_without_hydra(pairs_folder: Path, tmp_path: Path) -> N
     trainer.fit(module, data)
     assert trainer.global_step == 4
     assert module.stage.name == "joint"
+    trainer.save_checkpoint(tmp_path / "mine.ckpt")
+    again, blurry = build.from_checkpoint(tmp_path / "mine.ckpt"), torch.rand(1, 3, 32, 32)
+    assert torch.equal(again(blurry), module.eval()(blurry))
+    assert torch.equal(build.backbone_from_checkpoint(tmp_path / "mine.ckpt")(blurry).images[0], again(blurry))
+    assert again.objective.schedule.plain() == objective.schedule.plain()

@@ -31,9 +31,8 @@ def main() -> None:
         save_file(halved, output, metadata={"licence": backbone.licence})
         backbone.network.load_state_dict(halved)
         change = float((backbone(picture).images[0] - before).abs().max())
-    print(
-        f"{output}: {output.stat().st_size / 1e6:.2f} MB; halving the precision changes at most {255 * change:.2f} of 255"
-    )
+    size = output.stat().st_size / 1e6
+    print(f"{output}: {size:.2f} MB; halving the precision changes at most {255 * change:.2f} of 255")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from jdrl_lightning.errors import UserError, and_more, first_line
 from jdrl_lightning.flow.base import Unavailable
 from jdrl_lightning.inference.restorer import Restorer
 from jdrl_lightning.io.weights import CHECKPOINT_KEY, read_weights
+from jdrl_lightning.registry import without_files
 from jdrl_lightning.runtime.distributed import requested_devices
 
 if TYPE_CHECKING:  # it imports Lightning, two seconds that only trainings should take
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # it imports Lightning, two seconds that only trainings shoul
 
 __all__ = [
     "SHIPPED", "backbone", "backbone_from_checkpoint", "datamodule", "from_checkpoint", "load", "module", "parts",
-    "read_checkpoint", "stored_backbone",
+    "read_checkpoint", "stored_backbone", "stored_settings",
 ]  # fmt: skip
 
 SHIPPED = {"name": "compact", "weights": "builtin"}  # the network that comes with the package, as settings
@@ -76,26 +77,35 @@ def module(config: Mapping[str, Any]) -> DeblurringModule:
                 f"activation_checkpointing=true: neither backbone={settings['name']} nor "
                 f"objective={config['objective']['name']} has blocks for it; set it to false"
             )
-    optim = {name: instantiate(part) for name, part in config["optim"].items()}
+    parts = config.get("optim") or {}  # of Python, without a config: the defaults
+    for name, part in parts.items():
+        if not isinstance(part, Mapping) or "_target_" not in part:
+            raise UserError(f"optim.{name}={part}: not an option; choose both together, as optim=paper or optim=cosine")
+    optim = {name: instantiate(part) for name, part in parts.items()}
     try:
-        optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])
+        if optim:
+            optim["optimizer"]([torch.nn.Parameter(torch.zeros(1))])
     except (TypeError, ValueError) as error:
         raise UserError(f"optim.optimizer cannot be built with these settings: {first_line(error)}") from error
-    kept = {key: config[key] for key in IDENTITY if key in config} | {"hash": config_hash(dict(config))}
-    kept |= {"backbone": _without_files(settings), "objective": _without_files(config["objective"], ("reblur",))}
-    root = kept.get("data", {}).get("root")
+    try:
+        if optim:
+            optim["scheduler"](0.5)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise UserError(f"optim.scheduler cannot be used with these settings: {first_line(error)}") from error
+    compile = bool(config.get("compile"))
+    kept = stored_settings(config) | {"hash": config_hash(dict(config))}
+    return DeblurringModule(network, objective, **optim, seed=int(config["seed"]), config=kept, compile=compile)
+
+
+def stored_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a plain ``config`` that its checkpoints store: they tell one training from another."""
+    kept = {key: config[key] for key in IDENTITY if key in config}
+    for key in kept.keys() & {"backbone", "objective"}:
+        kept[key] = without_files(kept[key])
+    root = (kept.get("data") or {}).get("root")
     if root and "://" not in str(root):  # evaluated from another folder it is still that one
         kept["data"] = {**kept["data"], "root": str(Path(root).absolute())}
-    compile = bool(config.get("compile"))
-    return DeblurringModule(
-        network, objective, optim["optimizer"], optim["scheduler"], int(config["seed"]), kept, compile
-    )
-
-
-def _without_files(settings: Mapping[str, Any], parts: tuple[str, ...] = ()) -> dict[str, Any]:
-    """``settings`` and their ``parts`` without the files of first weights: a checkpoint holds its own."""
-    kept = {k: v for k, v in settings.items() if not (k.endswith("weights") and isinstance(v, str))}
-    return kept | {part: _without_files(kept[part]) for part in parts if isinstance(kept.get(part), Mapping)}
+    return kept
 
 
 def datamodule(config: Mapping[str, Any]) -> Any:
@@ -155,7 +165,7 @@ def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:
         UserError: see :func:`read_checkpoint`; or its stored config asks for something unknown here.
     """
     checkpoint = read_checkpoint(path)
-    stored = checkpoint[CHECKPOINT_KEY]["config"]
+    stored = _stored(checkpoint, path)
     with _naming(path):
         built = module(_from_here(stored, path))
         built.load_state_dict(checkpoint["state_dict"])
@@ -174,7 +184,7 @@ def backbone_from_checkpoint(path: str | os.PathLike[str]) -> Backbone:
 
 def stored_backbone(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> Backbone:
     """:func:`backbone_from_checkpoint` of the ``checkpoint`` that was read from ``path``."""
-    settings = _backbone_from_here(checkpoint[CHECKPOINT_KEY]["config"]["backbone"], path)
+    settings = _backbone_from_here(_stored(checkpoint, path)["backbone"], path)
     settings.pop("weights", None)
     prefix = "backbone."
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
@@ -182,6 +192,18 @@ def stored_backbone(checkpoint: Mapping[str, Any], path: str | os.PathLike[str])
         built: Backbone = backbones.create(**settings)
         built.load_state_dict(weights)
     return built.eval()
+
+
+def _stored(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The settings in a checkpoint, which has none if it was trained in Python on parts that no registry made."""
+    stored = checkpoint[CHECKPOINT_KEY].get("config")
+    if isinstance(stored, Mapping) and isinstance(stored.get("backbone"), Mapping) and "name" in stored["backbone"]:
+        return dict(stored)
+    raise UserError(
+        f"{path}: trained in Python, without the settings of its network; in Python give them to "
+        f"jdrl_lightning.load({str(path)!r}, backbone={{'name': ..., ...}}), on the command line, to evaluate or "
+        f"export, backbone=<name> backbone.weights={path}"
+    )
 
 
 @contextmanager
@@ -202,13 +224,18 @@ def _backbone_from_here(settings: Mapping[str, Any], path: str | os.PathLike[str
 
 def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
     """``config`` for a machine that has the checkpoint at ``path`` and none of the other files of the training."""
+    if "objective" not in config:
+        raise UserError(
+            "trained in Python, without the settings of its objective; jdrl_lightning.load(<file>) takes the network"
+        )
     objective = dict(config["objective"])
     if isinstance(objective.get("flow"), Mapping):
         try:
             flow.create(**objective["flow"])
         except UserError as error:  # restoring needs no flow; training does, and raises this then
             objective["flow"] = Unavailable(str(error))
-    return {**config, "backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
+    own = {"backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
+    return {"seed": 0, **config, **own}
 
 
 def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:

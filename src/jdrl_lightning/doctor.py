@@ -25,10 +25,14 @@ def main(cfg: DictConfig) -> None:
         console.print(table(cfg.list, (group, "what it is"), options.descriptions(group).items()))
         return
     config = plain(cfg)
-    show_environment(console)
-    wrong = show_plugins(console) + show_parts(console, config)
+    wrong = []
     if config.get("data"):
-        show_pairs(console, config)
+        try:
+            show_pairs(console, config)
+        except UserError as error:
+            wrong.append(str(error))
+    show_environment(console)
+    wrong += show_plugins(console) + show_parts(console, config)
     if wrong:
         raise UserError("; ".join(wrong))
 

@@ -95,6 +95,7 @@ def main(cfg: DictConfig) -> None:
 
     _check(cfg)
     from jdrl_lightning import build
+    from jdrl_lightning.cli.checkpoints import checkpoint_file
     from jdrl_lightning.cli.config import plain
     from jdrl_lightning.inference.export_formats import Shape
 
@@ -103,7 +104,7 @@ def main(cfg: DictConfig) -> None:
     formats = list(cfg.formats) if isinstance(cfg.formats, ListConfig) else [cfg.formats]
     shape = Shape(cfg.batch, cfg.size[0], cfg.size[1], cfg.any_size, cfg.any_batch)
     if cfg.ckpt_path is not None:
-        backbone = build.backbone_from_checkpoint(cfg.ckpt_path)
+        backbone = build.backbone_from_checkpoint(checkpoint_file(cfg.ckpt_path))
     else:
         backbone = build.backbone(plain(cfg.backbone))
     for format, value in export(backbone, folder, formats, shape, cfg.overwrite).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 import lightning as L
@@ -18,6 +18,7 @@ from jdrl_lightning.io.weights import CHECKPOINT_KEY
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
 from jdrl_lightning.rates import StepDecay
+from jdrl_lightning.registry import made_from, without_files
 from jdrl_lightning.runtime.compile import compiled
 from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 from jdrl_lightning.types import Pair
@@ -40,7 +41,8 @@ class DeblurringModule(L.LightningModule):
         scheduler: factor on the learning rate at a time in epochs (2.25 is a quarter into the third); the stage's
             ``lr_scale`` multiplies it.
         seed: dropout of a step is a function of (seed, step, rank), so a resumed run is bit-identical.
-        config: what the module was built from, as plain types; stored in checkpoints.
+        config: what the module was built from, as plain types; stored in checkpoints. None: what the registries kept
+            of the backbone and the objective that they made, if these are plain types.
         compile: train by :func:`.compiled`: the backbone, and the networks of the objective.
     """
 
@@ -61,7 +63,7 @@ class DeblurringModule(L.LightningModule):
         self.auxiliary: nn.Module | None = make_heads() if make_heads else None
         self._optimizer, self._scheduler = optimizer, scheduler
         self.seed = seed
-        self.config = config or {}
+        self.config = _settings_of(backbone=backbone, objective=objective) if config is None else config
         # Only for training: whole validation images would be compiled size by size.
         self._compiled = compiled(backbone) if compile else None
         for network in objective.children() if compile else ():
@@ -89,8 +91,8 @@ class DeblurringModule(L.LightningModule):
         count = self.trainer.num_training_batches
         factor = self._rate(self.current_epoch + (batch_idx / count if math.isfinite(count) else 0.5))
         optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        for group, rate in zip(optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate * factor
         filled = torch.full((), optimizer.param_groups[0]["lr"], device=self.device)  # a copy would synchronise
         self.log(f"lr-{type(optimizer).__name__}", filled, batch_size=len(batch.blurry))
 
@@ -142,6 +144,8 @@ class DeblurringModule(L.LightningModule):
         optimizer.register_load_state_dict_post_hook(_lay_out_as_parameters)
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
+        # A resumed training is given the groups of its checkpoint, but trains at the rate that it is started with.
+        self._rates = [float(group["lr"]) for group in optimizer.param_groups]
         return optimizer
 
     def _rate(self, epoch: float) -> float:
@@ -151,6 +155,21 @@ class DeblurringModule(L.LightningModule):
         """Add what rebuilding the module takes, as plain types: loading a checkpoint unpickles no code."""
         plan = self.objective.schedule
         checkpoint[CHECKPOINT_KEY] = {"config": self.config, "version": __version__, "schedule": plan.plain()}
+
+
+def _settings_of(**parts: nn.Module) -> dict[str, Any]:
+    """What the registries kept of each part; parts that they did not make, or from objects, are left out."""
+    found = {name: made_from(part) for name, part in parts.items()}
+    return {name: without_files(kept) for name, kept in found.items() if isinstance(kept, Mapping) and _plain(kept)}
+
+
+def _plain(value: Any) -> bool:
+    """Whether ``value`` can be read back from a checkpoint without running anything."""
+    if isinstance(value, Mapping):
+        return type(value) is dict and all(map(_plain, [*value.keys(), *value.values()]))
+    if isinstance(value, list | tuple):
+        return type(value) in (list, tuple) and all(map(_plain, value))
+    return value is None or type(value) in (str, int, float, bool)
 
 
 def channels_last(module: nn.Module) -> None:

@@ -81,6 +81,7 @@ def main(cfg: DictConfig) -> None:
     jobs = planned(Path(cfg.input), output, cfg.overwrite, cfg.blur_map, cfg.resume)
 
     from jdrl_lightning import build
+    from jdrl_lightning.cli.checkpoints import checkpoint_file
 
     if cfg.method is not None:
         from jdrl_lightning.classical.as_backbone import as_backbone
@@ -93,7 +94,7 @@ def main(cfg: DictConfig) -> None:
         backbone = build.backbone(build.SHIPPED)
         log.info("restoring with the shipped network %s; ckpt_path=<checkpoint> takes one of yours", backbone.name)
     else:
-        backbone = build.backbone_from_checkpoint(cfg.ckpt_path)
+        backbone = build.backbone_from_checkpoint(checkpoint_file(cfg.ckpt_path))
     backbone = backbone.to(build.device(cfg.device))
     predict(backbone, jobs, cfg.tile, cfg.overlap, cfg.tile_batch, cfg.precision, cfg.compile, cfg.blur_map)
     log.info("%d restored: %s", len(jobs), output)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from jdrl_lightning.errors import UserError, first_line
 
-__all__ = ["Registry", "distribution"]
+__all__ = ["Registry", "distribution", "made_from", "without_files"]
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +22,21 @@ log = logging.getLogger(__name__)
 def distribution(entry: EntryPoint) -> str:
     """The name of the installed package that an entry point comes from."""
     return entry.dist.name if entry.dist is not None else f"of {entry.value}"
+
+
+# For the checkpoints of a training without a config; kept as long as the object.
+_made_from: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def made_from(part: Any) -> dict[str, Any] | None:
+    """The settings, with ``name``, that a registry made ``part`` from; None: none did."""
+    return _made_from.get(part)
+
+
+def without_files(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``settings``, a reblurring network's included, without files of first weights: a checkpoint has its own."""
+    kept = {k: v for k, v in settings.items() if not (k.endswith("weights") and isinstance(v, str))}
+    return kept | ({"reblur": without_files(kept["reblur"])} if isinstance(kept.get("reblur"), Mapping) else {})
 
 
 class Registry:
@@ -78,18 +96,21 @@ class Registry:
         return [entry for entry in entries if entry.name not in self._targets]
 
     def create(self, name: str, **kwargs: Any) -> Any:
-        """Build ``name`` with ``kwargs``.
+        """Build ``name`` with ``kwargs``, which :func:`made_from` tells.
 
         Raises:
             UserError: an unknown name, an unknown or missing setting, or an invalid value.
         """
         target = self.load(name)
         try:
-            return target(**kwargs)
-        except (TypeError, ValueError) as error:
+            made = target(**kwargs)
+        except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AssertionError) as error:
             if "unexpected keyword argument" in str(error) or "required" in str(error):
                 raise UserError(f"{self.kind} {name!r}: {error}{_hint(target, kwargs)}") from error
             raise UserError(f"{self.kind} {name!r} cannot be built with these settings: {first_line(error)}") from error
+        with suppress(TypeError):  # what cannot be a key is no part of a network
+            _made_from[made] = {"name": name, **kwargs}
+        return made
 
 
 def _hint(target: Any, given: dict[str, Any]) -> str:

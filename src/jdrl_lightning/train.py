@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -10,6 +12,8 @@ from jdrl_lightning.cli.command import command
 from jdrl_lightning.errors import UserError
 
 __all__ = ["main"]
+
+log = logging.getLogger(__name__)
 
 
 @command("train")
@@ -25,8 +29,16 @@ def main(cfg: DictConfig) -> float | None:
         folder = Path(HydraConfig.get().runtime.output_dir)
         if Path(cfg.run_dir) != folder:
             raise UserError(f"run_dir={cfg.run_dir}: set hydra.run.dir={cfg.run_dir} instead; run_dir follows it")
+        log.info("%s", _announced(HydraConfig.get().runtime.choices, folder))
         metrics |= launcher.train(plain(cfg), folder)
     return metrics.get(cfg.monitor)
+
+
+def _announced(choices: Mapping[str, str | None], folder: Path) -> str:
+    """The first line, before torch is loaded, which takes seconds."""
+    chosen = " ".join(f"{group}={choices.get(group)}" for group in ("backbone", "objective", "data", "optim"))
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return f"train {chosen}, into {shown}; loading PyTorch"
 
 
 if __name__ == "__main__":

@@ -8,16 +8,22 @@ from typing import Any
 import pytest
 import torch
 
-from jdrl_lightning.callbacks.find_checkpoint import LeaveFolder, latest_checkpoint
+from jdrl_lightning.callbacks.find_checkpoint import (
+    LeaveFolder,
+    differences,
+    latest_checkpoint,
+    nearest,
+)
+from jdrl_lightning.cli.config import config_hash
 from jdrl_lightning.io.weights import CHECKPOINT_KEY
 
 MODULE: Any = None
 
 
-def checkpoint(run: Path, age_s: int, config_hash: str = "mine", name: str = "last") -> Path:
+def checkpoint(run: Path, age_s: int, identity: str = "mine", name: str = "last") -> Path:
     path = run / "checkpoints" / f"{name}.ckpt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"state_dict": {}, CHECKPOINT_KEY: {"config": {"hash": config_hash}}}, path)
+    torch.save({"state_dict": {}, CHECKPOINT_KEY: {"config": {"hash": identity}}}, path)
     os.utime(path, (1e9 - age_s, 1e9 - age_s))
     return path
 
@@ -47,6 +53,30 @@ def test_a_new_run_folder_takes_its_siblings_checkpoints(tmp_path: Path) -> None
     own = started(tmp_path / "own")
     (own / "notes.txt").touch()
     assert latest_checkpoint(own, "mine") is None
+
+
+def test_a_training_planned_longer_is_the_same(tmp_path: Path) -> None:
+    def config(lr: float, epochs: int) -> dict[str, Any]:
+        return {"optim": {"optimizer": {"lr": lr}, "scheduler": {"epochs": epochs}}, "seed": 0}
+
+    path = checkpoint(tmp_path / "run", 10)
+    stored = {**config(0.1, 3), "hash": config_hash(config(0.1, 3))}
+    torch.save({"state_dict": {}, CHECKPOINT_KEY: {"config": stored}}, path)
+    for wanted, found in ((config(0.1, 3), path), (config(0.1, 9), path), (config(0.2, 9), None), ({"seed": 0}, None)):
+        assert latest_checkpoint(tmp_path / "fresh", config_hash(wanted), wanted) == found
+    assert differences(stored, config(0.1, 9)) == ["optim.scheduler.epochs 3 → 9"]
+    assert differences(stored, config(0.2, 3)) == ["optim.optimizer.lr 0.1 → 0.2"]
+    earlier = nearest(tmp_path / "fresh")
+    assert earlier is not None
+    assert (earlier.path, earlier.stored) == (path, stored)
+    assert nearest(tmp_path / "run" / "checkpoints") is None
+
+
+def test_what_does_not_make_another_training_is_no_difference() -> None:
+    stored = {"hash": "a", "flow": 1, "data": {"num_workers": 2, "crop": 8}, "backbone": {"width": 4}, "seed": 0}
+    now = {"flow": 2, "data": {"num_workers": 0, "crop": 8}, "backbone": {"width": 4, "weights": "a.pth"}, "seed": 0}
+    assert differences(stored, now) == []
+    assert differences(stored, now | {"backbone": {"width": 8}}) == ["backbone.width 4 → 8"]
 
 
 def test_an_unreadable_checkpoint_is_skipped_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

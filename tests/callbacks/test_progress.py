@@ -21,7 +21,7 @@ def test_metrics_are_read_only_on_logged_steps(monkeypatch: pytest.MonkeyPatch) 
     bar, module = ProgressCallback(), Any
     shown = []
     for step in range(1, 25):
-        trainer: Any = SimpleNamespace(global_step=step, log_every_n_steps=10)
+        trainer: Any = SimpleNamespace(global_step=step, log_every_n_steps=10, callback_metrics={"val/gt/gain": 0.5})
         shown.append(bar.get_metrics(trainer, module)["train/loss"])
     assert read == [1, 10, 20]
     assert shown == [1] * 9 + [10] * 10 + [20] * 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -47,7 +48,33 @@ def test_means_of_all_images_are_logged_and_those_of_each_are_left() -> None:
             for (outputs, _), expected in zip(batches, each, strict=True):
                 torch.testing.assert_close(outputs["measures"][name], expected, rtol=1e-5, atol=1e-6)
             assert float(model.logged[f"val/{name}"]) == pytest.approx(float(torch.cat(each).mean()), rel=1e-5)
-    assert {name.split("/")[1] for name in model.logged} == {"gt", "deformed_gt", "placement"}
+    assert {name.split("/")[1] for name in model.logged} == {"gt", "deformed_gt", "placement", "change"}
+
+
+def test_the_gain_is_over_the_untouched_input_which_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    callback, model, asked = QualityCallback({"name": "gauss_newton"}), module(), []
+    measure = callback._of_input
+    monkeypatch.setattr(callback, "_of_input", lambda pair: asked.append(pair.name[0]) or measure(pair))
+    batches = [batch("a", "b", extras=("aligned",)), batch("c", seed=1, extras=("aligned",))]
+    for factor in (0.0, 0.5):  # nothing changed; half-way to the truth
+        callback.on_validation_epoch_start(TRAINER, model)
+        for index, (_, pair) in enumerate(batches):
+            restored = pair.blurry.lerp(pair.extras["aligned"], factor)
+            callback.on_validation_batch_end(TRAINER, model, {"restored": restored}, pair, index)
+        callback.on_validation_epoch_end(TRAINER, model)
+        expected = 0.0 if factor == 0 else 20 * math.log10(2)
+        assert float(model.logged["val/aligned/gain"]) == pytest.approx(expected, abs=1e-4)
+        moved = [(factor * (pair.extras["aligned"] - pair.blurry)).abs().mean((1, 2, 3)) for _, pair in batches]
+        assert float(model.logged["val/change"]) == pytest.approx(255 * float(torch.cat(moved).mean()), abs=1e-4)
+    before = torch.cat([psnr(pair.blurry, pair.sharp) for _, pair in batches]).mean()
+    assert float(model.logged["val/gt/gain"]) == pytest.approx(float(model.logged["val/gt/psnr"] - before), abs=1e-4)
+    assert asked == ["a", "b", "c"]
+    pair = batches[0][1]
+    exact = Pair(pair.sharp, pair.sharp, pair.name, {"aligned": pair.sharp})
+    callback.on_test_epoch_start(TRAINER, model)
+    callback.on_test_batch_end(TRAINER, model, {"restored": exact.sharp}, exact, 0)
+    callback.on_test_epoch_end(TRAINER, model)
+    assert float(model.logged["test/gt/gain"]) == 0.0
 
 
 def test_padding_counts_for_nothing() -> None:
@@ -78,7 +105,7 @@ def test_the_truth_is_a_reference_where_the_pairs_carry_it_and_no_judge() -> Non
     outputs, pair = batch("a", extras=("aligned",))
     callback.on_validation_batch_end(TRAINER, model, outputs, pair, 0)
     callback.on_validation_epoch_end(TRAINER, model)
-    assert {name.split("/")[1] for name in model.logged} == {"gt", "aligned", "placement"}
+    assert {name.split("/")[1] for name in model.logged} == {"gt", "aligned", "placement", "change"}
 
 
 SCRIPT = """
@@ -131,4 +158,4 @@ def test_over_processes_every_image_counts_once_also_where_one_has_only_padding(
             for metric in (psnr, ssim, mae):
                 expected = float(metric(restored, sharp).mean())
                 assert found[f"val/gt/{metric.__name__}"] == pytest.approx(expected, rel=1e-5)
-            assert len(found) == 10
+            assert len(found) == 13

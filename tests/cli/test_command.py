@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 
 def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -22,6 +23,17 @@ def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedPr
     [
         ("objective.lamda=1", "objective.lamda: no such setting; did you mean objective.lam? (--help lists all)"),
         ("trainer.max_epochs=-1 optim=cosine data=leaves", "epochs=-1: this schedule needs the number of epochs; set "),
+        (
+            "objective.lam=0,25",
+            "objective.lam=0,25: several values; write objective.lam=0.25, or add -m ",
+        ),
+        ("--backbone mprnet", "--backbone: settings have no dashes; write backbone=mprnet (--help lists all)"),
+        ("objective.lam=abc", "objective.lam=abc is not a number; the default is 0.35"),
+        ("trainer.max_epochs=ten", "trainer.max_epochs=ten is not a number; the default is 100"),
+        ("optim.optimizer.lr=fast", "optim.optimizer.lr=fast is not a number; the default is 2e-05"),
+        ("data=folder data.root=nowhere", "nowhere: no such folder in "),
+        ("monitor=val/psnr", "monitor=val/psnr: nothing measures it; set val/gt/psnr or "),
+        ("ckpt_path=nowhere", "nowhere: no such checkpoint; "),
         ("run_dir=mine", "run_dir=mine: set hydra.run.dir=mine instead; run_dir follows it"),
         (
             "-m objective.reblur.width=4 objective=charbonnier,jdrl",
@@ -34,6 +46,19 @@ def test_user_errors_are_one_line_with_a_remedy(arguments: str, message: str, tm
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith(f"error: {message}")
+    assert arguments.startswith("-m ") or not list(tmp_path.iterdir())  # a failed start leaves no folder
+
+
+@pytest.mark.parametrize("arguments", ["predict input=.", "evaluate", "export"])
+def test_every_command_takes_a_checkpoint_by_name(arguments: str, tmp_path: Path) -> None:
+    from skimage.data import astronaut
+
+    Image.fromarray(astronaut()[:32, :32]).save(tmp_path / "photo.png")
+    name, *others = arguments.split()
+    done = run_command(name, *others, "ckpt_path=latest", cwd=tmp_path)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: latest: no such checkpoint; no run under outputs/ or multirun/ has one; give ")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 def test_the_suggested_quoting_works(tmp_path: Path) -> None:

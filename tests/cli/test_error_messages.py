@@ -8,7 +8,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from jdrl_lightning import UserError
 from jdrl_lightning.cli import config
-from jdrl_lightning.cli.error_messages import USER_ERRORS, error_message
+from jdrl_lightning.cli.error_messages import USER_ERRORS, error_message, unknown_option
 
 
 def message(*arguments: str) -> str:
@@ -31,6 +31,8 @@ def message(*arguments: str) -> str:
         ("optim.qqq=1", "optim.qqq: no such setting; optim has optimizer, scheduler"),
         ("optimizer.lr=1", "optimizer.lr: no such setting; did you mean optim.optimizer.lr "),
         ("nothing_like_it=1", "nothing_like_it: no such setting; --help lists all"),
+        ("trainer=gpu", "trainer=gpu: no such option; known: ddp, "),
+        ("data.root = x", "data.root: not a setting; write <name>=<value>, without spaces around ="),
         ("backbone=nope", "backbone=nope: no such option; known: compact, dmphn, "),
         ("data=folder", "data.root is missing: set data.root=..."),
         ("+seed=1", "seed is already set: write seed=... without the +"),
@@ -43,6 +45,25 @@ def test_errors_of_hydra_have_a_remedy(arguments: str, expected: str) -> None:
     found = message(*arguments.split())
     assert found.startswith(expected)
     assert "\n" not in found
+
+
+def test_a_device_given_as_a_trainer_is_told_where_it_belongs() -> None:
+    assert message("trainer=gpu").endswith("; write trainer.accelerator=gpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--backbone mprnet", "--backbone: settings have no dashes; write backbone=mprnet (--help lists all)"),
+        ("seed=1 --ckpt-path=a", "--ckpt-path=a: settings have no dashes; write ckpt_path=a (--help lists all)"),
+        ("-lr", "-lr: settings have no dashes; write lr=<value> (--help lists all)"),
+        ("-m seed=0,1 --cfg job", None),
+        ("--help", None),
+        ("--info=all seed=-1", None),
+    ],
+)
+def test_settings_written_as_options_are_told_apart_from_hydras(arguments: str, expected: str | None) -> None:
+    assert unknown_option(arguments.split()) == expected
 
 
 def test_the_suggested_quoting_is_the_users_value() -> None:

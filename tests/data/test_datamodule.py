@@ -49,6 +49,12 @@ def test_validation_uses_whole_images(pairs_folder: Path) -> None:
     assert shapes == [(1, 3, 48, 40)] * 2
 
 
+@pytest.mark.parametrize(("repeat", "batches"), [(None, 100), (1, 2), (7, 14)])
+def test_a_small_folder_makes_an_epoch_of_400_crops(repeat: int | None, batches: int, pairs_folder: Path) -> None:
+    data = PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop=24, batch_size=4, repeat=repeat)
+    assert len(data.train_dataloader()) == batches  # of eight pairs
+
+
 def test_fewer_crops_than_one_batch_are_refused(pairs_folder: Path) -> None:
     data = PairDataModule(lambda split: FolderPairs(pairs_folder, split), crop=24, batch_size=16)
     with pytest.raises(UserError, match=r"data\.repeat"):

@@ -37,6 +37,15 @@ def test_a_step_is_timed_with_precomputed_flow(composed: Callable[..., Any], tmp
     assert loading.trained(config, [crop, crop], torch.device("cpu")) > 0
 
 
+def test_rates_that_are_only_a_hint_are_called_rough() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert loading.rough(gpu, 3.0) is None
+    assert (
+        loading.rough(gpu, 0.25) == "Rough: files were read for only 0.2 s; train/images_per_s of a training is exact."
+    )
+    assert "extrapolated from one crop of 64 px; " in (loading.rough(cpu, 3.0) or "")
+
+
 @pytest.mark.parametrize(
     ("loads", "takes", "workers", "message"),
     [

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from rich.console import Console
 
 from jdrl_lightning.cli import config as conf
 from jdrl_lightning.diagnosis import options
+from jdrl_lightning.diagnosis.tables import table
 
 
 @pytest.fixture
@@ -31,6 +33,18 @@ def test_every_option_is_listed_with_its_comment() -> None:
         for name, line in found.items():
             assert line, name
             assert f"# {line}" in files[name].read_text().splitlines()
+
+
+@pytest.mark.usefixtures("hydra")
+def test_no_sentence_is_cut() -> None:
+    for group, option in options.LISTS.items():
+        found = options.descriptions(option)
+        console = Console(width=80, record=True)
+        console.print(table(group, (option, "what it is"), found.items()))
+        shown = " ".join(console.export_text().replace("│", " ").split())
+        for name, line in found.items():
+            assert line.endswith(".") or "pip install" in line, name
+            assert line in shown
 
 
 def test_an_option_that_does_not_compose_is_named(hydra: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ def test_the_files_of_an_evaluation(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert text.startswith("# A heading\n")
     assert (output / "table.md").read_text() == text
+    assert max(len(line) for line in text.splitlines() if line.startswith("|")) <= 80
     for line in ("- A note.", "- PSNR is infinite, and so is its mean, where an image equals its reference: b."):
         assert line in text.splitlines()
     with (output / "per_image.csv").open(newline="") as file:

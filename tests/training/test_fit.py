@@ -61,7 +61,7 @@ def test_auto_without_a_checkpoint_trains_from_scratch(
     folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "jdrl_lightning")
-    monkeypatch.setattr(fit, "latest_checkpoint", lambda folder, identity: None)
+    monkeypatch.setattr(fit, "latest_checkpoint", lambda *_: None)
     run = fit.find_checkpoint(config(folders[1], "auto"), folders[1])
     assert (run.checkpoint, run.run_dir, run.started_in) == (None, folders[1], folders[1])
     assert "training from scratch" in caplog.text
@@ -73,7 +73,7 @@ def test_auto_continues_in_the_earlier_folder(
     earlier, fresh = folders
     asked = []
 
-    def latest(folder: Path, identity: str) -> Path:
+    def latest(folder: Path, identity: str, config: dict[str, Any]) -> Path:
         asked.append((folder, identity))
         return earlier / "checkpoints" / "last.ckpt"
 
@@ -95,7 +95,7 @@ def test_auto_in_the_runs_own_folder_changes_nothing(
     folders: tuple[Path, Path], log_file: logging.FileHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     earlier, _ = folders
-    monkeypatch.setattr(fit, "latest_checkpoint", lambda folder, identity: folder / "checkpoints" / "last.ckpt")
+    monkeypatch.setattr(fit, "latest_checkpoint", lambda folder, *_: folder / "checkpoints" / "last.ckpt")
     run = fit.find_checkpoint(config(earlier, "auto"), earlier)
     assert (run.config, run.run_dir, run.started_in) == (config(earlier, "auto"), earlier, earlier)
     assert log_file in logging.getLogger().handlers

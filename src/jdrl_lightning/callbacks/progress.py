@@ -12,7 +12,8 @@ __all__ = ["ProgressCallback", "ProgressFile"]
 
 
 class ProgressCallback(RichProgressBar):
-    """Rich's progress bar with the loss of the last logged step; Lightning's synchronizes at every step to show it."""
+    """Rich's progress bar with the loss of the last logged step and the last validation's gain over the input;
+    Lightning's synchronizes at every step to show its metrics."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,6 +24,9 @@ class ProgressCallback(RichProgressBar):
         every: int = getattr(trainer, "log_every_n_steps", 1)  # set by Lightning, but not declared
         if not self._shown or (every and trainer.global_step % every == 0):
             self._shown = super().get_metrics(trainer, pl_module)
+            gains = (trainer.callback_metrics.get(f"val/{name}/gain") for name in ("deformed_gt", "gt"))
+            if (gain := next((value for value in gains if value is not None), None)) is not None:
+                self._shown["gain, dB"] = f"{float(gain):+.2f}"
         return self._shown
 
 

@@ -6,15 +6,18 @@ import os
 import select
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from jdrl_lightning.cli import config
-from jdrl_lightning.cli.error_messages import USER_ERRORS, error_message
+from jdrl_lightning.cli.error_messages import USER_ERRORS, error_message, unknown_option
+from jdrl_lightning.cli.run_folder import leave_unused
+from jdrl_lightning.cli.setting_types import check_types
 from jdrl_lightning.errors import INTERRUPTED, UserError
 from jdrl_lightning.io.atomic import disk_problem
 
@@ -32,18 +35,27 @@ def command(name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], N
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         def job(cfg: DictConfig) -> Any:
+            hydra = HydraConfig.get()
             try:
+                check_types(name, OmegaConf.to_container(cfg), hydra.overrides.task)  # type: ignore[arg-type]
                 return task(cfg)
             except USER_ERRORS as error:
-                if HydraConfig.get().mode == RunMode.MULTIRUN:
+                if hydra.mode == RunMode.MULTIRUN:
                     raise  # a SystemExit would end the whole sweep, not only this job
+                leave_unused(Path(hydra.runtime.output_dir), hydra.job.name)
                 exit_with(error)
+            except (KeyboardInterrupt, SystemExit):
+                if hydra.mode != RunMode.MULTIRUN:
+                    leave_unused(Path(hydra.runtime.output_dir), hydra.job.name)
+                raise
 
         job.__module__ = "__main__" if task.__module__ == "__main__" else task.__module__
         main = hydra.main(version_base="1.3", config_path=config.CONF, config_name=name)(job)
 
         def run() -> None:
             config.register()
+            if (dashed := unknown_option(sys.argv[1:])) is not None:
+                exit_with(UserError(dashed))
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors instead of printing several lines
             try:
                 main()

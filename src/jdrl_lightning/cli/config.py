@@ -22,7 +22,7 @@ from jdrl_lightning.errors import first_line
 from jdrl_lightning.registry import distribution
 from jdrl_lightning.runtime.distributed import launched_by
 
-__all__ = ["CONF", "IDENTITY", "config_hash", "plain", "register"]
+__all__ = ["CONF", "IDENTITY", "NOT_IDENTITY", "config_hash", "plain", "register"]
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ CONF = str(_PACKAGED if _PACKAGED.is_dir() else _PACKAGE.parents[1] / "conf")
 
 # The settings that determine the training; devices, loggers and callbacks do not make it a different run.
 IDENTITY = ("backbone", "objective", "flow", "data", "optim", "seed")
-_NOT_IDENTITY = ("num_workers", "on_error")  # of data: a run may be resumed with other values
+NOT_IDENTITY = ("num_workers", "on_error")  # of data: a run may be resumed with other values
 
 
 class _PluginConfigs(SearchPathPlugin):
@@ -95,5 +95,5 @@ def config_hash(config: dict[str, Any]) -> str:
     """A short hash of the settings in ``IDENTITY``: the same for a run and its resumption."""
     identity = {key: config.get(key) for key in IDENTITY}
     if isinstance(identity["data"], dict):
-        identity["data"] = {key: value for key, value in identity["data"].items() if key not in _NOT_IDENTITY}
+        identity["data"] = {key: value for key, value in identity["data"].items() if key not in NOT_IDENTITY}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:12]

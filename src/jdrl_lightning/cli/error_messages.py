@@ -15,12 +15,20 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from jdrl_lightning.cli import config
 from jdrl_lightning.errors import UserError, first_line
 
-__all__ = ["USER_ERRORS", "error_message"]
+__all__ = ["USER_ERRORS", "error_message", "unknown_option"]
 
 # What the user can fix. Any other error of OmegaConf is a bug in our use of the config and keeps its traceback.
 USER_ERRORS = (UserError, HydraException, MissingMandatoryValue, InterpolationResolutionError)
 
 _UNKNOWN = re.compile(r"Could not (?:override|delete)(?: from config\.)? '([^']+)'")
+_CHOICES = re.compile(r"Ambiguous value for argument '([^'=]+)=([^']*)'")
+_DEVICES = {("trainer", device) for device in ("cpu", "cuda", "gpu", "mps", "tpu")}
+# Hydra's own; what else begins with a dash is a setting written as other programs' options are.
+_HYDRAS = {
+    "-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "--resolve", "-p", "--package", "-r", "--run", "-m",
+    "--multirun", "-sc", "--shell-completion", "-cp", "--config-path", "-cn", "--config-name", "-cd", "--config-dir",
+    "--experimental-rerun", "-i", "--info",
+}  # fmt: skip
 _DUPLICATE = re.compile(r"Multiple values for ([^\s.]+)|already at '([^']+)'")
 
 
@@ -32,18 +40,36 @@ def error_message(error: Exception, name: str, arguments: list[str]) -> str:
         return f"{error.full_key} is missing: set {error.full_key}=..."
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: no such option; known: {', '.join(sorted(error.options))}"
+        line = f"{group}={option}: no such option; known: {', '.join(sorted(error.options))}"
+        return line + (f"; write trainer.accelerator={option}" if (group, option) in _DEVICES else "")
     if isinstance(error, OverrideParseException):
-        given, _, value = str(error.override).partition("=")
+        given, sign, value = str(error.override).partition("=")
+        if not sign or not given:
+            return f"{error.override}: not a setting; write <name>=<value>, without spaces around ="
         return f"{error.override}: cannot be read ({first_line(error)}); write \"{given}='{value or '…'}'\""
     if unknown := _UNKNOWN.search(str(error)):
         return f"{unknown[1]}: no such setting; {_hint(unknown[1], _names(name, arguments, unknown[1]))}"
     if duplicate := _DUPLICATE.search(str(error)):
         key = duplicate[1] or duplicate[2]
         return f"{key} is already set: write {key}=... without the +"
+    if several := _CHOICES.search(str(error)):
+        key, value = several[1], several[2]
+        point = f"{key}={value.replace(',', '.')}" if re.fullmatch(r"-?\d+,\d+", value) else f"{key}=[{value}]"
+        return f"{key}={value}: several values; write {point}, or add -m to try each in a sweep"
     causes = [cause for cause in (error, error.__cause__) if cause is not None and str(cause)]
     key = getattr(error, "full_key", None)
     return (f"{key}: " if key else "") + "; ".join(map(first_line, causes or [error]))
+
+
+def unknown_option(arguments: list[str]) -> str | None:
+    """One line for the first of the ``arguments`` that begins with a dash and is no option of Hydra's; else None."""
+    for number, argument in enumerate(arguments):
+        name, sign, value = argument.partition("=")
+        if argument.startswith("-") and name not in _HYDRAS:
+            following = arguments[number + 1] if not sign and number + 1 < len(arguments) else value
+            setting = name.lstrip("-").replace("-", "_")
+            return f"{argument}: settings have no dashes; write {setting}={following or '<value>'} (--help lists all)"
+    return None
 
 
 def _hint(key: str, names: list[str]) -> str:

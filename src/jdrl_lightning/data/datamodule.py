@@ -22,6 +22,8 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["PairDataModule", "TrainingCrops"]
 
+EPOCH = 400  # crops, with repeat=None: a hundred steps of four
+
 
 class PairDataModule(L.LightningDataModule):
     """Batches for training, validation and test.
@@ -31,7 +33,7 @@ class PairDataModule(L.LightningDataModule):
         crop: side of the square training crops, px.
         crop_rule: ``uniform``, or ``official`` as in the published code; see :func:`augment`.
         batch_size: crops per step and device.
-        repeat: crops per training pair and epoch.
+        repeat: crops per training pair and epoch; None: as many as make an epoch of 400 crops, at least one.
         augment: flips, 90° rotations and new crops in each epoch; if off, every epoch has the same crops.
         recolor: a random exposure and channel order, the same for both images of a pair: for few photographs.
         shuffle: use another random order in each epoch.
@@ -50,7 +52,7 @@ class PairDataModule(L.LightningDataModule):
         crop: int = 256,
         crop_rule: str = "uniform",
         batch_size: int = 1,
-        repeat: int = 1,
+        repeat: int | None = 1,
         augment: bool = True,
         recolor: bool = False,
         shuffle: bool = True,
@@ -64,7 +66,7 @@ class PairDataModule(L.LightningDataModule):
         for key, value, minimum in (
             ("crop", crop, 1),
             ("batch_size", batch_size, 1),
-            ("repeat", repeat, 1),
+            ("repeat", 1 if repeat is None else repeat, 1),
             ("num_workers", num_workers, 0),
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
@@ -119,11 +121,12 @@ class PairDataModule(L.LightningDataModule):
         pairs = self.pairs("train")
         size = len(pairs)  # type: ignore[arg-type]
         rank, world = self._rank()
+        repeat = -(-EPOCH // size) if self.repeat is None else self.repeat
         plan = BatchPlan(
             size,
             self.batch_size,
             self.seed,
-            self.repeat,
+            repeat,
             self.shuffle,
             rank,
             world,
@@ -131,7 +134,7 @@ class PairDataModule(L.LightningDataModule):
         )
         if not len(plan):
             raise UserError(
-                f"{size} training pairs × data.repeat={self.repeat} are fewer than one batch of data.batch_size="
+                f"{size} training pairs × data.repeat={repeat} are fewer than one batch of data.batch_size="
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
         self._crops = self.crops()

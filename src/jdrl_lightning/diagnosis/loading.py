@@ -16,9 +16,10 @@ from jdrl_lightning.data.random_crops import TrainingCrops
 from jdrl_lightning.runtime.distributed import allowed_cores
 from jdrl_lightning.types import Pair
 
-__all__ = ["Rates", "bottleneck", "loaded", "trained"]
+__all__ = ["Rates", "bottleneck", "loaded", "rough", "trained"]
 
 LONGEST = 5.0  # upper bound of the time spent reading, s
+SHORT = 2.0  # s of reading, below which the rate is rough
 SMALL = 64  # side of the crop for timing a step on a CPU, px; the time is scaled by the area
 SLOW = 0.2  # acceptable fraction of the time spent loading with data.num_workers=0
 
@@ -80,6 +81,13 @@ def trained(config: Mapping[str, Any], crops: list[Pair], device: torch.device) 
 def _cut(pair: Pair) -> Pair:
     extras = {name: image[..., :SMALL, :SMALL] for name, image in pair.extras.items()}
     return Pair(pair.blurry[..., :SMALL, :SMALL], pair.sharp[..., :SMALL, :SMALL], pair.name, extras)
+
+
+def rough(device: torch.device, seconds: float) -> str | None:
+    """A warning if the rates are no more than a hint: files were read for few ``seconds``, or a CPU's extrapolated."""
+    why = [f"files were read for only {seconds:.1f} s"] if seconds < SHORT else []
+    why += [f"training on {device} is extrapolated from one crop of {SMALL} px"] if device.type == "cpu" else []
+    return f"Rough: {' and '.join(why)}; train/images_per_s of a training is exact." if why else None
 
 
 def bottleneck(found: Rates) -> str:

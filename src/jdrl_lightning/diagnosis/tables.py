@@ -75,14 +75,16 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
         ("largest shift", f"{found.shift_px:.2f} px"),
         ("pairs that seem to show different scenes", ", ".join(found.unlike[:5]) or "none"),
     ]
-    console.print(table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
     console.print(pairs.recommendation(found), highlight=False)
+    console.print(table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
     if config["split"] == "train":
         show_loading(console, config, module, chosen, device)
 
 
 def show_loading(console: Any, config: dict[str, Any], module: Any, items: list[int], device: Any) -> None:
     """How fast training pairs are read that the system has cached, and whether training has to wait for them."""
+    import time
+
     import torch
 
     from jdrl_lightning.diagnosis import loading
@@ -98,7 +100,9 @@ def show_loading(console: Any, config: dict[str, Any], module: Any, items: list[
         except torch.OutOfMemoryError:
             console.print(f"a step of data.batch_size={module.batch_size} does not fit {device}: nothing was timed")
             return
+        started = time.perf_counter()
         found = loading.Rates(loading.loaded(crops, items), trained, module.num_workers, packable)
+        seconds = time.perf_counter() - started
     rows = [
         ("one process loads (files read before)", f"{found.loaded:.3g} crops per second"),
         (f"training on {device} (float32, forward and backward)", f"{found.trained:.3g} crops per second"),
@@ -106,6 +110,8 @@ def show_loading(console: Any, config: dict[str, Any], module: Any, items: list[
     ]
     console.print(table("loading", ("measure", "value"), rows))
     console.print(loading.bottleneck(found), highlight=False)
+    if (rough := loading.rough(device, seconds)) is not None:
+        console.print(rough, highlight=False)
 
 
 def table(title: str, columns: tuple[str, ...], rows: Any) -> Any:

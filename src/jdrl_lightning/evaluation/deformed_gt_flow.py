@@ -17,7 +17,7 @@ DEFAULT, SUBSTITUTE = "tvl1", "gauss_newton"
 
 def trained_with(training: Mapping[str, Any] | None) -> str | None:
     """The flow estimator that the training's objective had; ``none``: it had none; None: no training is known."""
-    if training is None:
+    if training is None or "objective" not in training:
         return None
     flow = training["objective"].get("flow")
     return str(flow["name"]) if isinstance(flow, Mapping) else "none"

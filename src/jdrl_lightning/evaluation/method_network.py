@@ -11,6 +11,7 @@ from torch import Tensor
 
 from jdrl_lightning import build
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.cli.checkpoints import checkpoint_file
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.methods import Method, of_blurry
 from jdrl_lightning.inference import ready
@@ -25,7 +26,7 @@ AVERAGED = "current_model_state"  # where Lightning's weight averaging keeps the
 
 def checkpoint(config: Mapping[str, Any], device: torch.device) -> Method:
     """The final output of the network in ``config["ckpt_path"]``."""
-    path = config["ckpt_path"]
+    path = checkpoint_file(config["ckpt_path"])
     content = build.read_checkpoint(path)
     backbone = build.stored_backbone(content, path)
     stored = content[CHECKPOINT_KEY]["config"]
@@ -35,7 +36,7 @@ def checkpoint(config: Mapping[str, Any], device: torch.device) -> Method:
         else "weights as trained, the file holds no average of them."
     )
     network = _in_tiles(backbone.to(device), config)
-    return Method(_run_name(Path(path)), network, (note, _padding(backbone.divisor, config)), stored)
+    return Method(_run_name(path), network, (note, _padding(backbone.divisor, config)), stored)
 
 
 def weights(config: Mapping[str, Any], device: torch.device) -> Method:

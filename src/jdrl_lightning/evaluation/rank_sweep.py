@@ -15,13 +15,12 @@ from matplotlib.figure import Figure
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.save_results import claim, write_text
 from jdrl_lightning.io.atomic import atomic_write
+from jdrl_lightning.metrics.report import LARGEST_FIRST, markdown_table
 from jdrl_lightning.metrics.report import figure as written
-from jdrl_lightning.metrics.report import markdown_table
 
 __all__ = ["WRITTEN", "heat_map", "points", "rank"]
 
 WRITTEN = ("ranking.md", "heat_map.png")
-LARGEST_FIRST = ("psnr", "ssim")  # of the measures; errors, losses and distances are best when small
 UNITS = {"psnr": "dB", "rms": "px", "p95": "px", "dx": "px", "dy": "px"}
 
 

@@ -15,7 +15,7 @@ from jdrl_lightning.evaluation.evaluate_dataset import Figures
 from jdrl_lightning.evaluation.histograms import histograms
 from jdrl_lightning.evaluation.latex import grouped_table
 from jdrl_lightning.io.atomic import atomic_write
-from jdrl_lightning.metrics.report import markdown_table, write_csv
+from jdrl_lightning.metrics.report import figure, markdown_table, write_csv
 
 __all__ = ["RESTORED", "claim", "finite", "write", "write_json", "write_text"]
 
@@ -54,7 +54,7 @@ def write(output: Path, heading: str, figures: Figures, facts: Mapping[str, Any]
             f"PSNR is infinite, and so is its mean, where an image equals its reference: {and_more(infinite, 1)}.",
         ]
     lines = [{"method": method, **values} for method, values in figures.means.items()]
-    text = "\n".join([f"# {heading}", "", markdown_table(lines), *(f"- {note}" for note in notes), ""])
+    text = "\n".join([f"# {heading}", "", _narrow(figures.means), *(f"- {note}" for note in notes), ""])
 
     write_csv(output / "per_image.csv", figures.rows)
     write_text(output / "table.md", text)
@@ -67,6 +67,14 @@ def write(output: Path, heading: str, figures: Figures, facts: Mapping[str, Any]
     means = {method: finite(values) for method, values in figures.means.items()}
     write_json(output / "summary.json", {**facts, **means, "notes": list(notes), "version": __version__})
     return text
+
+
+def _narrow(means: Mapping[str, Mapping[str, float | None]]) -> str:
+    """A line for each measure, so that it fits a terminal; what was restored comes before the input."""
+    methods = list(means)[::-1]
+    measures = list(means[methods[0]])
+    lines = [{"measure": key, **{method: figure(key, means[method][key]) for method in methods}} for key in measures]
+    return markdown_table(lines)
 
 
 def finite(values: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from jdrl_lightning.io.atomic import atomic_write
 
 __all__ = [
-    "Row", "bootstrap_interval", "bootstrap_means", "central_interval", "figure", "markdown_table", "paired_interval",
-    "write_csv",
+    "LARGEST_FIRST", "Row", "bootstrap_interval", "bootstrap_means", "central_interval", "figure", "markdown_table",
+    "paired_interval", "write_csv",
 ]  # fmt: skip
 
 Row: TypeAlias = Mapping[str, "float | str | None"]  # None: a figure that could not be computed
 
-DECIMALS = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4}
+DECIMALS = {"psnr": 2, "ssim": 4, "mae": 4, "lpips": 4, "gain": 2}
+LARGEST_FIRST = ("psnr", "ssim", "gain")  # of the measures; errors, losses and distances are best when small
 
 
 def write_csv(path: str | os.PathLike[str], rows: Sequence[Row]) -> None:

@@ -24,9 +24,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from jdrl_lightning.cli.checkpoints import checkpoint_file
 from jdrl_lightning.errors import INTERRUPTED, UserError
 from jdrl_lightning.runtime.distributed import launched_by, requested_devices
 from jdrl_lightning.runtime.preemption import REQUEUE
+from jdrl_lightning.training import settings
 from jdrl_lightning.training.rank import Rank, exit_reason
 from jdrl_lightning.training.worker import Job, work
 
@@ -48,6 +50,9 @@ def train(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     Raises:
         UserError: a user error in any rank; or a rank failed or was killed (the message says which one).
     """
+    settings.check(config)
+    if config["ckpt_path"] not in (None, "auto"):
+        config = {**config, "ckpt_path": str(checkpoint_file(config["ckpt_path"], "last"))}
     hydra = HydraConfig.get()
     is_sweep = hydra.mode == RunMode.MULTIRUN
     keys = (*JOB_KEYS, "sweep") if is_sweep else JOB_KEYS
