@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from jdrl_lightning.reblur import reference
 from jdrl_lightning.reblur.kernel_interface import ReblurInputs
 from jdrl_lightning.reblur.triton_backward import image_kernel, maps_kernel
 from jdrl_lightning.reblur.triton_forward import forward_kernel
@@ -22,7 +23,9 @@ LAUNCH: dict[str, Any] = {"ROWS": ROWS, "COLUMNS": COLUMNS, "num_warps": 4, "num
 
 def forward(inputs: ReblurInputs) -> Tensor:
     """See :class:`.ReblurKernel`; seeds and weights are read in their own dtype."""
-    padded, seeds, weights, support, absolute = inputs.map(Tensor.contiguous)
+    if inputs.stride > 1:  # not fused yet
+        return reference.forward(inputs)
+    padded, seeds, weights, support, absolute, _ = inputs.map(Tensor.contiguous)
     batch, channels, height, width = inputs.output_shape
     out = padded.new_empty(inputs.output_shape)
     if out.numel():
@@ -36,7 +39,9 @@ def forward(inputs: ReblurInputs) -> Tensor:
 
 def backward(grad_out: Tensor, inputs: ReblurInputs, need_image: bool, need_maps: bool) -> list[Tensor]:
     """See :class:`.ReblurKernel`; bit-identical in every run, since there are no atomic additions."""
-    grad_out, (padded, seeds, weights, support, absolute) = grad_out.contiguous(), inputs.map(Tensor.contiguous)
+    if inputs.stride > 1:
+        return reference.backward(grad_out, inputs, need_image, need_maps)
+    grad_out, (padded, seeds, weights, support, absolute, _) = grad_out.contiguous(), inputs.map(Tensor.contiguous)
     (batch, channels, height, width), levels = inputs.output_shape, inputs.levels
     grad_seeds, grad_weights = seeds.new_empty(seeds.shape), weights.new_empty(weights.shape)
     grad_padded = padded.new_zeros(padded.shape if need_image else 0)
