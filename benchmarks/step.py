@@ -40,7 +40,6 @@ from jdrl_lightning.data.precomputed_flow import unmoved
 from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.module import channels_last
 from jdrl_lightning.reblur import network as reblurring
-from jdrl_lightning.reblur.enlarging import enlarge
 from jdrl_lightning.runtime.malloc import keep_freed_memory
 from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 from jdrl_lightning.types import Pair
@@ -87,7 +86,7 @@ class Step:
         self.optimizer.zero_grad()
         reblurs, unet = reblurring.reblur, UNet.forward
         if self.form.startswith("published"):
-            reblurring.reblur = _published_reblur
+            reblurring.reblur = lambda *given, **_: per_pixel_reblur(*given[:4])  # image, seeds, weights, levels
             UNet.forward = published_forward
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
@@ -96,12 +95,6 @@ class Step:
         finally:
             reblurring.reblur, UNet.forward = reblurs, unet
         self.optimizer.step()
-
-
-def _published_reblur(
-    image: Tensor, seeds: Tensor, weights: Tensor, levels: int, *_: object, stride: int, **__: object
-) -> Tensor:
-    return per_pixel_reblur(image, *(enlarge(maps, stride, *image.shape[-2:]) for maps in (seeds, weights)), levels)
 
 
 def _alone(module: DeblurringModule, epoch: int) -> DeblurringModule:
