@@ -5,7 +5,8 @@
 Times: all variants take turns in one process; medians, and medians of the ratios within a turn. CPU time covers all
 threads. Memory: a separate process for each variant; peak resident set of the step, minus what was resident before
 (torch loaded, inputs made), the output and the gradients. The second table is for one thread, in CPU time: the minimum
-that must be read, written and computed, at the rates measured here. Linux only.
+that must be read, written and computed, at the rates measured here. The third compares maps with one value for 4×4 px,
+enlarged within the operator and before it. Linux only.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,7 @@ from torch.nn import functional as F
 
 from jdrl_lightning.reblur import cpu_kernel, custom_op, reference
 from jdrl_lightning.reblur.cpu_library import load_library
+from jdrl_lightning.reblur.enlarging import coarse_size, enlarge
 from jdrl_lightning.reblur.kernel_interface import ReblurInputs
 from jdrl_lightning.reblur.operator import reblur
 from per_pixel_reblur import per_pixel_reblur
@@ -50,32 +53,36 @@ def reblur_by_reference(image: Tensor, seeds: Tensor, weights: Tensor) -> Tensor
     return _Reference.apply(F.pad(image, [7] * 4), seeds, weights)
 
 
-FORMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "per-pixel": per_pixel_reblur,
-    "PyTorch": reblur_by_reference,
-    "C++": reblur,
-}
+def reblur_enlarged(image: Tensor, seeds: Tensor, weights: Tensor) -> Tensor:
+    return reblur(image, *(enlarge(maps, STRIDE, *image.shape[2:]) for maps in (seeds, weights)))
 
 
-def inputs(size: int, batch: int) -> list[Tensor]:
+Form = Callable[[Tensor, Tensor, Tensor], Tensor]
+STRIDE = 4
+FORMS: dict[str, Form] = {"per-pixel": per_pixel_reblur, "PyTorch": reblur_by_reference, "C++": reblur}
+COARSE: dict[str, Form] = {"enlarged before": reblur_enlarged, "enlarged within": partial(reblur, stride=STRIDE)}
+
+
+def inputs(form: str, size: int, batch: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(batch, 3, size, size, generator=generator)
-    seeds = torch.randn(batch, 35, size, size, generator=generator)
-    weights = torch.randn(batch, 8, size, size, generator=generator).softmax(dim=1)
+    grid = coarse_size(size, size, STRIDE if form in COARSE else 1)
+    seeds = torch.randn(batch, 35, *grid, generator=generator)
+    weights = torch.randn(batch, 8, *grid, generator=generator).softmax(dim=1)
     return [tensor.requires_grad_() for tensor in (image, seeds, weights)]
 
 
 def step(form: str, tensors: list[Tensor], backward: bool) -> tuple[Tensor, ...]:
     if not backward:
         with torch.no_grad():
-            return (FORMS[form](*tensors),)
-    result = FORMS[form](*tensors)
+            return ((FORMS | COARSE)[form](*tensors),)
+    result = (FORMS | COARSE)[form](*tensors)
     return (result.detach(), *torch.autograd.grad(result, tensors, torch.ones_like(result)))
 
 
 def extra_memory_mib(form: str, size: int, batch: int, backward: bool) -> float:
-    step(form, inputs(16, 1), backward)  # so that lazy loading is not counted
-    tensors = inputs(size, batch)
+    step(form, inputs(form, 16, 1), backward)  # so that lazy loading is not counted
+    tensors = inputs(form, size, batch)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts from here
     before = resident_mib("VmRSS")
     results = step(form, tensors, backward)
@@ -165,19 +172,31 @@ def roofline(args: argparse.Namespace, tensors: list[Tensor]) -> None:
         print(f"| {label} | {work.bytes} | {work.instructions} | {' | '.join(cells)} | {share:.2f} |")
 
 
+def coarse_maps(repeats: int) -> None:
+    print("| image | maps | CPU time, forward + backward, ms | times faster | extra MiB |\n|---|---|---:|---:|---:|")
+    for batch, size in ((8, 96), (1, 256)):
+        tensors = inputs("enlarged within", size, batch)
+        turns = [{form: seconds(form, tensors, True).cpu for form in COARSE} for _ in range(repeats + 1)][1:]
+        for form in COARSE:
+            taken = 1000 * statistics.median(turn[form] for turn in turns)
+            ratio = statistics.median(turn["enlarged before"] / turn[form] for turn in turns)
+            memory = measure_elsewhere(form, size, batch, True)
+            print(f"| {batch}×3×{size}×{size} | {form} | {taken:.1f} | {ratio:.2f} | {memory:.1f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=256, help="side, px")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--memory-of", choices=FORMS, help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=[*FORMS, *COARSE], help=argparse.SUPPRESS)
     parser.add_argument("--backward", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.memory_of:
         print(extra_memory_mib(args.memory_of, args.size, args.batch, args.backward))
         return
 
-    tensors = inputs(args.size, args.batch)
+    tensors = inputs("C++", args.size, args.batch)
     if custom_op._select_kernel(tensors[0]) is not cpu_kernel:
         sys.exit("the C++ kernel does not work here: nothing to compare")
     print(f"$ python {' '.join(sys.argv)}")
@@ -192,6 +211,8 @@ def main() -> None:
     table(args, tensors)
     print()
     roofline(args, tensors)
+    print()
+    coarse_maps(args.repeats)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def machine_code(kernel: Any, support: str, half: str) -> bytes:
+def machine_code(kernel: Any, support: str, half: str, stride: int = 1) -> bytes:
     """The machine code of a kernel at 3 levels for compute capability 8.0; ``half``: type of seeds and weights."""
     import triton
     from triton.backends.compiler import GPUTarget
@@ -14,8 +14,8 @@ def machine_code(kernel: Any, support: str, half: str) -> bytes:
     from jdrl_lightning.reblur import triton_kernel
 
     fixed = {"LEVELS": 3, "SQUARE": support == "square", "ROWS": triton_kernel.ROWS, "COLUMNS": triton_kernel.COLUMNS}
-    fixed |= {"ABSOLUTE": True, "NEED_IMAGE": True, "NEED_MAPS": True}
-    halves = ("seeds", "weights", "grad_seeds", "grad_weights")
+    fixed |= {"ABSOLUTE": True, "NEED_IMAGE": True, "NEED_MAPS": True, "STRIDE": stride}
+    halves = ("seeds", "weights", "grads") + (("grad_seeds", "grad_weights") if stride == 1 else ())
     types = {}
     for name in kernel.arg_names:
         number = "i32" if name in ("channels", "height", "width") else "*fp32"

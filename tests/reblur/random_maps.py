@@ -17,6 +17,7 @@ def random_maps(
     dtype: torch.dtype = torch.float64,
     scales: int = 1,
     margin: int = 0,
+    stride: int = 1,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Image, seeds and weights as :func:`.operator.reblur` takes them; the image ``margin`` px larger on each side.
 
@@ -24,10 +25,13 @@ def random_maps(
     """
     draw = torch.Generator().manual_seed(levels)
     n_seeds, n_weights = scales * (levels * (levels + 1) // 2 - 1), levels + (scales - 1) * (levels - 1)
-    shape = (batch, channels, height + 2 * margin, width + 2 * margin)
+    shape, grid = (
+        (batch, channels, height + 2 * margin, width + 2 * margin),
+        (-(-height // stride), -(-width // stride)),
+    )
     image = torch.rand(shape, dtype=torch.float64, generator=draw)
-    seeds = 2 * torch.randn(batch, n_seeds, height, width, dtype=torch.float64, generator=draw)
-    weights = torch.randn(batch, n_weights, height, width, dtype=torch.float64, generator=draw).softmax(dim=1)
+    seeds = 2 * torch.randn(batch, n_seeds, *grid, dtype=torch.float64, generator=draw)
+    weights = torch.randn(batch, n_weights, *grid, dtype=torch.float64, generator=draw).softmax(dim=1)
     return image.to(dtype), seeds.to(dtype), weights.to(dtype)
 
 
@@ -40,7 +44,8 @@ def random_inputs(
     dtype: torch.dtype = torch.float32,
     support: str = "square",
     absolute: bool = True,
+    stride: int = 1,
 ) -> ReblurInputs:
     """What the kernels take; the surroundings of the image are random too."""
-    maps = random_maps(levels, height, width, batch, channels, dtype, margin=levels - 1)
-    return ReblurInputs(*maps, support, absolute)
+    maps = random_maps(levels, height, width, batch, channels, dtype, margin=levels - 1, stride=stride)
+    return ReblurInputs(*maps, support, absolute, stride)

@@ -21,25 +21,35 @@ from reblur.random_maps import random_inputs, random_maps
 @pytest.mark.filterwarnings("ignore")
 def test_registered_as_pytorch_asks(dtype: torch.dtype) -> None:
     torch.library.opcheck(reblur_op, tuple(random_inputs(3, 5, 6, dtype=dtype).map(Tensor.requires_grad_)))
+    coarse = random_inputs(3, 5, 6, dtype=dtype, stride=2).map(Tensor.requires_grad_)
+    torch.library.opcheck(reblur_op, tuple(coarse))
 
 
 def test_exported_programs_find_the_same_operators() -> None:
-    """By name, with the arguments of version 0.1.0 in the same order."""
+    """By name, with the arguments of version 0.1.0 in the same order; what came later is optional."""
     forward, backward = torch.ops.jdrl_lightning.reblur.default, torch.ops.jdrl_lightning.reblur_backward.default
     fields = "Tensor padded, Tensor seeds, Tensor weights, str support, bool absolute"
-    assert str(forward._schema) == f"jdrl_lightning::reblur({fields}) -> Tensor"
+    assert str(forward._schema) == f"jdrl_lightning::reblur({fields}, int stride=1) -> Tensor"
     needs = "bool need_image, bool need_maps"
-    assert str(backward._schema) == f"jdrl_lightning::reblur_backward(Tensor grad_out, {fields}, {needs}) -> Tensor[]"
+    arguments = f"Tensor grad_out, {fields}, {needs}, int stride=1"
+    assert str(backward._schema) == f"jdrl_lightning::reblur_backward({arguments}) -> Tensor[]"
     assert tuple(argument.name for argument in forward._schema.arguments) == ReblurInputs._fields
+    *inputs, stride = random_inputs(3, 5, 6)
+    assert stride == 1
+    result = forward(*inputs)
+    assert torch.equal(result, forward(*inputs, 1))
+    assert all(map(torch.equal, backward(result, *inputs, True, True), backward(result, *inputs, True, True, 1)))
 
 
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
-@pytest.mark.parametrize("scales", [1, 2])
-def test_compiles_without_a_graph_break(padding: str, scales: int) -> None:
-    tensors = [t.requires_grad_() for t in random_maps(3, 9, 12, 2, dtype=torch.float32, scales=scales)]
+@pytest.mark.parametrize(("scales", "stride"), [(1, 1), (2, 1), (1, 2)])
+def test_compiles_without_a_graph_break(padding: str, scales: int, stride: int) -> None:
+    maps = random_maps(3, 9, 12, 2, dtype=torch.float32, scales=scales, stride=stride)
+    tensors = [t.requires_grad_() for t in maps]
 
     def loss(image: Tensor, seeds: Tensor, weights: Tensor) -> Tensor:
-        return (2 * reblur(image, seeds, weights, levels=3, padding=padding, scales=scales)).square().sum()
+        settings = {"padding": padding, "scales": scales, "stride": stride}
+        return (2 * reblur(image, seeds, weights, levels=3, **settings)).square().sum()  # type: ignore[arg-type]
 
     expected = torch.autograd.grad(loss(*tensors), tensors)
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.reblur.free import reblur_free
 from jdrl_lightning.reblur.kernels import mean_radius
 from jdrl_lightning.reblur.network import PredictionNet, ReblurNet
 from jdrl_lightning.reblur.operator import reblur
@@ -176,3 +177,16 @@ def test_maps_of_a_fraction_of_the_resolution(stride: int, weight_maps: bool) ->
     grey = torch.full_like(restored, 0.5)
     torch.testing.assert_close(network(grey, blurry)[..., 3:-3, 3:-3], grey[..., 3:-3, 3:-3])
     assert network.blur_radius(restored, blurry).shape == (2, 1, 11, 9)
+
+
+@pytest.mark.parametrize("settings", [{"support": "disk"}, {"scales": 2}, {"kernel": "free"}, {"weight_maps": False}])
+def test_coarse_maps_are_applied_enlarged(settings: dict[str, object]) -> None:
+    torch.manual_seed(0)
+    network = ReblurNet(levels=3, width=4, stride=4, **settings)  # type: ignore[arg-type]
+    restored, blurry = (image[..., :11, :9] for image in images())
+    kernels, weights = network.seeds_and_weights(restored, blurry)
+    if network.kernel == "free":
+        expected = reblur_free(restored, kernels, weights, 3)
+    else:
+        expected = reblur(restored, kernels, weights, 3, network.support, scales=network.scales)
+    torch.testing.assert_close(network(restored, blurry), expected)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from jdrl_lightning.reblur.operator import reblur
 from reblur.random_maps import random_maps
@@ -76,6 +77,28 @@ def test_gradcheck(support: str, padding: str) -> None:
 def test_gradcheck_all_levels_without_abs() -> None:
     leaves = [t.requires_grad_() for t in random_maps(8, height=2, width=2, channels=1)]
     assert torch.autograd.gradcheck(lambda *t: reblur(*t, absolute=False), leaves)
+
+
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+@pytest.mark.parametrize("support", ["square", "disk"])
+@pytest.mark.parametrize("stride", [2, 3, 4])
+def test_coarse_maps_equal_enlarged_ones(stride: int, support: str, padding: str) -> None:
+    leaves = [t.requires_grad_() for t in random_maps(4, height=11, width=13, batch=2, stride=stride)]
+    full = [F.interpolate(t, scale_factor=stride, mode="bilinear")[..., :11, :13] for t in leaves[1:]]
+    expected = reblur(leaves[0], full[0], full[1], 4, support, padding)
+    wanted = torch.autograd.grad(expected.square().sum(), leaves)
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        tensors = [t.detach().to(dtype).requires_grad_() for t in leaves]
+        result = reblur(*tensors, levels=4, support=support, padding=padding, stride=stride)
+        torch.testing.assert_close(result.double(), expected, rtol=0, atol=tolerance)
+        for ours, theirs in zip(torch.autograd.grad(result.square().sum(), tensors), wanted, strict=True):
+            torch.testing.assert_close(ours.double(), theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+def test_gradcheck_of_coarse_maps(stride: int) -> None:
+    leaves = [t.requires_grad_() for t in random_maps(3, height=5, width=4, batch=2, channels=1, stride=stride)]
+    assert torch.autograd.gradcheck(lambda *t: reblur(*t, levels=3, stride=stride), leaves)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -169,6 +192,11 @@ def test_keeps_only_its_inputs_for_the_backward() -> None:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         reblur(image, seeds, weights)
     assert sorted(tuple(t.shape) for t in kept) == sorted([(1, 3, 34, 44), (1, 35, 20, 30), (1, 8, 20, 30)])
+    kept.clear()
+    coarse = [t.detach().requires_grad_() for t in random_maps(8, height=20, width=30, stride=4)]
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        reblur(*coarse, stride=4)
+    assert sorted(tuple(t.shape) for t in kept) == sorted([(1, 3, 34, 44), (1, 35, 5, 8), (1, 8, 5, 8)])
 
 
 @pytest.mark.parametrize(
@@ -182,6 +210,8 @@ def test_keeps_only_its_inputs_for_the_backward() -> None:
         ({"image": torch.zeros(1, 3, 9, 10, dtype=torch.uint8)}, "image must be a float"),
         ({"levels": 1}, "at least 2"),
         ({"scales": 0}, "at least 1"),
+        ({"stride": 0}, "at least 1"),
+        ({"stride": 2}, r"seeds must be \(1, 35, 5, 5\) for levels=8, stride=2"),
         ({"padding": "circular"}, "not one of zeros, reflect"),
         ({"support": "ring"}, "not one of square, disk"),
     ],

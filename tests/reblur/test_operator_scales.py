@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from jdrl_lightning.reblur.operator import reblur
 from reblur.random_maps import random_maps
@@ -46,6 +47,13 @@ def test_no_weight_on_the_coarse_scale_is_the_fine_scale_alone() -> None:
 def test_gradcheck() -> None:
     leaves = [t.requires_grad_() for t in random_maps(LEVELS, 5, 6, scales=2)]
     assert torch.autograd.gradcheck(lambda *t: reblur(*t, levels=LEVELS, scales=2), leaves)
+
+
+def test_coarse_maps_are_enlarged_first() -> None:
+    image, *maps = random_maps(LEVELS, 13, 18, batch=2, scales=2, stride=4)
+    full = [F.interpolate(t, scale_factor=4, mode="bilinear")[..., :13, :18] for t in maps]
+    expected = reblur(image, full[0], full[1], LEVELS, scales=2)
+    torch.testing.assert_close(reblur(image, maps[0], maps[1], LEVELS, scales=2, stride=4), expected)
 
 
 def test_single_precision_equals_double() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from jdrl_lightning.reblur import reference
 from reblur.random_maps import random_inputs
@@ -18,6 +20,21 @@ def test_strips_do_not_show(monkeypatch: pytest.MonkeyPatch, pixels: int, batch:
         monkeypatch.setitem(reference.STRIP_PIXELS, "cpu", strip)
         results.append([reference.forward(inputs), *reference.backward(grad, inputs, True, True)])
     torch.testing.assert_close(results[1], results[0])
+
+
+@pytest.mark.parametrize("stride", [2, 3, 4])
+@pytest.mark.parametrize("support", ["square", "disk"])
+@pytest.mark.parametrize("absolute", [True, False])
+def test_coarse_maps_equal_maps_enlarged_before(stride: int, support: str, absolute: bool) -> None:
+    inputs = random_inputs(3, 5, 7, 2, 1, torch.float64, support, absolute, stride)
+    maps = [tensor.detach().requires_grad_() for tensor in (inputs.seeds, inputs.weights)]
+    full = [F.interpolate(tensor, scale_factor=stride, mode="bilinear")[..., :5, :7] for tensor in maps]
+    enlarged = inputs._replace(seeds=full[0], weights=full[1], stride=1).map(Tensor.detach)
+    grad = torch.rand(2, 1, 5, 7, dtype=torch.float64)
+    assert torch.equal(reference.forward(inputs), reference.forward(enlarged))
+    for_image, *for_maps = reference.backward(grad, enlarged, True, True)
+    expected = torch.autograd.grad(full, maps, for_maps)
+    torch.testing.assert_close(reference.backward(grad, inputs, True, True), [for_image, *expected])
 
 
 def test_only_the_gradients_that_are_needed() -> None:

@@ -9,8 +9,10 @@ from reblur.compiled_kernel import machine_code
 pytest.importorskip("triton", reason="Triton is not installed: the CUDA kernel is not tested")
 
 
-@pytest.mark.parametrize(("support", "half"), [("square", "*bf16"), ("disk", "*fp32")])
-def test_compiles_for_a_gpu(support: str, half: str) -> None:
+@pytest.mark.parametrize(
+    ("support", "half", "stride"), [("square", "*bf16", 1), ("disk", "*fp32", 1), ("disk", "*bf16", 4)]
+)
+def test_compiles_for_a_gpu(support: str, half: str, stride: int) -> None:
     from jdrl_lightning.reblur.triton_forward import forward_kernel
 
-    assert len(machine_code(forward_kernel, support, half)) > 1000
+    assert len(machine_code(forward_kernel, support, half, stride)) > 1000

@@ -39,10 +39,11 @@ def test_equals_the_reference(interpreted: dict[str, dict[str, list[Tensor]]], c
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("half", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("support", ["square", "disk"])
-def test_on_a_gpu(support: str, half: torch.dtype) -> None:
+@pytest.mark.parametrize("stride", [1, 4])
+def test_on_a_gpu(stride: int, support: str, half: torch.dtype) -> None:
     from jdrl_lightning.reblur import triton_kernel
 
-    inputs = random_inputs(8, 61, 83, 2, support=support).map(Tensor.cuda)
+    inputs = random_inputs(8, 61, 83, 2, support=support, stride=stride).map(Tensor.cuda)
     inputs = inputs._replace(seeds=inputs.seeds.to(half), weights=inputs.weights.to(half))
     grad = torch.randn(2, 3, 61, 83, device="cuda")
     found, expected = (

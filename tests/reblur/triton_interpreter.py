@@ -11,14 +11,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-# name: levels, height, width, batch, channels, support, absolute, dtype of seeds and weights
+# name: levels, height, width, batch, channels, support, absolute, dtype of seeds and weights, stride
 CASES = {
-    "one pixel": (2, 1, 1, 1, 1, "square", True, torch.float32),
-    "wider than a tile": (2, 6, 35, 2, 1, "square", True, torch.float32),
-    "a disk": (3, 5, 7, 1, 3, "disk", True, torch.float32),
-    "raw seeds": (3, 2, 3, 2, 2, "square", False, torch.float32),
-    "half precision": (4, 3, 5, 1, 1, "square", True, torch.bfloat16),
-    "nan": (3, 6, 8, 1, 1, "disk", True, torch.float32),
+    "one pixel": (2, 1, 1, 1, 1, "square", True, torch.float32, 1),
+    "wider than a tile": (2, 6, 35, 2, 1, "square", True, torch.float32, 1),
+    "a disk": (3, 5, 7, 1, 3, "disk", True, torch.float32, 1),
+    "raw seeds": (3, 2, 3, 2, 2, "square", False, torch.float32, 1),
+    "half precision": (4, 3, 5, 1, 1, "square", True, torch.bfloat16, 1),
+    "nan": (3, 6, 8, 1, 1, "disk", True, torch.float32, 1),
+    "maps of half the size": (2, 9, 5, 2, 1, "square", False, torch.float32, 2),
+    "maps of a third, a disk": (3, 4, 7, 1, 2, "disk", True, torch.bfloat16, 3),
+    "one value for the image": (2, 2, 3, 1, 1, "square", True, torch.float32, 4),
 }
 
 
@@ -27,8 +30,8 @@ def computed(name: str) -> dict[str, list[Tensor]]:
     from jdrl_lightning.reblur import reference, triton_kernel
     from reblur.random_maps import random_inputs
 
-    levels, height, width, batch, channels, support, absolute, dtype = CASES[name]
-    inputs = random_inputs(levels, height, width, batch, channels, support=support, absolute=absolute)
+    levels, height, width, batch, channels, support, absolute, dtype, stride = CASES[name]
+    inputs = random_inputs(levels, height, width, batch, channels, support=support, absolute=absolute, stride=stride)
     if name == "nan":
         inputs.seeds[0, 3, 2, 5] = float("nan")
     inputs = inputs._replace(seeds=inputs.seeds.to(dtype), weights=inputs.weights.to(dtype))

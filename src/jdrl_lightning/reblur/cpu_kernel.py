@@ -27,7 +27,8 @@ def backward(grad_out: Tensor, inputs: ReblurInputs, need_image: bool, need_maps
     dtypes = inputs.seeds.dtype, inputs.weights.dtype
     grad_out, inputs = _contiguous_float32(grad_out), inputs.map(_contiguous_float32)
     for_image = [torch.zeros_like(inputs.padded)] if need_image else []
-    for_maps = [torch.empty_like(inputs.seeds), torch.empty_like(inputs.weights)] if need_maps else []
+    new = torch.empty_like if inputs.stride == 1 else torch.zeros_like
+    for_maps = [new(inputs.seeds), new(inputs.weights)] if need_maps else []
     pointers: list[int | None] = [*map(Tensor.data_ptr, (grad_out, inputs.padded, inputs.seeds, inputs.weights))]
     pointers += [*map(Tensor.data_ptr, for_image)] or [None]
     pointers += [*map(Tensor.data_ptr, for_maps)] or [None, None]
@@ -43,4 +44,5 @@ def _settings(inputs: ReblurInputs) -> tuple[int, ...]:
     """The integer arguments of both C++ functions, in order."""
     batch, channels, height, width = inputs.output_shape
     threads = min(torch.get_num_threads(), 1 + batch * height * width // PIXELS_PER_THREAD)
-    return batch, channels, height, width, inputs.levels, inputs.support == "square", inputs.absolute, threads
+    settings = inputs.levels, inputs.support == "square", inputs.absolute, inputs.stride
+    return batch, channels, height, width, *settings, threads

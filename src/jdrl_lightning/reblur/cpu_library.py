@@ -98,6 +98,6 @@ def _load(path: Path) -> ctypes.CDLL:
             function = getattr(library, name)
         except AttributeError as error:
             raise OSError(f"{path.name} has no {name}") from error
-        function.argtypes = [ctypes.c_void_p] * n_tensors + [ctypes.c_int64] * 8
+        function.argtypes = [ctypes.c_void_p] * n_tensors + [ctypes.c_int64] * 9
         function.restype = None
     return library

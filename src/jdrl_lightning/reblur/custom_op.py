@@ -21,6 +21,7 @@ from jdrl_lightning.reblur.kernel_interface import ReblurInputs, ReblurKernel
 __all__ = ["reblur_op"]
 
 INPUTS = "Tensor padded, Tensor seeds, Tensor weights, str support, bool absolute"  # ReblurInputs as a schema
+STRIDE = "int stride=1"  # its last field: in the last place and optional, since exported programs may not have it
 FAST_KERNELS = {  # by device type: the module, and what it takes to run it
     "cpu": ("cpu_kernel", "a C++ compiler (g++ or clang++, or the one named in CXX)"),
     "cuda": ("triton_kernel", "Triton"),
@@ -28,7 +29,7 @@ FAST_KERNELS = {  # by device type: the module, and what it takes to run it
 TRIAL_SHAPES = (1, 1, 3, 5), (1, 2, 1, 3), (1, 2, 1, 3)  # padded image, seeds and weights of three pixels, two levels
 
 
-@torch.library.custom_op("jdrl_lightning::reblur", mutates_args=(), schema=f"({INPUTS}) -> Tensor")
+@torch.library.custom_op("jdrl_lightning::reblur", mutates_args=(), schema=f"({INPUTS}, {STRIDE}) -> Tensor")
 def reblur_op(*arguments: Any) -> Tensor:
     """The operator on the fields of :class:`ReblurInputs`, differentiable once in its three tensors."""
     inputs = ReblurInputs(*arguments)
@@ -38,11 +39,10 @@ def reblur_op(*arguments: Any) -> Tensor:
 @torch.library.custom_op(
     "jdrl_lightning::reblur_backward",
     mutates_args=(),
-    schema=f"(Tensor grad_out, {INPUTS}, bool need_image, bool need_maps) -> Tensor[]",
+    schema=f"(Tensor grad_out, {INPUTS}, bool need_image, bool need_maps, {STRIDE}) -> Tensor[]",
 )
 def _backward_op(grad_out: Tensor, *arguments: Any) -> list[Tensor]:
-    *given, need_image, need_maps = arguments
-    inputs = ReblurInputs(*given)
+    inputs, need_image, need_maps = _backward_arguments(*arguments)
     return _select_kernel(inputs.padded).backward(grad_out, inputs, need_image, need_maps)
 
 
@@ -54,23 +54,27 @@ def _(*arguments: Any) -> Tensor:
 
 @_backward_op.register_fake
 def _(grad_out: Tensor, *arguments: Any) -> list[Tensor]:
-    *given, need_image, need_maps = arguments
-    inputs = ReblurInputs(*given)
+    inputs, need_image, need_maps = _backward_arguments(*arguments)
     wanted = [inputs.padded] * need_image + [inputs.seeds, inputs.weights] * need_maps
     return [tensor.new_empty(tensor.shape) for tensor in wanted]
 
 
+def _backward_arguments(*arguments: Any) -> tuple[ReblurInputs, bool, bool]:
+    *given, need_image, need_maps = arguments[:7]
+    return ReblurInputs(*given, *arguments[7:]), need_image, need_maps
+
+
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    padded, seeds, weights, *ctx.settings = inputs
+    padded, seeds, weights, *ctx.settings, ctx.stride = inputs
     ctx.save_for_backward(padded, seeds, weights)
 
 
 def _differentiate(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, ...]:
     need_image, need_maps = ctx.needs_input_grad[0], any(ctx.needs_input_grad[1:3])
-    grads = _backward_op(grad_out, *ctx.saved_tensors, *ctx.settings, need_image, need_maps)
+    grads = _backward_op(grad_out, *ctx.saved_tensors, *ctx.settings, need_image, need_maps, ctx.stride)
     image = grads[0] if need_image else None
     seeds, weights = grads[-2:] if need_maps else (None, None)
-    return image, seeds, weights, None, None
+    return image, seeds, weights, None, None, None
 
 
 def _refuse_second_derivatives(ctx: Any, *grads: Any) -> None:

@@ -16,10 +16,11 @@ class ReblurInputs(NamedTuple):
     Attributes:
         padded: the image with ``levels - 1`` px of surroundings on each side,
             ``(B, C, H + 2 levels - 2, W + 2 levels - 2)``. Its dtype is the one to compute in, float32 or float64.
-        seeds: radial logits of all levels, ``(B, Σ_{i=2..levels} i, H, W)``, any float dtype.
-        weights: softmaxed weight maps, ``(B, levels, H, W)``, any float dtype.
+        seeds: radial logits of all levels, ``(B, Σ_{i=2..levels} i, ⌈H / stride⌉, ⌈W / stride⌉)``, any float dtype.
+        weights: softmaxed weight maps, ``(B, levels, ⌈H / stride⌉, ⌈W / stride⌉)``, any float dtype.
         support: ``square`` or ``disk``, see :func:`.operator.reblur`.
         absolute: take ``|seeds|`` first.
+        stride: pixels a side for each value of the maps; they are enlarged bilinearly, in the image's dtype.
     """
 
     padded: Tensor
@@ -27,6 +28,7 @@ class ReblurInputs(NamedTuple):
     weights: Tensor
     support: str
     absolute: bool
+    stride: int = 1
 
     @property
     def levels(self) -> int:
@@ -35,8 +37,8 @@ class ReblurInputs(NamedTuple):
     @property
     def output_shape(self) -> tuple[int, int, int, int]:
         """``(B, C, H, W)``."""
-        (batch, _, height, width), channels = self.weights.shape, self.padded.shape[1]
-        return batch, channels, height, width
+        (batch, channels, height, width), margin = self.padded.shape, 2 * (self.levels - 1)
+        return batch, channels, height - margin, width - margin
 
     def map(self, function: Callable[[Tensor], Tensor]) -> ReblurInputs:
         """The same call with ``function`` applied to each tensor."""

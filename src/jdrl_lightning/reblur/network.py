@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jdrl_lightning.errors import UserError, check_choice
+from jdrl_lightning.reblur.enlarging import enlarge
 from jdrl_lightning.reblur.free import reblur_free
 from jdrl_lightning.reblur.kernels import mean_radius
 from jdrl_lightning.reblur.operator import reblur
@@ -51,7 +52,7 @@ class ReblurNet(nn.Module):
 
     Contains ``kpn`` and, with weight maps, ``wpn``, both trained by the reblurring loss alone; with ``stride > 1``
     (ours) ``trunk`` in their place, which predicts all maps from pixel-unshuffled images, as blur varies slowly. The
-    maps are enlarged bilinearly; softmaxed weights stay convex.
+    operator enlarges the maps bilinearly; softmaxed weights stay convex.
 
     Args:
         levels: ``m`` of the paper: kernels of sizes 3, 5, …, ``2 levels - 1``, and the unblurred image.
@@ -98,7 +99,7 @@ class ReblurNet(nn.Module):
         if stride < 1:
             raise UserError(f"reblur.stride={stride} must be at least 1")
         self.levels, self.kernel, self.support, self.padding, self.scales = levels, kernel, support, padding, scales
-        self.stride = stride
+        self.weight_maps, self.stride = weight_maps, stride
         sizes = [level if kernel == "isotropic" else (2 * level - 1) ** 2 for level in range(2, levels + 1)]
         self.n_seeds, n_weights = scales * sum(sizes), (levels + (scales - 1) * (levels - 1)) * weight_maps
         self.trunk = self.kpn = self.wpn = None
@@ -122,13 +123,15 @@ class ReblurNet(nn.Module):
         Raises:
             ValueError: the two shapes differ.
         """
-        kernels, weights = self.seeds_and_weights(restored, blurry)
         if self.kernel == "free":
+            kernels, weights = self.seeds_and_weights(restored, blurry)
             return reblur_free(restored, kernels, weights, self.levels, self.padding)
-        return reblur(restored, kernels, weights, self.levels, self.support, self.padding, scales=self.scales)
+        seeds, weights = self._predict(restored, blurry)
+        settings = (self.levels, self.support, self.padding)
+        return reblur(restored, seeds, weights, *settings, scales=self.scales, stride=self.stride)
 
     def seeds_and_weights(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The maps that the operator takes: KPN's raw output and the softmaxed weight maps.
+        """The maps at the image's resolution: KPN's raw output and the softmaxed weight maps.
 
         Returns:
             Kernel seeds and weight maps as in :func:`.operator.reblur`; for free kernels their logits,
@@ -137,32 +140,27 @@ class ReblurNet(nn.Module):
         Raises:
             ValueError: the two shapes differ.
         """
+        kernels, weights = (
+            enlarge(maps, self.stride, *restored.shape[-2:]) for maps in self._predict(restored, blurry)
+        )
+        return kernels, weights
+
+    def _predict(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """The same, one value for each ``stride × stride`` px."""
         if restored.shape != blurry.shape:
             raise ValueError(f"restored {tuple(restored.shape)} and blurry {tuple(blurry.shape)} differ in shape")
         images = torch.cat([restored, blurry], dim=1)
         if self.trunk is not None:
-            kernels, weights = self._enlarged(self.trunk, images)
+            right, below = (-side % self.stride for side in (images.shape[-1], images.shape[-2]))
+            whole = F.pad(images, (0, right, 0, below), mode="replicate")
+            kernels, logits = self.trunk(F.pixel_unshuffle(whole, self.stride)).tensor_split([self.n_seeds], dim=1)
         else:
             assert self.kpn is not None
-            kernels, weights = self.kpn(images), None if self.wpn is None else self.wpn(images).softmax(dim=1)
-        if weights is not None:
-            return kernels, weights
+            kernels, logits = self.kpn(images), None if self.wpn is None else self.wpn(images)
+        if self.weight_maps:
+            return kernels, logits.softmax(dim=1)
         batch, _, height, width = kernels.shape
         return kernels, kernels.new_full((1, 1, 1, 1), 1 / self.levels).expand(batch, self.levels, height, width)
-
-    def _enlarged(self, trunk: PredictionNet, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        height, width = images.shape[-2:]
-        whole = F.pad(images, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
-        maps = trunk(F.pixel_unshuffle(whole, self.stride))
-        kernels, weights = maps[:, : self.n_seeds], maps[:, self.n_seeds :].softmax(dim=1)
-        kernels, weights = (
-            F.interpolate(part, scale_factor=self.stride, mode="bilinear")[..., :height, :width]
-            if part.shape[1]
-            else None
-            for part in (kernels, weights)
-        )
-        assert kernels is not None
-        return kernels, weights
 
     def blur_radius(self, restored: Tensor, blurry: Tensor) -> Tensor:
         """Mean blur radius of each pixel, ``(B, 1, H, W)``, px; isotropic kernels only. See :func:`.mean_radius`.

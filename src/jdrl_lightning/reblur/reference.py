@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from jdrl_lightning.reblur.enlarging import enlarge, enlarge_adjoint
 from jdrl_lightning.reblur.kernel_geometry import Orbit, corner_levels, orbits, ring_counts, squared_radii
 from jdrl_lightning.reblur.kernel_interface import ReblurInputs
 from jdrl_lightning.reblur.kernels import KernelWeights, fractions, kernel_weights, split_levels
@@ -25,6 +26,7 @@ STRIP_PIXELS_ELSEWHERE = 1 << 18
 
 def forward(inputs: ReblurInputs) -> Tensor:
     """See :class:`.ReblurKernel`."""
+    inputs = _enlarged(inputs)
     out = inputs.padded.new_zeros(inputs.output_shape)
     for strip in _strips(inputs.weights):
         part = strip.of(inputs)
@@ -40,6 +42,7 @@ def forward(inputs: ReblurInputs) -> Tensor:
 
 def backward(grad_out: Tensor, inputs: ReblurInputs, need_image: bool, need_maps: bool) -> list[Tensor]:
     """See :class:`.ReblurKernel`; the kernels are computed again, strip by strip."""
+    given, inputs = inputs, _enlarged(inputs)
     levels, support, reach = inputs.levels, inputs.support, inputs.levels - 1
     grad_padded = torch.zeros_like(inputs.padded)
     grad_seeds, grad_weights = (maps.new_empty(maps.shape) for maps in (inputs.seeds, inputs.weights))
@@ -68,7 +71,22 @@ def backward(grad_out: Tensor, inputs: ReblurInputs, need_image: bool, need_maps
             for_seeds, for_weights = _level_gradients(part, per_level, grad_summed)
             strip.view(grad_seeds).copy_(for_seeds)
             strip.view(grad_weights).copy_(for_weights)
-    return [grad_padded] * need_image + [grad_seeds, grad_weights] * need_maps
+    for_image = [grad_padded] if need_image else []
+    if not need_maps:
+        return for_image
+    grad_maps = (enlarge_adjoint(grad, given.stride) for grad in (grad_seeds, grad_weights))
+    return [*for_image, *(grad.to(maps.dtype) for grad, maps in zip(grad_maps, given[1:3], strict=True))]
+
+
+def _enlarged(inputs: ReblurInputs) -> ReblurInputs:
+    """The same call with maps of the image's size."""
+    if inputs.stride == 1:
+        return inputs
+    _, _, height, width = inputs.output_shape
+    seeds, weights = (
+        enlarge(maps.to(inputs.padded.dtype), inputs.stride, height, width) for maps in (inputs.seeds, inputs.weights)
+    )
+    return inputs._replace(seeds=seeds, weights=weights, stride=1)
 
 
 class _Strip(NamedTuple):

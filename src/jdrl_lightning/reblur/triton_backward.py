@@ -1,7 +1,8 @@
 """The reblurring operator in Triton, backward.
 
 The first kernel computes the gradients of seeds and weight maps, and stores the weights of the orbits, so that in the
-second one each pixel of the image gathers from its neighbours: deterministic, without atomic additions.
+second one each pixel of the image gathers from its neighbours: deterministic, without atomic additions. The gradients
+of coarse maps are written at the image's resolution first; each value of the maps gathers them in a third.
 """
 
 # mypy: ignore-errors
@@ -11,6 +12,7 @@ second one each pixel of the image gathers from its neighbours: deterministic, w
 import triton
 import triton.language as tl
 
+from jdrl_lightning.reblur.triton_enlarging import between, load_map, map_at
 from jdrl_lightning.reblur.triton_orbits import (
     add_level,
     level_softmax,
@@ -23,7 +25,7 @@ from jdrl_lightning.reblur.triton_orbits import (
     within_radius,
 )
 
-__all__ = ["image_kernel", "maps_kernel"]
+__all__ = ["image_kernel", "maps_kernel", "shrink_kernel"]
 
 
 @triton.jit(do_not_specialize=("channels", "height", "width"))  # otherwise each image size is recompiled
@@ -41,21 +43,23 @@ def maps_kernel(
     LEVELS: tl.constexpr,
     SQUARE: tl.constexpr,
     ABSOLUTE: tl.constexpr,
+    STRIDE: tl.constexpr,
     NEED_IMAGE: tl.constexpr,
     NEED_MAPS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Gradients of seeds and weight maps, pixel by pixel; and the orbit weights that :func:`image_kernel` reads."""
+    """Gradients of enlarged seeds and weight maps, pixel by pixel, and the orbit weights for :func:`image_kernel`."""
     N_ORBITS: tl.constexpr = LEVELS * (LEVELS + 1) // 2
     y, x, valid = tile(height, width, ROWS, COLUMNS)
     y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
     image, plane, pixel = tl.program_id(1).to(tl.int64), height * width, y * width + x
-    seeds += image * (N_ORBITS - 1) * plane + pixel
+    map_plane, at, neighbours = map_at(y, x, height, width, STRIDE)
+    seeds += image * (N_ORBITS - 1) * map_plane + at
     grad_seeds += image * (N_ORBITS - 1) * plane + pixel
-    weights += image * LEVELS * plane + pixel
+    weights += image * LEVELS * map_plane + at
     grad_weights += image * LEVELS * plane + pixel
-    mixture = (tl.load(weights).to(tl.float32),)
+    mixture = (load_map(weights, neighbours, STRIDE),)
     grads = (tl.zeros_like(mixture[0]),)
     for i in tl.static_range(1, N_ORBITS):
         mixture = mixture + (tl.zeros_like(mixture[0]),)
@@ -80,8 +84,8 @@ def maps_kernel(
             grad_out += plane
         tl.store(grad_weights, grads[0], mask=valid)
     for level in tl.static_range(2, LEVELS + 1):
-        exps, inverse = level_softmax(seeds, plane, level, SQUARE, ABSOLUTE)
-        scale = tl.load(weights + (level - 1) * plane).to(tl.float32) * inverse
+        exps, inverse = level_softmax(seeds, map_plane, neighbours, level, SQUARE, ABSOLUTE, STRIDE)
+        scale = load_map(weights + (level - 1) * map_plane, neighbours, STRIDE) * inverse
         if NEED_IMAGE:
             mixture = add_level(mixture, exps, scale)
         if NEED_MAPS:
@@ -105,10 +109,10 @@ def maps_kernel(
                                 grad += radius_fraction(a, b) * pull
                 grad *= scale
                 if ABSOLUTE:
-                    seed = tl.load(seeds + k * plane).to(tl.float32)
+                    seed = load_map(seeds + k * map_plane, neighbours, STRIDE)
                     grad = tl.where(seed < 0, -grad, tl.where(seed == 0, 0.0, grad))
                 tl.store(grad_seeds + k * plane, grad, mask=valid)
-        seeds += level * plane
+        seeds += level * map_plane
         grad_seeds += level * plane
     if NEED_IMAGE:
         mixtures += image * N_ORBITS * plane + pixel
@@ -150,3 +154,23 @@ def image_kernel(
             total += weight * tl.load(grad_out + pixel, mask=inside, other=0.0).to(tl.float32)
     grad_padded += tl.program_id(1).to(tl.int64) * padded_height * padded_width
     tl.store(grad_padded + y * padded_width + x, total, mask=valid)
+
+
+@triton.jit(do_not_specialize=("height", "width"))  # otherwise each image size is recompiled
+def shrink_kernel(enlarged, grads, height, width, STRIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Gradient of one map, each value gathered from that of the enlarged map at the pixels that it contributed to."""
+    rows, columns = tl.cdiv(height, STRIDE), tl.cdiv(width, STRIDE)
+    y, x, valid = tile(rows, columns, ROWS, COLUMNS)
+    enlarged += tl.program_id(1).to(tl.int64) * height * width
+    total = tl.zeros([ROWS, COLUMNS], tl.float32)
+    for dy in range(-(STRIDE // 2), STRIDE + STRIDE // 2):
+        from_y = y * STRIDE + dy
+        near_y, far_y, share_y = between(from_y, rows, STRIDE)
+        part_y = tl.where(near_y == y, 1 - share_y, 0.0) + tl.where(far_y == y, share_y, 0.0)
+        for dx in range(-(STRIDE // 2), STRIDE + STRIDE // 2):
+            from_x = x * STRIDE + dx
+            near_x, far_x, share_x = between(from_x, columns, STRIDE)
+            part_x = tl.where(near_x == x, 1 - share_x, 0.0) + tl.where(far_x == x, share_x, 0.0)
+            inside = (from_y >= 0) & (from_y < height) & (from_x >= 0) & (from_x < width)
+            total += part_y * part_x * tl.load(enlarged + from_y * width + from_x, mask=inside, other=0.0)
+    tl.store(grads + tl.program_id(1).to(tl.int64) * rows * columns + y * columns + x, total, mask=valid)

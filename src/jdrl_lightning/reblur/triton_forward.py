@@ -10,6 +10,7 @@ Each program has a tile of pixels. The weights of the orbits, summed over the le
 import triton
 import triton.language as tl
 
+from jdrl_lightning.reblur.triton_enlarging import load_map, map_at
 from jdrl_lightning.reblur.triton_orbits import (
     add_level,
     level_softmax,
@@ -34,6 +35,7 @@ def forward_kernel(
     LEVELS: tl.constexpr,
     SQUARE: tl.constexpr,
     ABSOLUTE: tl.constexpr,
+    STRIDE: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
@@ -41,16 +43,17 @@ def forward_kernel(
     y, x, valid = tile(height, width, ROWS, COLUMNS)
     y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
     image, plane, pixel = tl.program_id(1).to(tl.int64), height * width, y * width + x
-    seeds += image * (LEVELS * (LEVELS + 1) // 2 - 1) * plane + pixel
-    weights += image * LEVELS * plane + pixel
-    mixture = (tl.load(weights).to(tl.float32),)
+    map_plane, at, neighbours = map_at(y, x, height, width, STRIDE)
+    seeds += image * (LEVELS * (LEVELS + 1) // 2 - 1) * map_plane + at
+    weights += image * LEVELS * map_plane + at
+    mixture = (load_map(weights, neighbours, STRIDE),)
     for i in tl.static_range(1, LEVELS * (LEVELS + 1) // 2):
         mixture = mixture + (tl.zeros_like(mixture[0]),)
     for level in tl.static_range(2, LEVELS + 1):
-        exps, inverse = level_softmax(seeds, plane, level, SQUARE, ABSOLUTE)
-        scale = tl.load(weights + (level - 1) * plane).to(tl.float32) * inverse
+        exps, inverse = level_softmax(seeds, map_plane, neighbours, level, SQUARE, ABSOLUTE, STRIDE)
+        scale = load_map(weights + (level - 1) * map_plane, neighbours, STRIDE) * inverse
         mixture = add_level(mixture, exps, scale)
-        seeds += level * plane
+        seeds += level * map_plane
     padded_width = width + 2 * (LEVELS - 1)
     padded_plane = padded_width * (height + 2 * (LEVELS - 1))
     centre = padded + image * channels * padded_plane + (y + LEVELS - 1) * padded_width + x + LEVELS - 1

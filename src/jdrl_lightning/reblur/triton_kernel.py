@@ -1,6 +1,7 @@
 """The reblurring operator in Triton, for CUDA: float32, deterministic.
 
-Besides inputs and results, the backward holds the summed kernel weights: 36 float32 per pixel at 8 levels.
+Besides inputs and results, the backward holds the summed kernel weights: 36 float32 per pixel at 8 levels. For coarse
+maps it also holds their gradients at the image's resolution, another 43.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.reblur.kernel_interface import ReblurInputs
-from jdrl_lightning.reblur.triton_backward import image_kernel, maps_kernel
+from jdrl_lightning.reblur.triton_backward import image_kernel, maps_kernel, shrink_kernel
 from jdrl_lightning.reblur.triton_forward import forward_kernel
 
 __all__ = ["backward", "forward"]
@@ -22,11 +23,11 @@ LAUNCH: dict[str, Any] = {"ROWS": ROWS, "COLUMNS": COLUMNS, "num_warps": 4, "num
 
 def forward(inputs: ReblurInputs) -> Tensor:
     """See :class:`.ReblurKernel`; seeds and weights are read in their own dtype."""
-    padded, seeds, weights, support, absolute = inputs.map(Tensor.contiguous)
+    padded, seeds, weights, support, absolute, stride = inputs.map(Tensor.contiguous)
     batch, channels, height, width = inputs.output_shape
     out = padded.new_empty(inputs.output_shape)
     if out.numel():
-        settings = {"LEVELS": inputs.levels, "SQUARE": support == "square", "ABSOLUTE": absolute}
+        settings = {"LEVELS": inputs.levels, "SQUARE": support == "square", "ABSOLUTE": absolute, "STRIDE": stride}
         with torch.cuda.device_of(padded):
             forward_kernel[_grid(height, width, batch)](
                 padded, seeds, weights, out, channels, height, width, **settings, **LAUNCH
@@ -36,25 +37,31 @@ def forward(inputs: ReblurInputs) -> Tensor:
 
 def backward(grad_out: Tensor, inputs: ReblurInputs, need_image: bool, need_maps: bool) -> list[Tensor]:
     """See :class:`.ReblurKernel`; bit-identical in every run, since there are no atomic additions."""
-    grad_out, (padded, seeds, weights, support, absolute) = grad_out.contiguous(), inputs.map(Tensor.contiguous)
+    grad_out, (padded, seeds, weights, support, absolute, stride) = grad_out.contiguous(), inputs.map(Tensor.contiguous)
     (batch, channels, height, width), levels = inputs.output_shape, inputs.levels
-    grad_seeds, grad_weights = seeds.new_empty(seeds.shape), weights.new_empty(weights.shape)
+    grad_maps = enlarged = [maps.new_empty(maps.shape if need_maps else 0) for maps in (seeds, weights)]
+    if coarse := need_maps and stride > 1:
+        enlarged = [padded.new_empty(batch, maps.shape[1], height, width) for maps in (seeds, weights)]
     grad_padded = padded.new_zeros(padded.shape if need_image else 0)
     n_orbits = levels * (levels + 1) // 2 if need_image else 0
     mixtures = padded.new_empty(batch, n_orbits, height, width)
     if grad_out.numel():
         settings = {"LEVELS": levels, "SQUARE": support == "square"}
-        needs = {"ABSOLUTE": absolute, "NEED_IMAGE": need_image, "NEED_MAPS": need_maps}
+        needs = {"ABSOLUTE": absolute, "STRIDE": stride, "NEED_IMAGE": need_image, "NEED_MAPS": need_maps}
         with torch.cuda.device_of(padded):
             maps_kernel[_grid(height, width, batch)](
-                *(grad_out, padded, seeds, weights, grad_seeds, grad_weights, mixtures, channels, height, width),
+                *(grad_out, padded, seeds, weights, *enlarged, mixtures, channels, height, width),
                 **(settings | needs | LAUNCH),
             )
+            for full, grad in zip(enlarged, grad_maps, strict=True) if coarse else ():
+                shrink_kernel[_grid(grad.shape[2], grad.shape[3], batch * grad.shape[1])](
+                    full, grad, height, width, STRIDE=stride, **LAUNCH
+                )
             if need_image:
                 image_kernel[_grid(padded.shape[2], padded.shape[3], batch * channels)](
                     grad_out, mixtures, grad_padded, channels, height, width, **settings, **LAUNCH
                 )
-    return [grad_padded] * need_image + [grad_seeds, grad_weights] * need_maps
+    return [grad_padded] * need_image + grad_maps * need_maps
 
 
 def _grid(height: int, width: int, images: int) -> tuple[int, int]:

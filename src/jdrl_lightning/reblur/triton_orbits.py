@@ -11,6 +11,8 @@ with ``0 <= b <= a``; its elements share one weight. Orbits are numbered row by 
 import triton
 import triton.language as tl
 
+from jdrl_lightning.reblur.triton_enlarging import load_map
+
 __all__ = [
     "add_level",
     "level_softmax",
@@ -64,11 +66,13 @@ def tile(height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 
 
 @triton.jit
-def level_softmax(seeds, plane, LEVEL: tl.constexpr, SQUARE: tl.constexpr, ABSOLUTE: tl.constexpr):
+def level_softmax(
+    seeds, plane, neighbours, LEVEL: tl.constexpr, SQUARE: tl.constexpr, ABSOLUTE: tl.constexpr, STRIDE: tl.constexpr
+):
     """One level's ``exp(logit - top)`` for each orbit, and 1 over their sum over all elements."""
     logits = ()
     for k in tl.static_range(LEVEL):
-        logit = tl.load(seeds + k * plane).to(tl.float32)
+        logit = load_map(seeds + k * plane, neighbours, STRIDE)
         if ABSOLUTE:
             logit = tl.abs(logit)
         logits = logits + (logit,)

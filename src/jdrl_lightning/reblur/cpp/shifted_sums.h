@@ -1,10 +1,9 @@
 // Sums of shifted copies of the image (forward) and their adjoint (backward), for some columns of one row.
 #pragma once
 
+#include "map_grid.h"
 #include "orbits.h"
 #include "simd.h"
-
-constexpr int COLUMNS = 7 * LANES;  // at once, so that their data stays in the L1 and L2 caches
 
 // Sums of the two rows at the same distance above and below; the sum over an orbit takes a few columns of these.
 struct Folded {
