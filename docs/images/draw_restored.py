@@ -28,6 +28,7 @@ INDICES = (6, 18)  # of the test split
 SIDE, GAP, HEAD, BAR = 256, 6, 24, 70  # px: a frame, between frames, a title, the colour bar with its numbers
 COLUMNS = 4
 STACK_SIDE = 1024  # px, of a stack's frames
+MODERATE = 4.0  # px of radius
 
 
 def restored(restorer: Restorer, pair: Pair) -> tuple[dict[str, Tensor], Tensor]:
@@ -39,15 +40,16 @@ def restored(restorer: Restorer, pair: Pair) -> tuple[dict[str, Tensor], Tensor]
 
 
 def from_stack(restorer: Restorer, folder: Path) -> list[tuple[dict[str, Tensor], Tensor]]:
-    """The first, a middle and the last frame, each at its most blurred place."""
+    """The first, a middle and the last frame: the first at its most blurred place, the others where it is moderate."""
     estimate, fused = flow.create("gauss_newton"), _reduced(folder / "fused.jpg")
     files, rows = sorted(folder.glob("frame_*")), []
-    for file in (files[0], files[len(files) // 3], files[-1]):
+    for file in (files[0], files[len(files) // 2], files[-1]):
         blurry = _reduced(file)
         sharp = warp(fused, estimate(blurry, fused))
         radius = restorer.blur_map(blurry[0])
         blurred = F.avg_pool2d(radius[None, None], SIDE, stride=16)[0, 0]
-        row, column = divmod(int(blurred.argmax()), blurred.shape[1])
+        wanted = float(blurred.max()) if file == files[0] else MODERATE
+        row, column = divmod(int((blurred - wanted).abs().argmin()), blurred.shape[1])
         place = (..., slice(16 * row, 16 * row + SIDE), slice(16 * column, 16 * column + SIDE))
         images = {file.stem: blurry[0], "restored": restorer.restore(blurry[0]), "fused, brought onto it": sharp[0]}
         rows.append(({title: image[place] for title, image in images.items()}, radius[place]))
