@@ -116,7 +116,7 @@ class Ranges:
         module = step.module
         self._watch(module.backbone, "backbone", ends=False)
         reblur = getattr(module.objective, "reblur", None)
-        for network in (reblur.kpn, reblur.wpn) if reblur is not None else ():
+        for network in reblur.children() if reblur is not None else ():
             self._watch(network, "reblurring networks", ends=True)
         if hasattr(module.objective, "flows"):
             module.objective.flows = self._timed(module.objective.flows, "flow")

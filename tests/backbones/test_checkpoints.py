@@ -65,6 +65,19 @@ def test_every_layout(layout: str, source: Backbone, target: Backbone, tmp_path:
     assert loaded.licence == (None if layout == "lightning" else target.licence)
 
 
+@pytest.mark.parametrize("wrapper", [None, "model", "model_state_dict", "state_dict"])
+@pytest.mark.parametrize("prefix", ["network.", "model.", "net_g.", "backbone.", "net_g.module.", "model.network."])
+def test_the_prefixes_of_other_frameworks(
+    wrapper: str | None, prefix: str, source: Backbone, target: Backbone, tmp_path: Path
+) -> None:
+    """A discriminator beside the network is left out."""
+    state = {f"{prefix}{key}": value for key, value in source.network.state_dict().items()}
+    state["net_d.weight"] = torch.rand(3)
+    torch.save({wrapper: state, "step": 3} if wrapper else state, tmp_path / "weights.pth")
+    load_weights(target, tmp_path / "weights.pth")
+    assert _same_output(source, target)
+
+
 def test_state_dict_of_a_backbone_and_safetensors(source: Backbone, target: Backbone, tmp_path: Path) -> None:
     torch.save(source.state_dict(), tmp_path / "weights.pt")
     load_weights(target, tmp_path / "weights.pt")

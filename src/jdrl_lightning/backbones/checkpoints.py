@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+
+from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
@@ -15,6 +18,7 @@ __all__ = ["BUILTIN", "LoadedWeights", "load_weights", "weights_file"]
 
 BUILTIN = "builtin"
 SHIPPED = Path(__file__).parent / "weights"
+PREFIXES = ("network.", "model.", "net_g.", "backbone.", "module.")  # the first is a Backbone's, the others frameworks'
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +51,10 @@ def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeig
     """Load a backbone's weights from a file; if a tensor is missing or does not fit, nothing is changed.
 
     Supported are our checkpoints (keys ``backbone.network.*``) and state dicts, either bare or under ``G_state_dict``
-    (JDRL), ``state_dict``, ``params_ema`` or ``params``, with or without the prefix ``module.`` (and IFAN's
-    ``Network.``), as PyTorch or safetensors files (by suffix); and the backbone's own foreign formats. Code in a file
-    is never run. The licence of published weights is logged.
+    (JDRL), ``state_dict``, ``params_ema``, ``params``, ``model_state_dict`` or ``model``, with or without the prefix
+    ``module.`` (and IFAN's ``Network.``), or behind one of ``PREFIXES`` if no key fits without, as PyTorch or
+    safetensors files (by suffix); and the backbone's own foreign formats. Code in a file is never run. The licence of
+    published weights is logged.
 
     Args:
         backbone: changed in place.
@@ -62,9 +67,25 @@ def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeig
     foreign = backbone.read_foreign(file) if backbone.read_foreign and file.exists() else None
     layout, state = unwrap(read_weights(file), file) if foreign is None else ("foreign", foreign)
     wanted = backbone.network.state_dict()
-    if layout != "lightning" and not wanted.keys() & state.keys():
-        state = {key.removeprefix("network."): value for key, value in state.items()}  # the state dict of a Backbone
+    if layout != "lightning":
+        state = _without_prefix(state, wanted.keys())
     fill(backbone.network, state, f"weights {file} do not fit backbone {backbone.name!r} with these settings")
     if layout != "lightning":
         log.info("weights %s: %d tensors for %s; %s", file, len(state), backbone.name, backbone.licence)
     return LoadedWeights(layout, len(state), None if layout == "lightning" else backbone.licence)
+
+
+def _without_prefix(state: dict[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
+    """The tensors below one prefix, or two within one another, if that is where the network's are."""
+    names = set(wanted)
+
+    def below(tensors: dict[str, Tensor], depth: int) -> dict[str, Tensor] | None:
+        if names & tensors.keys():
+            return tensors
+        for prefix in PREFIXES if depth else ():
+            inner = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            if inner and (found := below(inner, depth - 1)) is not None:
+                return found
+        return None
+
+    return below(state, 2) or state

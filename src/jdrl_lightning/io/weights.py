@@ -19,7 +19,8 @@ __all__ = ["CHECKPOINT_KEY", "described", "fill", "read_weights", "unwrap"]
 
 CHECKPOINT_KEY = "jdrl_lightning"  # what a training of ours adds to its checkpoints: the version and the config
 
-WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params")  # keys of the state dict; the first found counts
+# Keys of the state dict; the first found counts.
+WRAPPERS = ("G_state_dict", "state_dict", "params_ema", "params", "model_state_dict", "model")
 OURS = "backbone.network."
 NAMED = 8  # keys listed in a message; the others are counted
 DAMAGED = (  # errors of torch.load observed on refused, truncated and corrupted files
