@@ -42,7 +42,7 @@ SETTINGS = (
     "+trainer.enable_progress_bar=false", "+trainer.enable_model_summary=false", "trainer.log_every_n_steps=1",
     "logger=wandb", "logger.wandb.offline=true", "monitor=val/gt/psnr",
 )  # fmt: skip
-OF_THE_CLOCK = ("train/images_per_s", "train/peak_memory_mib")
+OF_THE_CLOCK = ("train/images_per_s", "train/data_wait", "train/peak_memory_mib")
 
 
 def begin(run: Path, *settings: str, before: Callable[[], None] = lambda: None) -> int:

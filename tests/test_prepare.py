@@ -46,7 +46,7 @@ def batches(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> Callable
     """``batches(root, store)``: all training and validation batches that a training gets from there."""
 
     def load(root: Path, store: str) -> list[Any]:
-        settings = ("data.crop=32", "data.batch_size=2", "data.num_workers=0")
+        settings = ("data.crop=32", "data.batch_size=2", "data.repeat=1", "data.num_workers=0")
         config = composed(tmp_path, "data=folder", f"data.root={root}", f"data.store={store}", *settings)
         data = build.datamodule(config)
         data.setup("fit")
