@@ -288,6 +288,9 @@ def test_memory_that_does_not_suffice_is_reported_in_one_line(photo: torch.Tenso
     backbone.network.forward = full
     with pytest.raises(UserError, match=r"photo\.png: out of GPU memory; lower tile_batch=2 or tile=64"):
         predict(backbone, planned(tmp_path / "photo.png", tmp_path / "out", False), 64, 16, tile_batch=2)
+    write_image(tmp_path / "second.png", photo[:, :64, :64])
+    with pytest.raises(UserError, match=r"photo\.png: out of GPU memory"):  # which ends a batch
+        predict(backbone, planned(tmp_path, tmp_path / "out", False), 64, 16)
 
 
 def test_compile_without_a_compiler_is_reported_in_one_line(tmp_path: Path, photo: torch.Tensor) -> None:

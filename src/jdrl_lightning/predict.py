@@ -60,6 +60,7 @@ def predict(
                 picture = read_picture(file)
             except UserError as error:
                 _note(error, failures, len(jobs))
+                show(1, 1)
                 continue
             blurry = to_float(picture.image)[None].to(device)
             try:
@@ -97,8 +98,8 @@ def _report(failures: list[str], total: int) -> None:
         log.error("not restored: %s", line)
     if failures:
         raise UserError(
-            f"{len(failures)} of {total} files were not restored, as listed above; resume=true takes them up again. "
-            f"The first: {failures[0]}"
+            f"{len(failures)} of {total} files were not restored, as listed above; resume=true with the same output "
+            f"takes them up again. The first: {failures[0]}"
         )
 
 
