@@ -165,6 +165,64 @@ predict(Backbone(Killed(), divisor=1, licence="", name="killed"), jobs, 64, 16)
     assert {path: path.stat().st_mtime_ns for path in done} == done
 
 
+def damage(path: Path) -> None:
+    """Half a file: its header can be read, its pixels cannot."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_damaged_file_does_not_end_a_batch(
+    photo: torch.Tensor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its header, its pixels, or where it would be written."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    for name in "abcde":
+        write_image(source / f"{name}.png", photo[:, :20, :20])
+    damage(source / "b.png")
+    (source / "c.png").write_bytes(b"")
+    jobs = planned(source, out, overwrite=False)
+    (out / "d.png").mkdir(parents=True)
+    with pytest.raises(
+        UserError, match=r"^3 of 5 files were not restored, .*resume=true .*The first: .*c\.png: .*empty"
+    ):
+        predict(unchanging(), jobs, 64, 16)
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["a.png", "e.png"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 6
+    assert lines[3:] == [f"not restored: {line}" for line in lines[:3]]
+    assert [line.partition(".png")[0][-1] for line in lines[:3]] == ["c", "b", "d"]
+    (out / "d.png").rmdir()
+    for name in "bc":
+        write_image(source / f"{name}.png", photo[:, :20, :20])
+    jobs = planned(source, out, overwrite=False, resume=True)
+    assert [file.name for file, _ in jobs] == ["b.png", "c.png", "d.png"]
+    predict(unchanging(), jobs, 64, 16)
+    assert len(list(out.iterdir())) == 5
+
+
+def test_a_single_damaged_file_is_one_line(
+    photo: torch.Tensor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / "a.png", photo[:, :20, :20])
+    damage(tmp_path / "a.png")
+    with pytest.raises(UserError, match=r"a\.png: cannot be read .*; replace or remove it$"):
+        predict(unchanging(), planned(tmp_path / "a.png", tmp_path / "out", overwrite=False), 64, 16)
+    assert not caplog.records
+
+
+def test_the_command_restores_the_rest_of_a_folder_and_exits_with_1(photo: torch.Tensor, tmp_path: Path) -> None:
+    for name in ("a.png", "one/a.png", "one/b.png"):
+        write_image(tmp_path / "in" / name, photo[:, :20, :20])
+    damage(tmp_path / "in" / "one" / "a.png")
+    call = [sys.executable, "-m", "jdrl_lightning.predict", "input=in", "recursive=true", "device=cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.count("error: 1 of 3 files were not restored") == 1
+    assert "Traceback" not in done.stderr
+    (output,) = (tmp_path / "outputs" / "predict").glob("*/restored")
+    assert sorted(str(path.relative_to(output)) for path in output.rglob("*.png")) == ["a.png", "one/b.png"]
+
+
 def test_tiles_show_no_seam(checkpoint: Path, photo: torch.Tensor) -> None:
     module = from_checkpoint(checkpoint)
     blurry = photo[None, :, :320, :400].float() / 255
@@ -230,6 +288,9 @@ def test_memory_that_does_not_suffice_is_reported_in_one_line(photo: torch.Tenso
     backbone.network.forward = full
     with pytest.raises(UserError, match=r"photo\.png: out of GPU memory; lower tile_batch=2 or tile=64"):
         predict(backbone, planned(tmp_path / "photo.png", tmp_path / "out", False), 64, 16, tile_batch=2)
+    write_image(tmp_path / "second.png", photo[:, :64, :64])
+    with pytest.raises(UserError, match=r"photo\.png: out of GPU memory"):  # which ends a batch
+        predict(backbone, planned(tmp_path, tmp_path / "out", False), 64, 16)
 
 
 def test_compile_without_a_compiler_is_reported_in_one_line(tmp_path: Path, photo: torch.Tensor) -> None:

@@ -34,19 +34,21 @@ def predict(
     ``MAP_LEVELS`` a pixel. It is written first, so that a restored file says that both are finished.
 
     Raises:
-        UserError: incompatible settings, before a file is read; or the GPU runs out of memory.
+        UserError: incompatible settings, before a file is read; the GPU runs out of memory; at the end, how many files
+            of several could not be read or written, each of which is logged.
     """
     import torch
     from rich.progress import Progress
 
     from jdrl_lightning.inference.network import blur_radius, ready
-    from jdrl_lightning.inference.planned import blur_map_file
+    from jdrl_lightning.inference.output_names import blur_map_file
     from jdrl_lightning.inference.tiles import check_tiles, restore
     from jdrl_lightning.io.image import read_picture, write_image
     from jdrl_lightning.types import to_float, to_uint
 
     check_tiles(tile, overlap, backbone.divisor, tile_batch)
     network, device = ready(backbone, precision, compile), next(backbone.parameters()).device
+    failures: list[str] = []
     with Progress() as progress, torch.inference_mode():
         pictures = progress.add_task("restoring", total=len(jobs))
         for number, (file, target) in enumerate(jobs):
@@ -54,18 +56,51 @@ def predict(
             def show(done: int, total: int, number: int = number) -> None:
                 progress.update(pictures, completed=number + done / total)
 
-            picture = read_picture(file)
+            try:
+                picture = read_picture(file)
+            except UserError as error:
+                _note(error, failures, len(jobs))
+                show(1, 1)
+                continue
             blurry = to_float(picture.image)[None].to(device)
             try:
                 restored = restore(network, blurry, tile, overlap, backbone.divisor, show, tile_batch)
             except torch.OutOfMemoryError as error:
                 raise UserError(f"{file}: out of GPU memory; lower tile_batch={tile_batch} or tile={tile}") from error
-            if blur_map:
-                px = restore(blur_radius(backbone), blurry, tile, overlap, backbone.divisor, batch=tile_batch)[0].cpu()
-                write_image(blur_map_file(target), to_uint(px * (MAP_LEVELS / 65535), 16), grey=True)
             pixels = to_uint(restored[0].cpu(), picture.depth)
             kept = {name: getattr(picture, name) for name in ("alpha", "grey", "icc", "others", "metadata")}
-            write_image(target, pixels, **kept)
+            if blur_map:
+                px = restore(blur_radius(backbone), blurry, tile, overlap, backbone.divisor, batch=tile_batch)[0].cpu()
+            try:
+                if blur_map:
+                    write_image(blur_map_file(target), to_uint(px * (MAP_LEVELS / 65535), 16), grey=True)
+                write_image(target, pixels, **kept)
+            except UserError as error:
+                _note(error, failures, len(jobs))
+    _report(failures, len(jobs))
+
+
+def _note(error: UserError, failures: list[str], total: int) -> None:
+    """Log the failure of one of several files, which does not end the batch."""
+    if total == 1:
+        raise error
+    log.error("%s", error)
+    failures.append(str(error))  # an error's traceback would keep the picture in memory
+
+
+def _report(failures: list[str], total: int) -> None:
+    """Log each failure once more, where the end of a long batch is read.
+
+    Raises:
+        UserError: there are any.
+    """
+    for line in failures:
+        log.error("not restored: %s", line)
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {total} files were not restored, as listed above; resume=true with the same output "
+            f"takes them up again. The first: {failures[0]}"
+        )
 
 
 @command("predict")
@@ -78,7 +113,7 @@ def main(cfg: DictConfig) -> None:
     output = Path(cfg.output or Path(HydraConfig.get().runtime.output_dir) / "restored")
     from jdrl_lightning.inference.planned import planned
 
-    jobs = planned(Path(cfg.input), output, cfg.overwrite, cfg.blur_map, cfg.resume)
+    jobs = planned(Path(cfg.input), output, cfg.overwrite, cfg.blur_map, cfg.resume, cfg.recursive)
 
     from jdrl_lightning import build
     from jdrl_lightning.cli.checkpoints import checkpoint_file

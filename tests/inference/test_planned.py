@@ -19,7 +19,7 @@ def test_what_cannot_be_restored_is_found_before_the_first_is(tmp_path: Path, ph
     write_image(tmp_path / "a.png", photo[:, :20, :20])
     (tmp_path / "b.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"b\.png: the file is empty"):
-        planned(tmp_path, tmp_path / "out", overwrite=False)
+        planned(tmp_path / "b.png", tmp_path / "out", overwrite=False)
     write_image(tmp_path / "b.png", photo[:, :20, :20].to(torch.int32).mul(257).to(torch.uint16))
     (tmp_path / "b.png").rename(tmp_path / "b.jpg")
     with pytest.raises(UserError, match=r"b\.jpg: a 16-bit picture, which .*out/b\.jpg cannot hold"):
@@ -90,3 +90,50 @@ def test_five_thousand_files_take_a_second(suffix: str, tmp_path: Path, photo: t
     start = time.process_time()
     assert len(planned(tmp_path / "in", tmp_path / "out", overwrite=False)) == 5000
     assert time.process_time() - start < 2  # 0.3 to 1.0 s measured
+
+
+def test_damaged_files_of_a_folder_come_first(tmp_path: Path, photo: torch.Tensor) -> None:
+    batch(tmp_path, photo, ["a.png", "c.png"])
+    for name in ("b.png", "d.jpg"):
+        (tmp_path / "in" / name).write_bytes(b"damaged")
+    jobs = planned(tmp_path / "in", tmp_path / "out", overwrite=False)
+    assert [file.name for file, _ in jobs] == ["b.png", "d.jpg", "a.png", "c.png"]
+
+
+def test_subfolders_keep_their_structure(tmp_path: Path, photo: torch.Tensor) -> None:
+    names = ["b.png", "one/a.png", "one/two/a.png", ".hidden/a.png", "restored/a.png"]
+    files, out = batch(tmp_path, photo, names), tmp_path / "in" / "restored"
+    (tmp_path / "in" / "empty").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "in" / "one")
+    jobs = planned(tmp_path / "in", out, overwrite=False, recursive=True)
+    assert jobs == [(file, out / name) for file, name in zip(files[:3], names, strict=False)]
+    write_image(out / "one" / "a.png", photo[:, :20, :20])
+    jobs = planned(tmp_path / "in", out, overwrite=False, resume=True, recursive=True)
+    assert [file for file, _ in jobs] == [files[0], files[2]]
+
+
+def test_pictures_in_subfolders_name_the_setting(
+    tmp_path: Path, photo: torch.Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch(tmp_path, photo, ["one/a.png"])
+    with pytest.raises(UserError, match=r"holds no images .*; its subfolders do: give recursive=true"):
+        planned(tmp_path / "in", tmp_path / "out", overwrite=False)
+    batch(tmp_path, photo, ["b.png"])
+    assert len(planned(tmp_path / "in", tmp_path / "out", overwrite=False)) == 1
+    assert "the pictures in its subfolders are left out; recursive=true restores them too" in caplog.text
+    caplog.clear()
+    assert len(planned(tmp_path / "in", tmp_path / "in" / "one", overwrite=False)) == 1
+    assert not caplog.records
+
+
+def test_two_pictures_of_one_name(tmp_path: Path, photo: torch.Tensor) -> None:
+    """Each has its own output, whether or not the other is finished."""
+    files, out = batch(tmp_path, photo, ["a.png", "one/b.png"]), tmp_path / "out"
+    for name in ("a.bmp", "one/a.bmp"):
+        Image.fromarray(photo[:, :20, :20].permute(1, 2, 0).numpy()).save(tmp_path / "in" / name)
+    made = {tmp_path / "in" / "a.bmp": out / "a.bmp.png", files[0]: out / "a.png"}
+    made |= {tmp_path / "in" / "one" / "a.bmp": out / "one" / "a.png", files[1]: out / "one" / "b.png"}
+    assert dict(planned(tmp_path / "in", out, overwrite=False, recursive=True)) == made
+    write_image(out / "a.png", photo[:, :20, :20])
+    del made[files[0]]
+    assert dict(planned(tmp_path / "in", out, overwrite=False, resume=True, recursive=True)) == made

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jdrl_lightning.io import folder
-from jdrl_lightning.io.folder import SUFFIXES, image_files, written_suffix
+from jdrl_lightning.io.folder import SUFFIXES, folders_from, image_files, written_suffix
 
 
 def test_what_is_left_out_is_counted_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -40,6 +40,16 @@ def test_nothing_is_said_of_a_folder_of_pictures(tmp_path: Path, caplog: pytest.
         (tmp_path / f"{number}{suffix}").write_bytes(b"")
     assert len(image_files(tmp_path)) == len(SUFFIXES)
     assert not caplog.records
+
+
+def test_folders_are_walked_in_order_without_hidden_ones_and_links(tmp_path: Path) -> None:
+    for name in ("b", "a/c", "a/d/e", ".hidden/f"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path)
+    found = [
+        str(place.relative_to(tmp_path)) for place in folders_from(tmp_path, without=tmp_path / "b" / ".." / "a" / "d")
+    ]
+    assert found == [".", "a", "a/c", "b"]
 
 
 @pytest.mark.parametrize(

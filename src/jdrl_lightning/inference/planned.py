@@ -4,53 +4,89 @@ from __future__ import annotations
 
 import logging
 import os
+from itertools import groupby
 from pathlib import Path
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io.image import JPEG, SUFFIXES, header, image_files, written_suffix
+from jdrl_lightning.inference.output_names import blur_map_file, output_names
+from jdrl_lightning.io.folder import folders_from
+from jdrl_lightning.io.image import JPEG, SUFFIXES, header, image_files
 
-__all__ = ["blur_map_file", "planned"]
+__all__ = ["planned"]
 
 LONGEST_NAME = 255  # bytes
 log = logging.getLogger(__name__)
 
 
 def planned(
-    source: Path, output: Path, overwrite: bool, blur_map: bool = False, resume: bool = False
+    source: Path, output: Path, overwrite: bool, blur_map: bool = False, resume: bool = False, recursive: bool = False
 ) -> list[tuple[Path, Path]]:
     """Input and output files, all checked before the first is restored.
 
-    With ``resume``, files whose output exists are left out: outputs appear complete or not at all.
+    Damaged files of a folder come first, so that they are named at once. With ``resume``, files whose output exists
+    are left out: outputs appear complete or not at all. With ``recursive``, subfolders keep their structure.
 
     Raises:
-        UserError: nothing to restore, a file that is not an image, an output that is not a folder, two inputs with the
-            same output, an output that exists or cannot hold the bit depth.
+        UserError: nothing to restore, a single file that is not an image, an output that is not a folder, that exists
+            or cannot hold the bit depth.
     """
     if overwrite and resume:
         raise UserError("overwrite=true and resume=true exclude each other; give one of them")
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; give input=<image or folder>")
-    files = image_files(source) if source.is_dir() else [source]
-    if not files:
-        raise UserError(f"{source}: holds no images ({', '.join(SUFFIXES)})")
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: is a file; give output=<folder>")
-    jobs: dict[Path, Path] = {}
-    for file in files:
-        target = output / (file.stem + written_suffix(file))
-        if target in jobs:
-            raise UserError(f"{file} and {jobs[target]} would both be written to {target}; restore them one by one")
-        jobs[target] = file
-    done = {target for target in jobs if _finished(target, overwrite, blur_map, resume)}
-    if done:
-        log.info("%s: %d of %d are there already and left out", output, len(done), len(files))
-    for target in done:
-        del jobs[target]
-    for target, file in jobs.items():
-        depth = header(file).depth
+    jobs = _targets(source, output, _files(source, output, recursive) if source.is_dir() else [source], blur_map)
+    left = [(file, target) for file, target in jobs if not _finished(target, overwrite, blur_map, resume)]
+    if len(left) < len(jobs):
+        log.info("%s: %d of %d are there already and left out", output, len(jobs) - len(left), len(jobs))
+    depths = [_depth(file, alone=file == source) for file, _ in left]
+    for (file, target), depth in zip(left, depths, strict=True):
         if depth > 8 and target.suffix.lower() in JPEG:
             raise UserError(f"{file}: a {depth}-bit picture, which {target} cannot hold; name it .png or .tif")
-    return [(file, target) for target, file in jobs.items()]
+    return [job for _, job in sorted(zip(depths, left, strict=True), key=lambda pair: pair[0] > 0)]
+
+
+def _files(folder: Path, output: Path, recursive: bool) -> list[Path]:
+    """The pictures of ``folder``, folder by folder; those of ``output`` within it are left out.
+
+    Raises:
+        UserError: there are none.
+    """
+    folders = folders_from(folder, without=output)
+    files = [file for place in (folders if recursive else [folder]) for file in image_files(place)]
+    below = not recursive and any(place != folder and _holds_pictures(place) for place in folders)
+    if not files:
+        remedy = "; its subfolders do: give recursive=true" if below else ""
+        raise UserError(f"{folder}: holds no images ({', '.join(SUFFIXES)}){remedy}")
+    if below:
+        log.warning("%s: the pictures in its subfolders are left out; recursive=true restores them too", folder)
+    return files
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(path.suffix.lower() in SUFFIXES and not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _targets(source: Path, output: Path, files: list[Path], blur_map: bool) -> list[tuple[Path, Path]]:
+    """Each file and what it becomes, no two the same."""
+    jobs: list[tuple[Path, Path]] = []
+    for folder, group in groupby(files, key=lambda file: file.parent):
+        inside = output / folder.relative_to(source) if source.is_dir() else output
+        names = [file.name for file in group]
+        made = output_names(names, blur_map)
+        jobs += [(folder / name, inside / made[name]) for name in names]
+    return jobs
+
+
+def _depth(file: Path, alone: bool) -> int:
+    """Bits per channel; 0 for a damaged file, unless it is the only one."""
+    try:
+        return header(file).depth
+    except UserError:
+        if alone:
+            raise
+        return 0
 
 
 def _finished(target: Path, overwrite: bool, blur_map: bool, resume: bool) -> bool:
@@ -67,8 +103,3 @@ def _finished(target: Path, overwrite: bool, blur_map: bool, resume: bool) -> bo
     if existing and not (overwrite or resume):
         raise UserError(f"{existing[0]}: exists; give another output=…, overwrite=true, or resume=true to go on")
     return False
-
-
-def blur_map_file(target: Path) -> Path:
-    """Where the blur map of a restored file goes."""
-    return target.with_name(f"{target.stem}_blur.png")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from jdrl_lightning.io.remarks import remark
 
-__all__ = ["JPEG", "RAW", "SUFFIXES", "TIFF", "image_files", "written_suffix"]
+__all__ = ["JPEG", "RAW", "SUFFIXES", "TIFF", "folders_from", "image_files", "written_suffix"]
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 TIFF = (".tif", ".tiff")
@@ -30,6 +31,19 @@ def image_files(folder: Path) -> list[Path]:
     if left_out:
         remark(folder, _left_out(left_out))
     return [folder / name for name, suffix in zip(names, suffixes, strict=True) if suffix in SUFFIXES]
+
+
+def folders_from(folder: Path, without: Path) -> Iterator[Path]:
+    """``folder``, and those below it, sorted; hidden ones, links and ``without`` are skipped, unreadable ones named."""
+
+    def unreadable(error: OSError) -> None:
+        remark(Path(error.filename), f"{error.strerror}; left out")
+
+    skipped = os.path.realpath(without)
+    for place, names, _ in os.walk(folder, onerror=unreadable):
+        yield Path(place)
+        inside = (name for name in sorted(names) if not name.startswith("."))
+        names[:] = [name for name in inside if os.path.realpath(os.path.join(place, name)) != skipped]
 
 
 def written_suffix(path: Path) -> str:
