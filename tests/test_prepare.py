@@ -14,6 +14,7 @@ import torch
 
 from jdrl_lightning import build, prepare
 from jdrl_lightning.data.pairs import FolderPairs
+from jdrl_lightning.data.storage.pack import PackedPairs
 from jdrl_lightning.io.image import header, read_image, write_image
 
 Run = Callable[..., int]
@@ -199,3 +200,11 @@ def test_help_is_instant_and_names_the_three(tmp_path: Path) -> None:
         assert "output: ???" in text
     assert align.rstrip().endswith("[]")
     assert not list(tmp_path.iterdir())
+
+
+def test_of_a_list_the_splits_with_rows_are_packed(run: Run, flat: Path, tmp_path: Path) -> None:
+    rows = [f"blur/{name}.png,gt/0.png,{split}" for name, split in (("0", "train"), ("1", "train"))]
+    (flat / "list.csv").write_text("\n".join(["blurry,sharp,split", *rows, "blur/2.png,gt/2.png,test"]))
+    assert run("pack", f"data.root={flat}", "data.pairs=list.csv", "output=packed") == 0
+    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["test", "train"]
+    assert len(PackedPairs(tmp_path / "packed", "train")) == 2

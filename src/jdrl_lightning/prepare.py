@@ -84,6 +84,7 @@ def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Pa
     """Each requested split, by default every one there is: its name, its pairs, and its output folder."""
     from jdrl_lightning import build
     from jdrl_lightning.cli.config import plain
+    from jdrl_lightning.data.pair_folders import own_splits
 
     config = plain(cfg)
     data, output, root = config["data"], Path(config["output"]), config["data"].get("root")
@@ -91,9 +92,11 @@ def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Pa
         given, taken = Path(root).resolve(), output.resolve()
         if taken == given or taken in given.parents or given in taken.parents:
             raise UserError(f"output={output} and data.root={root} must not contain each other; give a separate folder")
-        if data["name"] == "folder" and (given / "blur").is_dir():  # there, test has the same pairs as val
-            offered = tuple(split for split in offered if split != "test")
-        elif data["name"] == "folder" or data.get("store", "files") != "files":  # others split off a val of their own
+        if data.get("store", "files") == "files":
+            if data["name"] == "folder":  # the test split of a flat folder has the same pairs as val
+                there = own_splits(given, data.get("pairs"))
+                offered = tuple(split for split in offered if split in there) or offered
+        else:  # of pictures, other data sets split off a val of their own
             offered = tuple(split for split in offered if (given / split).is_dir()) or offered
     asked = config["splits"] or offered
     data["crop"] = 1  # nothing is cropped here, so no image is too small

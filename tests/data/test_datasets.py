@@ -106,6 +106,18 @@ def test_folder(pairs_folder: Path) -> None:
     assert not torch.equal(registered[0].sharp, pairs[0].sharp)
 
 
+def test_folder_with_a_list_checks_its_test_pairs_before_training(pairs_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    names = sorted(path.name for path in (pairs_folder / "train" / "blur").iterdir())
+    rows = [f"{pairs_folder}/train/blur/{name},{pairs_folder}/train/gt/{name},train" for name in names]
+    file.write_text("\n".join(["blurry,sharp,split", *rows]))
+    assert len(create("folder", "train", root=pairs_folder, crop=32, pairs=file)) == 8
+    (tmp_path / "empty.png").touch()
+    file.write_text("\n".join(["blurry,sharp,split", *rows, f"empty.png,{pairs_folder}/test/gt/10.png,test"]))
+    with pytest.raises(UserError, match=r"empty\.png: "):
+        create("folder", "train", root=pairs_folder, crop=32, pairs=file)
+
+
 @pytest.mark.parametrize("name", ["photos", "leaves"])
 def test_wrong_settings(name: str) -> None:
     with pytest.raises(UserError, match=r"data\.misalignment='wild'"):

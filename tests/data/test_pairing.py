@@ -36,6 +36,19 @@ def test_files_without_partner(blurry: str, sharp: str, message: str) -> None:
         match_by_name(*folders, otherwise=", or rename")
 
 
+def test_numbered_blurry_images_share_a_sharp_one() -> None:
+    blurry = files("blur", "000_0.png", "000_1.png", "001.png", "001_2.png", "001_3_07.png")
+    sharp = files("gt", "000.tif", "001.png", "001_2.png", "001_3.png")
+    partners = [place.sharp.name for place in match_by_name(blurry, sharp) if place.sharp]
+    assert partners == ["000.tif", "000.tif", "001.png", "001_2.png", "001_3.png"]
+
+
+@pytest.mark.parametrize("name", ["000_0_1", "000_a", "000_", "0001", "000-1", "000_١", "_1"])
+def test_other_names_are_not_of_a_series(name: str) -> None:
+    with pytest.raises(UserError, match=f"^blur/{name}.png: no partner with this name in gt;"):
+        match_by_name(files("blur", "000_0.png", f"{name}.png"), files("gt", "000.png"))
+
+
 def test_pictures_are_the_image_files_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"^{tmp_path}/nowhere: no such folder; look elsewhere$"):
         pictures(tmp_path / "nowhere", "look elsewhere")

@@ -89,6 +89,35 @@ def test_partners_by_name_or_by_order(tmp_path: Path) -> None:
     assert "data.pair_by=size" in error_message(tmp_path, pair_by="size")
 
 
+def test_the_frames_of_a_sharp_image_are_in_one_split(tmp_path: Path) -> None:
+    for scene in range(4):
+        write_image(tmp_path / "Input" / f"{scene:03}_0.png", picture(3 * scene))
+        write_image(tmp_path / "Input" / f"{scene:03}_1.png", picture(3 * scene + 1))
+        write_image(tmp_path / "sharp" / f"{scene:03}.png", picture(3 * scene + 2))
+    train, val = (FolderPairs(tmp_path, split, val_fraction=0.5) for split in ("train", "val"))  # type: ignore[arg-type]
+    assert len(train) == len(val) == 4
+    assert not {place.sharp for place in train.places} & {place.sharp for place in val.places}
+    for pair in (train[0], train[1]):
+        scene, frame = map(int, str(pair.name).split("_"))
+        assert torch.equal(pair.blurry, picture(3 * scene + frame))
+        assert torch.equal(pair.sharp, picture(3 * scene + 2))
+    assert "8 files in Input/ but 4 in sharp/" in error_message(tmp_path, pair_by="order")
+
+
+def test_pairs_of_a_list(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "list.csv").write_text(
+        "blurry,sharp,split\nblur/000.png,gt/002.png,train\nblur/001.png,gt/002.png,train\n"
+    )
+    for file in ("list.csv", tmp_path / "list.csv"):
+        found = FolderPairs(tmp_path, pairs=file)
+        assert [place.name for place in found.places] == ["000", "001"]
+        assert torch.equal(found[0].sharp, picture(5))
+        assert torch.equal(found[1].sharp, picture(5))
+    line = error_message(tmp_path, split="val", pairs="list.csv")
+    assert line == f"{tmp_path}/list.csv: no rows with split val, only train; add some"
+
+
 def test_two_files_with_one_name(tmp_path: Path) -> None:
     folder = fill(tmp_path / "train")
     write_image(folder / "gt" / "001.tif", picture(0))

@@ -55,6 +55,17 @@ def test_groups_are_not_divided() -> None:
     assert not {scene(place) for place in train} & {scene(place) for place in val}
 
 
+def test_the_pairs_of_a_sharp_image_are_not_divided() -> None:
+    series = [place._replace(sharp=places(100)[number // 4].sharp) for number, place in enumerate(places(100))]
+    train, val = (hash_split(series, name, 0.2, HERE) for name in ("train", "val"))
+    assert (len(train), len(val)) == (80, 20)
+    assert not {place.sharp for place in train} & {place.sharp for place in val}
+    frames = series[::4]  # the first of each series decides: more frames move none of the others
+    assert {place.sharp for place in hash_split(frames, "val", 0.2, HERE)} == {place.sharp for place in val}
+    with pytest.raises(UserError, match=r"^here: cannot split one pair .* one more scene$"):
+        hash_split(series[:4], "train", 0.2, HERE)
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_what_cannot_be_split(split: Callable[..., list[PairPaths]]) -> None:
     for fraction in (0.0, 1.0, -1.0, float("nan")):

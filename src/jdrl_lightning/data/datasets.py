@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.open_pairs import Show, opened, progress, registered
+from jdrl_lightning.data.pair_folders import own_splits
 from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.data.synthetic import camera as cameras
 from jdrl_lightning.data.synthetic.camera import Optics
@@ -33,17 +34,18 @@ def folder(
     val_fraction: float = 0.1,
     register: str = "none",
     store: str = "files",
+    pairs: str | Path | None = None,
 ) -> Dataset[Pair]:
     """The user's own pairs; see :class:`FolderPairs`. ``seed`` is unused; only training pairs are cropped.
 
     Opening the training split also checks the test split if there is one, rather than after the training.
     """
-    if split == "train" and store == "files" and (Path(root) / "test").is_dir():
-        folder("test", seed, crop, root, pair_by, val_fraction)
+    if split == "train" and store == "files" and "test" in own_splits(Path(root), pairs):
+        folder("test", seed, crop, root, pair_by, val_fraction, pairs=pairs)
     cropped = crop if split == "train" else None
 
     def files(show: Show) -> Dataset[Pair]:
-        return FolderPairs(root, split, pair_by, val_fraction, cropped, progress=show)  # type: ignore[arg-type]
+        return FolderPairs(root, split, pair_by, val_fraction, cropped, show, pairs)  # type: ignore[arg-type]
 
     return opened(files, split, root, register, store)
 

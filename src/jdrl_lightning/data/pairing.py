@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.image import SUFFIXES, image_files
 
 __all__ = ["PairPaths", "match_by_name", "pictures"]
+
+_NUMBERED = re.compile(r"(.+)_[0-9]+")
 
 
 class PairPaths(NamedTuple):
@@ -48,19 +51,29 @@ def pictures(folder: Path, remedy: str) -> list[Path]:
 def match_by_name(blurry: list[Path], sharp: list[Path], otherwise: str = "") -> list[PairPaths]:
     """Match partners by name, ignoring suffixes; both lists are non-empty.
 
+    A blurry image ``<name>_<digits>`` without a partner of just this name belongs to the sharp image ``<name>``, as do
+    others like it: the frames of a burst or a focus stack.
+
     Raises:
         UserError: a file has no partner (the message ends with ``otherwise``), or two files have the same name.
     """
     blurry_by_name, sharp_by_name = _index_by_name(blurry), _index_by_name(sharp)
-    for these, those, others in ((blurry_by_name, sharp_by_name, sharp), (sharp_by_name, blurry_by_name, blurry)):
-        unmatched = [path for name, path in these.items() if name not in those]
+    partners = {name: _partner(name, sharp_by_name) for name in blurry_by_name}
+    alone = [blurry_by_name[name] for name, partner in partners.items() if partner is None]
+    matched = set(partners.values())
+    for unmatched, others in ((alone, sharp), ([path for path in sharp if path not in matched], blurry)):
         if unmatched:
             more = f" (nor for {len(unmatched) - 1} more)" if len(unmatched) > 1 else ""
             raise UserError(
                 f"{unmatched[0]}: no partner with this name in {others[0].parent}{more}; add it or remove the file"
                 f"{otherwise}"
             )
-    return [PairPaths(name, path, sharp_by_name[name]) for name, path in blurry_by_name.items()]
+    return [PairPaths(name, path, partners[name]) for name, path in blurry_by_name.items()]
+
+
+def _partner(name: str, sharp: dict[str, Path]) -> Path | None:
+    numbered = _NUMBERED.fullmatch(name)
+    return sharp.get(name) or (sharp.get(numbered[1]) if numbered else None)
 
 
 def _index_by_name(paths: list[Path]) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Pairs of image files, checked up front; and the user's own pairs in ``blur/`` and ``gt/``."""
+"""Pairs of image files, checked up front; and the user's own pairs, in folders or in a list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Literal
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.decode_cache import is_checked, mark_checked
-from jdrl_lightning.data.pairing import PairPaths, match_by_name, pictures
+from jdrl_lightning.data.pair_folders import both_sides, published_name, split_folder
+from jdrl_lightning.data.pair_list import read_pair_list
+from jdrl_lightning.data.pairing import PairPaths, match_by_name
 from jdrl_lightning.data.splits import hash_split
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.image import header, read_image
@@ -20,7 +22,6 @@ __all__ = ["FilePairs", "FolderPairs", "find_pairs"]
 
 Split = Literal["train", "val", "test"]
 SMALLEST_PX = 7  # side of an image that can be measured: SSIM's window
-TREE = "expected subfolders {train,val,test}/{blur,gt}, or blur/ and gt/"
 
 
 class FilePairs(Dataset[Pair]):
@@ -61,19 +62,21 @@ class FilePairs(Dataset[Pair]):
 
 
 class FolderPairs(FilePairs):
-    """Blurry and sharp images in two folders: ``{train,val,test}/{blur,gt}``, or flat ``blur/`` and ``gt/``.
+    """Blurry and sharp images in two folders: ``{train,val,test}/{blur,gt}``, or flat ``blur/`` and ``gt/``; or a list.
 
-    A flat ``root/{blur,gt}`` is split by ``val_fraction``; ``test`` is then the same as ``val``.
+    A flat ``root/{blur,gt}`` is split by ``val_fraction``, all blurry images of a sharp one alike; ``test`` is then the
+    same as ``val``.
 
     Args:
         root: folder of the pairs.
         split: ``train``, ``val`` or ``test``.
-        pair_by: ``name``: partners have the same name, ignoring suffixes; ``order``: both folders sorted by name.
+        pair_by: ``name``: see :func:`~.pairing.match_by_name`; ``order``: both folders sorted by name.
         val_fraction: fraction of a flat folder held out from training, in (0, 1); each split gets at least one pair.
         crop, progress: see :class:`FilePairs`.
+        pairs: a CSV file, relative to ``root``, that lists the pairs instead: see :func:`~.pair_list.read_pair_list`.
 
     Raises:
-        UserError: a folder or partner is missing, or see :class:`FilePairs`.
+        UserError: a folder or partner is missing, the list is wrong, or see :class:`FilePairs`.
     """
 
     def __init__(
@@ -84,11 +87,20 @@ class FolderPairs(FilePairs):
         val_fraction: float = 0.1,
         crop: int | None = None,
         progress: Callable[[int, int], None] | None = None,
+        pairs: str | Path | None = None,
     ) -> None:
-        folder, flat = _split_folder(Path(root), split)
-        places = find_pairs(folder, pair_by)
-        if flat:
-            places = hash_split(places, split, val_fraction, folder)
+        if pairs is not None:
+            places = listed_pairs(Path(root) / pairs, split)
+        else:
+            try:
+                folder, flat = split_folder(Path(root), split)
+                places = find_pairs(folder, pair_by)
+            except UserError as error:
+                if name := published_name(Path(root)):
+                    raise UserError(f"{root}: looks like {name.upper()}, so set data={name} ({error})") from error
+                raise
+            if flat:
+                places = hash_split(places, split, val_fraction, folder)
         super().__init__(places, crop, progress)
         if split == "val":  # training measures these after its first epoch; evaluate does its own checks
             check_measurable(places)
@@ -100,17 +112,29 @@ def find_pairs(folder: Path, pair_by: Literal["name", "order"] = "name") -> list
     Raises:
         UserError: a folder is missing or empty, or a file has no partner.
     """
-    where = "put the blurry images into blur/ and the sharp ones into gt/"
-    blurry, sharp = (pictures(folder / kind, where) for kind in ("blur", "gt"))
+    blurry, sharp = both_sides(folder)
     if pair_by == "name":
         return match_by_name(blurry, sharp, ", or set data.pair_by=order if the files correspond in sorted order")
     if pair_by != "order":
         raise UserError(f"data.pair_by={pair_by}: must be name or order")
     if len(blurry) != len(sharp):
         raise UserError(
-            f"{folder}: {len(blurry)} files in blur/ but {len(sharp)} in gt/; data.pair_by=order needs equal numbers"
+            f"{folder}: {len(blurry)} files in {blurry[0].parent.name}/ but {len(sharp)} in {sharp[0].parent.name}/; "
+            "data.pair_by=order needs equal numbers"
         )
     return [PairPaths(path.stem, path, partner) for path, partner in zip(blurry, sharp, strict=True)]
+
+
+def listed_pairs(file: Path, split: str) -> list[PairPaths]:
+    """The pairs of ``split`` in the CSV ``file``.
+
+    Raises:
+        UserError: it has none, or see :func:`~.pair_list.read_pair_list`.
+    """
+    listed = read_pair_list(file)
+    if split not in listed:
+        raise UserError(f"{file}: no rows with split {split}, only {' and '.join(listed)}; add some")
+    return listed[split]
 
 
 def check_sizes(places: list[PairPaths], crop: int | None = None) -> None:
@@ -170,18 +194,3 @@ def check_readable(places: list[PairPaths], progress: Callable[[int, int], None]
 def _decode(path: Path) -> Path:
     read_image(path)
     return path
-
-
-def _split_folder(root: Path, split: Split) -> tuple[Path, bool]:
-    """The folder of ``split``, and whether it is flat, with all splits in it."""
-    if split not in ("train", "val", "test"):
-        raise UserError(f"split={split}: must be train, val or test")
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; set data.root to the folder of your pairs ({TREE})")
-    if any((root / name).is_dir() for name in ("train", "val", "test")):
-        if not (root / split).is_dir():
-            raise UserError(f"{root / split}: no such folder; {TREE}")
-        return root / split, False
-    if not (root / "blur").is_dir() and not (root / "gt").is_dir():
-        raise UserError(f"{root}: no pairs; {TREE}")
-    return root, True

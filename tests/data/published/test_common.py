@@ -28,6 +28,24 @@ def test_a_file_is_no_mark(tmp_path: Path) -> None:
         home(tmp_path / "nowhere", (), ["whole"], "Set", "a tree")
 
 
+def test_home_may_be_inside_or_above(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sets = tmp_path / "sets"
+    (sets / "mine" / "test_c" / "source").mkdir(parents=True)
+    (sets / "mine" / "train_c").mkdir()
+    (sets / "other").mkdir()
+    marks = ["test_c/source"]
+    for root in (sets, sets / "mine" / "test_c", sets / "mine" / "train_c"):
+        assert home(root, (), marks, "Set", "a tree") == (sets / "mine", marks[0])
+        assert caplog.messages[-1] == f"{root}: taking Set from {sets / 'mine'}"
+    assert home(sets / "mine", (), marks, "Set", "a tree") == (sets / "mine", marks[0])
+    assert len(caplog.messages) == 3
+    (sets / "other" / "test_c" / "source").mkdir(parents=True)
+    with pytest.raises(UserError, match=f"^{sets}: Set could be {sets}/mine or {sets}/other; set data.root to one"):
+        home(sets, (), marks, "Set", "a tree")
+    with pytest.raises(UserError, match=f"^{sets}: Set not found; expected a tree; found mine/, other/$"):
+        home(sets, (), ["val_c"], "Set", "a tree")
+
+
 def test_only_another_count_than_the_published_one_is_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
