@@ -16,11 +16,7 @@ log = logging.getLogger(__name__)
 MOVED = 0.5  # mean change by the network from which on it does more than rounding to 8 bits, levels
 FEW = 1000  # steps
 UNLIMITED = 20  # epochs, by which a training without an end is judged
-REFERENCES = (
-    "aligned",
-    "deformed_gt",
-    "gt",
-)  # the first one measured counts; gt forgives no displacement
+REFERENCES = ("aligned", "deformed_gt", "gt")  # the first one measured counts; gt forgives no displacement
 
 
 class LearningCallback(Callback):
