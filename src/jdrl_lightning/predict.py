@@ -40,6 +40,7 @@ def predict(
     import torch
     from rich.progress import Progress
 
+    from jdrl_lightning.inference.failures import Failures
     from jdrl_lightning.inference.network import blur_radius, ready
     from jdrl_lightning.inference.output_names import blur_map_file
     from jdrl_lightning.inference.tiles import check_tiles, restore
@@ -48,7 +49,7 @@ def predict(
 
     check_tiles(tile, overlap, backbone.divisor, tile_batch)
     network, device = ready(backbone, precision, compile), next(backbone.parameters()).device
-    failures: list[str] = []
+    failures = Failures(len(jobs))
     with Progress() as progress, torch.inference_mode():
         pictures = progress.add_task("restoring", total=len(jobs))
         for number, (file, target) in enumerate(jobs):
@@ -59,7 +60,7 @@ def predict(
             try:
                 picture = read_picture(file)
             except UserError as error:
-                _note(error, failures, len(jobs))
+                failures.add(error)
                 show(1, 1)
                 continue
             blurry = to_float(picture.image)[None].to(device)
@@ -76,31 +77,8 @@ def predict(
                     write_image(blur_map_file(target), to_uint(px * (MAP_LEVELS / 65535), 16), grey=True)
                 write_image(target, pixels, **kept)
             except UserError as error:
-                _note(error, failures, len(jobs))
-    _report(failures, len(jobs))
-
-
-def _note(error: UserError, failures: list[str], total: int) -> None:
-    """Log the failure of one of several files, which does not end the batch."""
-    if total == 1:
-        raise error
-    log.error("%s", error)
-    failures.append(str(error))  # an error's traceback would keep the picture in memory
-
-
-def _report(failures: list[str], total: int) -> None:
-    """Log each failure once more, where the end of a long batch is read.
-
-    Raises:
-        UserError: there are any.
-    """
-    for line in failures:
-        log.error("not restored: %s", line)
-    if failures:
-        raise UserError(
-            f"{len(failures)} of {total} files were not restored, as listed above; resume=true with the same output "
-            f"takes them up again. The first: {failures[0]}"
-        )
+                failures.add(error)
+    failures.report()
 
 
 @command("predict")

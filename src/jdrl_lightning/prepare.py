@@ -20,7 +20,6 @@ HELP = """prepare: make pairs of images ready for training.
   python -m jdrl_lightning.prepare patches data.root=my_pairs output=my_patches  # small images, without the blurriest
   python -m jdrl_lightning.prepare pack    data.root=my_pairs output=my_pack     # few large files, which load faster
   python -m jdrl_lightning.prepare align   data.root=my_pairs output=my_aligned  # each pair registered, and a report
-
 --help after one of the three lists its settings."""
 
 
@@ -92,16 +91,14 @@ def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Pa
         given, taken = Path(root).resolve(), output.resolve()
         if taken == given or taken in given.parents or given in taken.parents:
             raise UserError(f"output={output} and data.root={root} must not contain each other; give a separate folder")
-        if data.get("store", "files") == "files":
-            if data["name"] == "folder":  # the test split of a flat folder has the same pairs as val
-                there = own_splits(given, data.get("pairs"))
-                offered = tuple(split for split in offered if split in there) or offered
-        else:  # of pictures, other data sets split off a val of their own
+        if data.get("store", "files") != "files":  # of pictures, other data sets split off a val of their own
             offered = tuple(split for split in offered if (given / split).is_dir()) or offered
-    asked = config["splits"] or offered
-    data["crop"] = 1  # nothing is cropped here, so no image is too small
-    sets = build.datamodule(config)
-    return [(split, sets.pairs(split), output / split) for split in ([asked] if isinstance(asked, str) else asked)]
+        elif data["name"] == "folder":  # the test split of a flat folder has the same pairs as val
+            there = own_splits(given, data.get("pairs"))
+            offered = tuple(split for split in offered if split in there) or offered
+    asked = [config["splits"]] if isinstance(config["splits"], str) else config["splits"] or offered
+    sets = build.datamodule(config | {"data": data | {"crop": 1}})  # nothing is cropped, so no image is too small
+    return [(split, sets.pairs(split), output / split) for split in asked]
 
 
 def main() -> None:
