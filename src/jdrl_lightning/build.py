@@ -293,9 +293,8 @@ def load(
 
 
 def _network(path: str | os.PathLike[str] | None, named: Mapping[str, Any] | str | None, place: str) -> Backbone:
-    if named is not None:
-        settings = {"name": named} if isinstance(named, str) else dict(named)
-        network = backbone({**settings, "weights": path})
-    else:
+    if named is None:
         network = backbone(SHIPPED) if path is None else backbone_from_checkpoint(path)
+    else:
+        network = backbone({**({"name": named} if isinstance(named, str) else named), "weights": path})
     return network.to(device(place))

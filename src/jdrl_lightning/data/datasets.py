@@ -110,7 +110,9 @@ def _rendered(source: Callable[..., Source]) -> Callable[..., Dataset[Pair]]:
         moved = preset(misalignment, amplitude)
         if fresh and split == "train":
             if register != "none":
-                raise UserError("data.fresh=true cannot register frames that are rendered anew; set data.register=none")
+                raise UserError(
+                    "data.fresh=true: frames that change with the epoch are not registered; set data.register=none"
+                )
             return FreshPairs(RenderedPairs(photographs.load(), seed, count, frame, taken, moved))
         pairs = _rendered_once(photographs, split, seed, count, frame, taken, moved)
         if register == "none":

@@ -115,7 +115,7 @@ def find_checkpoint(config: dict[str, Any], run_dir: Path) -> Run:
 
 
 def _why_from_scratch(config: dict[str, Any], run_dir: Path) -> str:
-    """Why ``auto`` resumes nothing; names the newest run and what it differs in, for whoever meant that one."""
+    """Why ``auto`` resumes nothing; names the newest run and what it differs in, in case that one was meant."""
     earlier = nearest(run_dir)
     if earlier is None:
         return "no checkpoint to resume from, training from scratch"
