@@ -74,7 +74,8 @@ def test_shares_follow_sign_and_interval(jdrl: float, over_blurry: str, over_pix
 def test_no_fraction_of_a_negative_gain() -> None:
     text = text_of(made_up((23.41, 22.87, 24.02, 24.61, 23.0)))
     assert (
-        "the ceiling is not above the blurry images (−0.41 dB), so a fraction of its gain is meaningless here" in text
+        "the upper bound is not above the blurry images (−0.41 dB), so a fraction of its gain is meaningless here"
+        in text
     )
-    assert "Above the ceiling: Blurry image, Registered first and JDRL." in text
-    assert "Above the ceiling" not in text_of(made_up())
+    assert "Above the upper bound: Blurry image, Registered first and JDRL." in text
+    assert "Above the upper bound" not in text_of(made_up())

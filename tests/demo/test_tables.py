@@ -38,7 +38,7 @@ def test_markdown_table_lines_up_and_holds_the_rows() -> None:
 def test_no_card_with_a_fraction_of_a_negative_gain() -> None:
     over, gain, recovered = cards(made_up((23.41, 22.87, 24.02, 24.61, 23.0)))
     assert "+0.59 dB" in over
-    assert "meaningless: the ceiling is not above the blurry images" in gain
+    assert "meaningless: the upper bound is not above the blurry images" in gain
     assert "includes zero" not in recovered
 
 

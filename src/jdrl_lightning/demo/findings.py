@@ -21,8 +21,8 @@ def findings(results: Mapping[str, Any]) -> list[str]:
     return [
         _against_registering(results),
         _pixel_wise(psnr["charbonnier"] - psnr["input"]),
-        _share(results, "gain_psnr", "input", psnr, "that the ceiling gains over them"),
-        _share(results, "recovered_psnr", "charbonnier", psnr, "between that and the ceiling"),
+        _share(results, "gain_psnr", "input", psnr, "that the upper bound gains over them"),
+        _share(results, "recovered_psnr", "charbonnier", psnr, "between that and the upper bound"),
         _placements(results),
         *_above_ceiling(psnr),
         _scope(results),
@@ -59,11 +59,11 @@ def _pixel_wise(difference: float) -> str:
 
 
 def _share(results: Mapping[str, Any], key: str, start: str, psnr: Mapping[str, float], of_what: str) -> str:
-    """JDRL against ``start``, in dB and as the fraction ``results[key]`` of the ceiling's gain over it."""
+    """JDRL against ``start``, in dB and as the fraction ``results[key]`` of the upper bound's gain over it."""
     room, difference, base = psnr[CEILING] - psnr[start], psnr["jdrl"] - psnr[start], BASES[start]
     if room <= 0:
         return (
-            f"JDRL ends {signed(difference)} dB relative to {base}; the ceiling is not above {base} "
+            f"JDRL ends {signed(difference)} dB relative to {base}; the upper bound is not above {base} "
             f"({signed(room)} dB), so a fraction of its gain is meaningless here."
         )
     share = f"{percent(results[key])} of the {room:.2f} dB {of_what}"
@@ -86,8 +86,8 @@ def _above_ceiling(psnr: Mapping[str, float]) -> Iterable[str]:
     above = [label(name) for name, value in psnr.items() if value > psnr[CEILING]]
     if above:
         yield (
-            f"Above the ceiling: {listed(above)}. This is not expected: the ceiling's own training fell short, or too "
-            "few images were measured."
+            f"Above the upper bound: {listed(above)}. This is not expected: the upper bound's own training "
+            "fell short, or too few images were measured."
         )
 
 

@@ -41,7 +41,8 @@ METHODS = {
     ),
 }
 CEILING = "aligned_ceiling"
-BASES = {"input": "the blurry images", "charbonnier": "pixel-wise training"}  # what the ceiling's gain is measured from
+# What the upper bound's gain is measured from.
+BASES = {"input": "the blurry images", "charbonnier": "pixel-wise training"}
 
 
 def label(method: str) -> str:

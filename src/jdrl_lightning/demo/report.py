@@ -59,7 +59,7 @@ def _lead(results: Mapping[str, Any]) -> str:
         f"The same small UNet was trained in {spelled(len(trained))} ways for {settings['steps']:,} steps each, on "
         f"pairs of a blurry and a sharp image rendered from {counts['train']} photographs. {_misaligned(settings)} "
         f"JDRL (settings {settings['preset']}) is compared with pixel-wise training, with registering the pairs first, "
-        "and with a ceiling trained on pairs without misalignment. All measures are taken on "
+        "and with an upper bound trained on pairs without misalignment. All measures are taken on "
         f"{counts['test']} held-out photographs against the truth, the sharp image exactly in the blurry one's place."
     )
 

@@ -17,7 +17,7 @@ from jdrl_lightning.types import Pair
 
 __all__ = ["FEW_FRAMES", "METHODS", "Row", "compose_row", "examples", "results"]
 
-# The only differences between the trainings; JDRL's own settings are reduced to a training of minutes. The ceiling
+# The only differences between the trainings; JDRL's own settings are reduced to a training of minutes. The upper bound
 # trains on the same pairs rendered without misalignment.
 METHODS: dict[str, tuple[str, ...]] = {
     "charbonnier": ("objective=charbonnier",),

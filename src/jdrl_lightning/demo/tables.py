@@ -22,11 +22,11 @@ COLUMNS = (
 
 
 def cards(results: Mapping[str, Any]) -> Iterable[str]:
-    """JDRL against registering first, and as a fraction of the ceiling's gain over two baselines."""
+    """JDRL against registering first, and as a fraction of the upper bound's gain over two baselines."""
     psnr = {row["method"]: float(row["psnr"]) for row in results["rows"]}
     for key, name, start in (
         ("over_prealign_db", "JDRL over registering each pair first", None),
-        ("gain_psnr", "of the ceiling's gain over the blurry images, reached by JDRL", "input"),
+        ("gain_psnr", "of the upper bound's gain over the blurry images, reached by JDRL", "input"),
         ("recovered_psnr", "of what misalignment costs pixel-wise training, recovered by JDRL", "charbonnier"),
     ):
         if not all(map(math.isfinite, (results[key], *results["intervals"][key]))):
@@ -35,7 +35,7 @@ def cards(results: Mapping[str, Any]) -> Iterable[str]:
             value = f"{signed(results[key])} dB" if start is None else percent(results[key])
             note = f"{interval(results, key)}, {verdict(results, key)}"
         else:
-            value, note = "–", f"meaningless: the ceiling is not above {BASES[start]}"
+            value, note = "–", f"meaningless: the upper bound is not above {BASES[start]}"
         yield (
             f'<div class="card"><p class="value">{escape(value)}</p><p>{escape(name)}</p>'
             f'<p class="note">{escape(note)}</p></div>'
@@ -43,7 +43,7 @@ def cards(results: Mapping[str, Any]) -> Iterable[str]:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """Every row with every measure; the best row apart from the ceiling is marked."""
+    """Every row with every measure; the best row apart from the upper bound is marked."""
     best = _best(results)
     psnr, *others = ((name, unit) for _, name, unit, _ in COLUMNS)
     head = "".join(
@@ -63,7 +63,7 @@ def table(results: Mapping[str, Any]) -> str:
         )
     return (
         f'<p class="note" id="rows">Means over the test {escape(results["intervals"]["over"])}, against the truth. '
-        "Best: the highest PSNR apart from the ceiling. ↑ higher is better, ↓ lower is better.</p>\n"
+        "Best: the highest PSNR apart from the upper bound. ↑ higher is better, ↓ lower is better.</p>\n"
         '<div class="scroll" role="region" aria-labelledby="figures" tabindex="0"><table aria-describedby="rows">'
         f'<thead><tr><th scope="col">Row</th>{head}</tr></thead>\n<tbody>' + "\n".join(body) + "</tbody></table></div>"
     )
