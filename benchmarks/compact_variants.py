@@ -1,10 +1,12 @@
 """Which small network restores best for equal processor time?
 
-    python benchmarks/compact_variants.py --photographs photographs [--seconds 240] [--only base gated] [--seeds 0 1 2]
+    python benchmarks/compact_variants.py --photographs photographs [--steps 1200] [--only base gated] [--seeds 0 1 2]
 
-Every variant of ``compact`` is trained from scratch for the same processor time (one thread, only steps count) on the
-same rendered frames, and measured on the validation photographs' frames. A row for each variant and seed is added to
-``--output``; those that are there are not trained again, so an interrupted comparison goes on. ``--table`` prints it.
+Every variant of ``compact`` is trained from scratch for the same processor time (one thread, steps alone) on the same
+rendered frames, and measured on the validation photographs' frames. ``--steps`` are those of ``base``; a variant's step
+is timed against one of ``base``, alternating, so that whatever else the machine does counts for neither. A row for each
+variant and seed is added to ``--output``; those that are there are not trained again, so an interrupted comparison goes
+on. ``--table`` prints it.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
@@ -100,39 +104,61 @@ VARIANTS = {
 }
 
 
-def network(variant: Variant) -> compact.Compact:
-    """The variant's network; its settings become those of the module, so it takes a process of its own."""
-    compact.UNSHUFFLE = variant.unshuffle
-    if variant.block is not None:
-        compact._Block = variant.block  # type: ignore[assignment,misc]
-    return compact.Compact(variant.width, variant.blocks)
+def settings_of(variant: Variant) -> AbstractContextManager[Any]:
+    """compact's module with the variant's own unshuffling and blocks."""
+    return patch.multiple(compact, UNSHUFFLE=variant.unshuffle, _Block=variant.block or compact._Block)
 
 
-def train(net: compact.Compact, variant: Variant, crops: TrainingCrops, seconds: float, seed: int) -> int:
-    """Train for ``seconds`` of processor time; returns the number of steps."""
-    optimiser = torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+def optimiser_of(net: compact.Compact) -> torch.optim.Optimizer:
     channels_last(net)
-    steps, spent = 0, 0.0
-    while spent < seconds:
-        batch = collate([crops[seed, steps * BATCH + i] for i in range(BATCH)]).to_float()
-        started, done = time.process_time(), spent / seconds
+    return torch.optim.AdamW(net.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+
+
+def step(net: compact.Compact, variant: Variant, optimiser: torch.optim.Optimizer, batch: Pair) -> None:
+    """Forward, backward and update, the truth as target."""
+    restored = net(batch.blurry.contiguous(memory_format=torch.channels_last))
+    sharp = batch.extras["aligned"]
+    loss = charbonnier_loss(restored.images[0], sharp)
+    if variant.spectrum_weight:
+        coefficients = torch.fft.rfft2(restored.images[0] - sharp, norm="ortho")
+        loss = loss + variant.spectrum_weight * coefficients.abs().mean()
+    loss = loss + variant.map_weight * (restored.aux["coc"] - batch.extras["coc"]).abs().mean()
+    optimiser.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimiser.step()
+
+
+def train(net: compact.Compact, variant: Variant, crops: TrainingCrops, steps: int, seed: int) -> None:
+    """A short rise of the rate, then its cosine."""
+    optimiser = optimiser_of(net)
+    for number in range(steps):
+        done = number / steps
         factor = done / RISE if done < RISE else 0.5 * (1 + math.cos(math.pi * (done - RISE) / (1 - RISE)))
         optimiser.param_groups[0]["lr"] = RATE * (FLOOR + (1 - FLOOR) * factor)
-        restored = net(batch.blurry.contiguous(memory_format=torch.channels_last))
-        sharp = batch.extras["aligned"]
-        loss = charbonnier_loss(restored.images[0], sharp)
-        if variant.spectrum_weight:
-            loss = (
-                loss + variant.spectrum_weight * torch.fft.rfft2(restored.images[0] - sharp, norm="ortho").abs().mean()
-            )
-        loss = loss + variant.map_weight * (restored.aux["coc"] - batch.extras["coc"]).abs().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        spent += time.process_time() - started
-        steps += 1
-    return steps
+        batch = collate([crops[seed, number * BATCH + i] for i in range(BATCH)])
+        step(net, variant, optimiser, batch.to_float())
+
+
+def cost(variant: Variant) -> float:
+    """Processor time of a step over that of ``base``: the median of 7 pairs of steps that alternate."""
+    image, radius = torch.rand(BATCH, 3, CROP, CROP), torch.rand(BATCH, 1, CROP, CROP)
+    batch = Pair(image, image, [""] * BATCH, {"aligned": image, "coc": radius})
+    compared = []
+    for each in (variant, VARIANTS["base"]):
+        with settings_of(each):
+            net = compact.Compact(each.width, each.blocks)
+        compared.append((each, net, optimiser_of(net)))
+    ratios = []
+    for _ in range(9):
+        seconds = []
+        for each, net, optimiser in compared:
+            started = time.process_time()
+            with settings_of(each):
+                step(net, each, optimiser, batch)
+            seconds.append(time.process_time() - started)
+        ratios.append(seconds[0] / seconds[1])
+    return statistics.median(ratios[2:])
 
 
 @torch.inference_mode()
@@ -157,18 +183,21 @@ def measured(net: compact.Compact, frames: list[Pair]) -> dict[str, float]:
     }  # fmt: skip
 
 
-def row(name: str, seed: int, seconds: float, pairs: Any, frames: list[Pair]) -> dict[str, object]:
-    """Train and measure one variant with one seed."""
+def row(name: str, seed: int, base_steps: int, pairs: Any, frames: list[Pair]) -> dict[str, object]:
+    """Train and measure one variant with one seed, in the time of ``base_steps`` steps of ``base``."""
     variant = VARIANTS[name]
+    steps = base_steps if name == "base" else round(base_steps / cost(variant))
     torch.manual_seed(seed)
-    net = network(variant)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net(torch.zeros(1, 3, 256, 256))
-    steps = train(net, variant, TrainingCrops(pairs, CROP, seed, recolor=True), seconds, seed)
+    with settings_of(variant):
+        net = compact.Compact(variant.width, variant.blocks)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(torch.zeros(1, 3, 256, 256))
+        train(net, variant, TrainingCrops(pairs, CROP, seed, recolor=True), steps, seed)
+        found = measured(net, frames)
     return {
         "variant": name, "seed": seed, "parameters": sum(p.numel() for p in net.parameters()),
         "macs_per_px": counter.get_total_flops() // 2 // 256**2, "steps": steps,
-        **{key: round(value, 4) for key, value in measured(net, frames).items()},
+        **{key: round(value, 4) for key, value in found.items()},
     }  # fmt: skip
 
 
@@ -195,7 +224,7 @@ def table(rows: list[dict[str, str]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", type=Path, help="a folder with train and val")
-    parser.add_argument("--seconds", type=float, default=240.0)
+    parser.add_argument("--steps", type=int, default=1200, help="of base")
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--output", type=Path, default=Path("compact_variants.csv"))
@@ -219,7 +248,7 @@ def main() -> None:
             receiver, sender = fork.Pipe(duplex=False)
 
             def send(name: str = name, seed: int = seed, sender: Any = sender) -> None:
-                sender.send(row(name, seed, options.seconds, pairs, frames))
+                sender.send(row(name, seed, options.steps, pairs, frames))
 
             child = fork.Process(target=send)
             child.start()
