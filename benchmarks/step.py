@@ -66,6 +66,8 @@ class Step:
     """One form's training step, forward to optimiser, on made-up pairs of ``data.crop`` pixels."""
 
     def __init__(self, form: str, overrides: list[str], device: str = "cpu", epoch: int = 20) -> None:
+        if form == "plain":  # has another objective
+            overrides = [each for each in overrides if not each.startswith("objective.")]
         config = compose_training(Path(), [*OVERRIDES, *overrides, *FORMS[form]])
         torch.manual_seed(0)
         self.form, self.device = form, torch.device(device)

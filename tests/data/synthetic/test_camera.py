@@ -67,6 +67,15 @@ def test_rings_and_soft_edges_move_light_outwards() -> None:
     assert moments(vary(edge=0.3)(12))[2] > middle
 
 
+def test_a_mirror_lens_draws_rings() -> None:
+    kernel = vary(hole=0.5)(12)
+    middle = len(kernel) // 2
+    assert kernel[middle, middle] == 0
+    lit = float((kernel / kernel.max()).sum())
+    assert lit == pytest.approx(np.pi * (12**2 - 6**2), rel=0.02)
+    assert kernel.sum() == pytest.approx(1)
+
+
 def test_the_default_camera_draws_the_disc_and_the_noise_of_base_iso() -> None:
     shot = Optics().draw(np.random.default_rng(0))
     assert shot.kernel is disc_kernel

@@ -43,6 +43,7 @@ class Optics:
         soft_edge: largest width of the disc's edge, in radii: diffraction and aberrations wash it out.
         ring: largest excess or lack of light at the rim of the disc against the mean: over- or undercorrected
             spherical aberration.
+        obstruction: what a mirror lens's second mirror covers, radii: points out of focus become rings.
         iso: highest sensitivity; each frame's lies between 100 and it, evenly in stops.
         jpeg: lowest quality; half of the frames are compressed to one between it and 100, which is no compression.
         demosaic: largest share of bilinear interpolation from a Bayer mosaic, which softens and colours edges.
@@ -59,6 +60,7 @@ class Optics:
     cats_eye: float = 0.0
     soft_edge: float = 0.0
     ring: float = 0.0
+    obstruction: float = 0.0
     iso: float = 100.0
     jpeg: int = 100
     demosaic: float = 0.0
@@ -66,7 +68,7 @@ class Optics:
     def __post_init__(self) -> None:
         if not 0 <= self.blur_px < MARGIN_PX:
             raise UserError(f"data.blur_px={self.blur_px} lies outside 0 to {MARGIN_PX - 1} px, the scene's margin")
-        for name in ("weakest", "in_focus", "cats_eye", "soft_edge", "ring", "demosaic"):
+        for name in ("weakest", "in_focus", "cats_eye", "soft_edge", "ring", "obstruction", "demosaic"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"data.{name}={getattr(self, name)} lies outside 0 to 1")
         if self.blades and self.blades < 5:
@@ -86,9 +88,10 @@ class Optics:
             towards=float(rng.uniform(0, 2 * math.pi)),
             edge=self.soft_edge * float(rng.random()),
             ring=self.ring * float(rng.uniform(-1, 1)),
+            hole=self.obstruction,
         )
         gain = (self.iso / BASE_ISO) ** stops
-        plain = not (self.blades or self.cats_eye or self.soft_edge or self.ring)
+        plain = not (self.blades or self.cats_eye or self.soft_edge or self.ring or self.obstruction)
         return Shot(
             kernel=disc_kernel if plain else cache(aperture),
             in_focus=bool(sharp < self.in_focus),
@@ -99,7 +102,7 @@ class Optics:
         )
 
 
-# What a network meets outside: apertures of 5 to 9 blades, wide open and stopped down, the corners of the picture,
+# varied, what a network meets outside: apertures of 5 to 9 blades, wide open and stopped down, the corners of the picture,
 # lenses that are not ideal, high sensitivity, files from a camera's JPEG engine, and pictures that need nothing.
 CAMERAS = {
     "default": Optics(),
@@ -115,6 +118,7 @@ CAMERAS = {
         jpeg=75,
         demosaic=1.0,
     ),
+    "mirror": Optics(weakest=0.8, soft_edge=0.1, obstruction=0.4, iso=400),  # a catadioptric telephoto lens
 }
 
 
@@ -141,6 +145,7 @@ class Aperture:
         cut: shift of the barrel's rim, radii, ``towards`` an angle, radians.
         edge: width of the edge, radii.
         ring: excess of light at the rim, of the mean.
+        hole: radius of the unlit middle, radii.
     """
 
     blades: int
@@ -150,6 +155,7 @@ class Aperture:
     towards: float
     edge: float
     ring: float
+    hole: float = 0.0
 
     def __call__(self, radius: int) -> Tensor:
         """``(n, n)`` float64, sum 1, of ``radius`` pixels; a polygon has the area of the circle of that radius."""
@@ -169,6 +175,8 @@ class Aperture:
             inside = torch.minimum(inside, rim)
         light = (inside / (1 + self.edge * radius) + 0.5).clamp(0, 1)
         light = light * (1 + self.ring * (2 * (distance / max(radius, 1)).square() - 1)).clamp_min(0)
+        if self.hole and radius > 1:  # otherwise smaller than a pixel
+            light = light * (0.5 + distance - self.hole * radius).clamp(0, 1)
         return light / light.sum()
 
 

@@ -69,6 +69,9 @@ PRESETS = {
     "random": Misalignment(zoom=0.015, shift_px=5.0),
     "biased": Misalignment(zoom=0.015, shift_px=5.0, biased=True),
     "nonrigid": Misalignment(zoom=0.015, shift_px=5.0, parallax_px=3.0, smooth_px=1.0),
+    # The frames of a real focus stack, 2048 px wide, against its fused picture: 8.4 px in the median, zoom −2 %, 3.5 px
+    # beyond any affine motion. On frames of 256 px these ranges give 7.9 px in the median and 2.9 px beyond (rms).
+    "stack": Misalignment(zoom=0.02, shift_px=10.5, parallax_px=7.0, smooth_px=5.0),
 }
 
 
