@@ -15,7 +15,9 @@ from torch.utils.data import Dataset
 from jdrl_lightning import UserError
 from jdrl_lightning.data.augment import augment, crop
 from jdrl_lightning.data.datamodule import PairDataModule
+from jdrl_lightning.data.flow_store import FlowStore
 from jdrl_lightning.data.precomputed_flow import WithFlow
+from jdrl_lightning.flow import create
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.flow.warp import invert, warp
@@ -61,6 +63,7 @@ class Scenes(Dataset[Pair]):
         sharp = torch.stack([0.5 + 0.3 * torch.sin(x / 7 + c) * torch.cos(y / 8 - c) for c in range(3)])
         blurry = warp(sharp[None], motion()[0], mode="bicubic")[0]
         sharp[0, 0, 0], blurry[0, 0, 0] = 1, 0
+        sharp[0, 0, 1] = index / 10  # no two are the same
         return Pair(blurry, sharp, "abc"[index], {"coc": torch.zeros(1, HEIGHT, WIDTH)})
 
 
@@ -127,13 +130,13 @@ def test_a_warm_up_measures_each_pair_once(
     train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[tuple[int, ...]] = []
-    estimate = GaussNewton.estimate
+    call = GaussNewton.__call__
 
-    def counted(self: GaussNewton, first: Tensor, second: Tensor) -> Tensor:
+    def counted(self: GaussNewton, first: Tensor, second: Tensor, start: Tensor | None = None) -> Tensor:
         asked.append(tuple(first.shape))
-        return estimate(self, first, second)
+        return call(self, first, second, start)
 
-    monkeypatch.setattr(GaussNewton, "estimate", counted)
+    monkeypatch.setattr(GaussNewton, "__call__", counted)
     settings: tuple[Any, ...] = ("objective.flow_of=picture", "trainer.max_epochs=3", "objective.warmup_epochs=2")
     train(tmp_path / "run", *settings)
     assert asked[:16] == [(1, 3, 48, 40)] * 16  # eight pairs, both ways
@@ -155,3 +158,27 @@ def test_memory_that_is_used_up_by_whole_pictures_is_reported(monkeypatch: pytes
     monkeypatch.setattr(Known, "estimate", full)
     with pytest.raises(UserError, match="flow_of=crop"):
         PairDataModule(lambda split: Scenes(), crop=32).measure(Known(), CPU)
+
+
+def test_what_has_been_measured_is_read_again_and_shared(tmp_path: Path) -> None:
+    first, second = Known(), Known()
+    before = WithFlow(Scenes(), first, CPU, store=FlowStore(tmp_path, first), share=(1, 3))
+    assert first.asked == 6
+    after = WithFlow(Scenes(), second, CPU, store=FlowStore(tmp_path, second))
+    assert second.asked == 0
+    torch.testing.assert_close(after.flows, before.flows, atol=0, rtol=0)
+    torch.testing.assert_close(before.flows, WithFlow(Scenes(), Known(), CPU).flows, atol=0, rtol=0)
+
+
+def test_other_pictures_another_estimator_and_damaged_files_are_measured_anew(tmp_path: Path) -> None:
+    pair = Scenes()[0]
+    store = FlowStore(tmp_path, Known())
+    assert store.read(pair) is None
+    store.write(pair, torch.ones(4, 2, 3))
+    assert torch.equal(store.read(pair), torch.ones(4, 2, 3))  # type: ignore[arg-type]
+    assert store.read(pair._replace(sharp=pair.sharp + 1e-6)) is None
+    assert FlowStore(tmp_path, GaussNewton()).read(pair) is None
+    assert FlowStore(tmp_path, create("gauss_newton", dense=False)).read(pair) is None
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"damaged")
+    assert store.read(pair) is None

@@ -17,6 +17,7 @@ def row(values: list[float], seconds: float = 1.0) -> Row:
 def test_the_ratios_are_what_the_names_say() -> None:
     rows = {
         "input": row([26.0, 28.0]),
+        "shipped": row([26.5, 28.5]),
         "charbonnier": row([24.0, 25.0]),
         "prealign": row([27.0, 28.8]),
         "jdrl": row([27.2, 29.0]),
@@ -24,6 +25,7 @@ def test_the_ratios_are_what_the_names_say() -> None:
     }
     outcome = results(rows)
     assert outcome["over_prealign_db"] == pytest.approx(0.2)
+    assert outcome["over_shipped_db"] == pytest.approx(0.6)
     assert outcome["gain_psnr"] == pytest.approx(1.1 / 1.2, abs=1e-4)
     assert outcome["recovered_psnr"] == pytest.approx(3.6 / 3.7, abs=1e-4)
     low, high = outcome["intervals"]["over_prealign_db"]

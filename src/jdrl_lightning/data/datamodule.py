@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -10,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from jdrl_lightning.data.augment import collate
+from jdrl_lightning.data.flow_store import FlowStore
 from jdrl_lightning.data.loader_worker import prepare_worker
 from jdrl_lightning.data.open_pairs import progress
 from jdrl_lightning.data.precomputed_flow import WithFlow
@@ -89,8 +91,20 @@ class PairDataModule(L.LightningDataModule):
             self._sets[split] = self._pairs(split)
         return self._sets[split]
 
-    def measure(self, estimator: FlowEstimator, device: torch.device) -> None:
+    def measure(
+        self,
+        estimator: FlowEstimator,
+        device: torch.device,
+        folder: Path | None = None,
+        share: tuple[int, int] = (0, 1),
+    ) -> None:
         """Add the flow between the whole images to the training pairs, see :class:`WithFlow`.
+
+        Args:
+            estimator: of flow.
+            device: to measure on.
+            folder: where flow that has been measured is kept; None: nowhere.
+            share: rank and number of the processes.
 
         Raises:
             UserError: a pair cannot be read, whole images do not fit the device's memory, or the pairs are fresh.
@@ -101,7 +115,15 @@ class PairDataModule(L.LightningDataModule):
             )
         try:
             with progress("measuring the flow of the train pairs") as show:
-                self._sets["train"] = WithFlow(self.pairs("train"), estimator, device, self.on_error == "skip", show)
+                self._sets["train"] = WithFlow(
+                    self.pairs("train"),
+                    estimator,
+                    device,
+                    self.on_error == "skip",
+                    show,
+                    None if folder is None else FlowStore(folder, estimator),
+                    share,
+                )
         except torch.OutOfMemoryError as error:
             raise UserError(
                 "out of GPU memory while estimating the flow of whole images: set objective.flow_of=crop"

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from jdrl_lightning.data.flow_store import FlowStore
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.base import FlowEstimator, both_ways
 from jdrl_lightning.types import Pair, to_float
@@ -32,6 +33,9 @@ class WithFlow(Dataset[Pair]):
         device: to measure on.
         skip: whether a pair that cannot be read is an error only when it is accessed.
         progress: called with (pairs done, all pairs).
+        store: where flow that has been measured is kept; None: nowhere.
+        share: rank and number of processes that measure the same pairs; each begins at its own share, and finds in
+            ``store`` what the others have measured by then.
 
     Raises:
         UserError: a pair cannot be read.
@@ -44,24 +48,30 @@ class WithFlow(Dataset[Pair]):
         device: torch.device,
         skip: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        store: FlowStore | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         self.pairs = pairs
         count = len(pairs)  # type: ignore[arg-type]
-        flows: list[Tensor] = []
+        flows = [torch.empty(4, 0, 0, dtype=torch.half)] * count
         self._broken: dict[int, str] = {}
-        for index in range(count):
+        for done in range(count):
+            index = (done + count * share[0] // share[1]) % count
             try:
                 pair = pairs[index]
             except UserError as error:
                 if not skip:
                     raise UserError(f"{error}; data.on_error=skip trains without it") from error
                 self._broken[index] = str(error)
-                flows.append(torch.empty(4, 0, 0, dtype=torch.half))
             else:
-                blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
-                flows.append(_small(torch.cat(both_ways(estimator, blurry, sharp, together=False), dim=1)))
+                kept = None if store is None else store.read(pair)
+                if kept is None:
+                    kept = _measured(pair, estimator, device)
+                    if store is not None:
+                        store.write(pair, kept)
+                flows[index] = kept
             if progress is not None:
-                progress(index + 1, count)
+                progress(done + 1, count)
         self._shapes = [tuple(flow.shape) for flow in flows]
         # One tensor: spawned workers receive each tensor through a file descriptor of its own.
         self.flows = torch.cat([flow.flatten() for flow in flows])
@@ -76,6 +86,11 @@ class WithFlow(Dataset[Pair]):
         pair, shape, start = self.pairs[index], self._shapes[index], self._starts[index]
         there, back = self.flows[start : start + prod(shape)].view(shape).float().chunk(2)
         return pair._replace(extras={**pair.extras, "there": there, "back": back})
+
+
+def _measured(pair: Pair, estimator: FlowEstimator, device: torch.device) -> Tensor:
+    blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
+    return _small(torch.cat(both_ways(estimator, blurry, sharp, together=False), dim=1))
 
 
 def _small(flow: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""``python -m jdrl_lightning.demo [--seed 1] [override=value …]``: train in four ways, compare, write a report."""
+"""``python -m jdrl_lightning.demo [--seed 1] [override=value …]``: fit the shipped network to a lens in four ways."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     from jdrl_lightning import build
     from jdrl_lightning.demo.comparison import as_batches, measure_images
     from jdrl_lightning.demo.report import write_report
-    from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, results
+    from jdrl_lightning.demo.rows import METHODS, ROWS, Row, compose_row, examples, results
     from jdrl_lightning.demo.tables import markdown_table
     from jdrl_lightning.demo.training import side_by_side, train_rows
     from jdrl_lightning.io.atomic import atomic_write
@@ -59,12 +59,14 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
         if not test:  # rendered while the others train
             test = as_batches(data.pairs("test"))
             found["input"] = Row(measure_images(None, test)[0], 0.0)
+            images, pictures["shipped"] = measure_images(build.module(setup).eval(), test)
+            found["shipped"] = Row(images, 0.0)
         module = build.from_checkpoint(output / method / "checkpoints" / "last.ckpt")
         images, pictures[method] = measure_images(module, test)
         found[method], curves[method] = Row(images, trained.seconds), trained.curve
         print(f"{method}: {images['psnr'].mean():.2f} dB against the truth, {trained.seconds:.0f} s", flush=True)
-    rows = {method: found[method] for method in ("input", *METHODS)}
-    restored = {method: pictures[method] for method in METHODS}
+    rows = {name: found[name] for name in ROWS}
+    restored = {name: pictures[name] for name in ROWS if name in pictures}
     outcome = results(rows)
     outcome["seconds"] = round(time.monotonic() - started, 1)
     together, threads = side_by_side(len(METHODS))

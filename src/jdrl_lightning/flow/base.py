@@ -21,19 +21,29 @@ class FlowEstimator:
 
     Attributes:
         uses_truth: the flow is not estimated but taken from the pair's truth; calling it is a mistake.
+        uses_start: has a shorter way where the flow is nearly known, :meth:`estimate_from`.
         licence: terms of code and weights, for people to read.
     """
 
     uses_truth = False
+    uses_start = False
     licence = "Apache-2.0"
 
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         """Flow ``(B, 2, H, W)``, float32 pixels (dx, dy), of float32 RGB images ``(B, 3, H, W)`` in [0, 1]."""
         raise NotImplementedError
 
+    def estimate_from(self, first: Tensor, second: Tensor, start: Tensor) -> Tensor:
+        """:meth:`estimate` from a flow near the one that is looked for; for estimators with ``uses_start``."""
+        raise NotImplementedError
+
     @torch.no_grad()
-    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+    def __call__(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> Tensor:
         """Flow on the grid of ``first``; images of any float type are clamped to [0, 1] first.
+
+        Args:
+            first, second: ``(B, 3, H, W)``.
+            start: ``(B, 2, H, W)``, px, a flow near the one that is looked for; without ``uses_start`` it has no effect.
 
         Raises:
             ValueError: the images differ in shape.
@@ -45,7 +55,11 @@ class FlowEstimator:
         torch.set_default_dtype(torch.float32)  # Lightning sets trainer.precision's, in which networks make their grids
         try:
             with torch.autocast(first.device.type, enabled=False):
-                flow = self.estimate(first.detach().float().clamp(0, 1), second.detach().float().clamp(0, 1))
+                images = (image.detach().float().clamp(0, 1) for image in (first, second))
+                if start is None or not self.uses_start:
+                    flow = self.estimate(*images)
+                else:
+                    flow = self.estimate_from(*images, start.detach().float())
         finally:
             torch.set_default_dtype(usual)
         return flow.to(torch.promote_types(first.dtype, torch.float32))
@@ -69,7 +83,13 @@ class Unavailable(FlowEstimator):
         raise UserError(self.reason)
 
 
-def both_ways(estimator: FlowEstimator, first: Tensor, second: Tensor, together: bool = True) -> tuple[Tensor, Tensor]:
+def both_ways(
+    estimator: FlowEstimator,
+    first: Tensor,
+    second: Tensor,
+    together: bool = True,
+    start: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
     """Flow from ``first`` to ``second`` and back, ``(B, 2, H, W)`` each, px.
 
     Args:
@@ -77,8 +97,10 @@ def both_ways(estimator: FlowEstimator, first: Tensor, second: Tensor, together:
         first: ``(B, 3, H, W)`` in [0, 1].
         second: same shape.
         together: as one batch, the faster way; False: one after the other, in half the memory.
+        start: flows near both, to start from.
     """
     if not together:
         return estimator(first, second), estimator(second, first)
-    there, back = estimator(torch.cat([first, second]), torch.cat([second, first])).chunk(2)
+    near = None if start is None else torch.cat(start)
+    there, back = estimator(torch.cat([first, second]), torch.cat([second, first]), near).chunk(2)
     return there, back

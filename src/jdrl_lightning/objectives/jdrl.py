@@ -66,7 +66,7 @@ class JDRL(Objective):
         anchor: ``none``, or ``affine``: take the affine part of the flow from the blurry image, whose position is right
             by definition, so that a bias of the estimator cannot accumulate over the steps.
         flow_of: where the blurry image's flow is measured: ``crop``: at every step; ``picture``: once per pair, on the
-            whole images, then cropped and augmented with them.
+            whole images, then cropped and augmented with them; the output's flow starts from it.
         reduction: ``mean`` over all elements, or ``masked_mean`` over the kept ones.
         warp: ``exact``, or ``legacy`` for the published half-pixel grid.
         eps: ε of Eq. 5 and 10.
@@ -141,7 +141,7 @@ class JDRL(Objective):
     def picture_flow(self) -> FlowEstimator | None:
         """The estimator, if with ``flow_of=picture`` some stage uses the blurry image's flow."""
         sources = {stage.flow_source for stage in self.schedule.stages if not _WARPING.isdisjoint(stage.weights)}
-        asked = "blurry" in sources or ("restored" in sources and self.anchor != "none")
+        asked = "blurry" in sources or ("restored" in sources and (self.anchor != "none" or self.flow.uses_start))
         return self.flow if self.flow_of == "picture" and asked and not self.flow.uses_truth else None
 
     @property
@@ -174,15 +174,28 @@ class JDRL(Objective):
                 terms["align_back"] = charbonnier_loss(moved, pair.sharp, mask_back, self.eps, self.reduction)
         if "reblur_sharp" in stage.weights:
             assert self.reblur is not None
-            reblurred_sharp = self.reblur(maps["aligned"], pair.blurry)
+            blur = self.reblur.maps(maps["aligned"], pair.blurry)
+            reblurred_sharp = self.reblur.blur(maps["aligned"], *blur)
             terms["reblur_sharp"] = charbonnier_loss(reblurred_sharp, pair.blurry, mask, self.eps, self.reduction)
             maps["reblurred"] = reblurred_sharp
         if "reblur" in stage.weights:
             sources = [image.detach() for image in images] if stage.detach_reblur else images
-            reblurred = [self._reblurred(image, pair, frozen="reblur_sharp" in stage.weights) for image in sources]
+            import os
+
+            if "reblur_sharp" in stage.weights and os.environ.get("SHARED"):
+                reblurred = [self.reblur.blur(image, *(m.detach() for m in blur)) for image in sources]
+            else:
+                reblurred = [self._reblurred(image, pair, frozen="reblur_sharp" in stage.weights) for image in sources]
             maps["reblurred"] = reblurred[0]
             terms["reblur"] = self.sum_outputs(
-                reblurred, lambda image: charbonnier_loss(image, pair.blurry, eps=self.eps)
+                reblurred,
+                lambda image: charbonnier_loss(
+                    image,
+                    pair.blurry,
+                    mask if os.environ.get("SHARED") == "mask" else None,
+                    eps=self.eps,
+                    reduction=self.reduction if os.environ.get("SHARED") == "mask" else "mean",
+                ),
             )
         return Losses(self.weigh(terms, stage), terms, {name: value.detach() for name, value in maps.items()})
 
@@ -207,10 +220,13 @@ class JDRL(Objective):
         if stage.flow_source == "blurry":
             return self._flows_of_blurry(pair)
         output = restored.detach().clamp(0, 1).to(pair.sharp.dtype)
-        if self.anchor == "none":
-            return both_ways(self.flow, output, pair.sharp)
         if self.flow_of == "picture":
-            ours, theirs = both_ways(self.flow, output, pair.sharp), self._flows_of_blurry(pair)
+            theirs = self._flows_of_blurry(pair)
+            ours = both_ways(self.flow, output, pair.sharp, start=theirs)
+            if self.anchor == "none":
+                return ours
+        elif self.anchor == "none":
+            return both_ways(self.flow, output, pair.sharp)
         else:
             joined = both_ways(self.flow, torch.cat([output, pair.blurry]), torch.cat([pair.sharp, pair.sharp]))
             ours, theirs = zip(*(flow.chunk(2) for flow in joined), strict=True)

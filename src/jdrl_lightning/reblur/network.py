@@ -123,12 +123,15 @@ class ReblurNet(nn.Module):
         Raises:
             ValueError: the two shapes differ.
         """
+        return self.blur(restored, *self.maps(restored, blurry))
+
+    def blur(self, image: Tensor, seeds: Tensor, weights: Tensor) -> Tensor:
+        """Blur ``image`` ``(B, 3, H, W)`` with what :meth:`maps` returned."""
         if self.kernel == "free":
-            kernels, weights = self.seeds_and_weights(restored, blurry)
-            return reblur_free(restored, kernels, weights, self.levels, self.padding)
-        seeds, weights = self._predict(restored, blurry)
+            kernels, shares = (enlarge(maps, self.stride, *image.shape[-2:]) for maps in (seeds, weights))
+            return reblur_free(image, kernels, shares, self.levels, self.padding)
         settings = (self.levels, self.support, self.padding)
-        return reblur(restored, seeds, weights, *settings, scales=self.scales, stride=self.stride)
+        return reblur(image, seeds, weights, *settings, scales=self.scales, stride=self.stride)
 
     def seeds_and_weights(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
         """The maps at the image's resolution: KPN's raw output and the softmaxed weight maps.
@@ -140,13 +143,15 @@ class ReblurNet(nn.Module):
         Raises:
             ValueError: the two shapes differ.
         """
-        kernels, weights = (
-            enlarge(maps, self.stride, *restored.shape[-2:]) for maps in self._predict(restored, blurry)
-        )
+        kernels, weights = (enlarge(maps, self.stride, *restored.shape[-2:]) for maps in self.maps(restored, blurry))
         return kernels, weights
 
-    def _predict(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, one value for each ``stride × stride`` px."""
+    def maps(self, restored: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
+        """Kernel seeds and softmaxed weight maps, one value for each ``stride × stride`` px.
+
+        Raises:
+            ValueError: the two shapes differ.
+        """
         if restored.shape != blurry.shape:
             raise ValueError(f"restored {tuple(restored.shape)} and blurry {tuple(blurry.shape)} differ in shape")
         images = torch.cat([restored, blurry], dim=1)

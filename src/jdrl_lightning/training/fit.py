@@ -190,7 +190,8 @@ def build_trainer(run: Run, module: DeblurringModule, summary: SummaryCallback) 
 def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> None:
     """Measure what the objective needs of the pairs, then train; errors end in one line, loggers are closed."""
     if (estimator := getattr(module.objective, "picture_flow", None)) is not None:
-        data.measure(estimator, trainer.strategy.root_device)
+        share = (trainer.global_rank, trainer.world_size)
+        data.measure(estimator, trainer.strategy.root_device, run.run_dir / "flow", share)
     checkpoint = str(run.checkpoint) if run.checkpoint else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
