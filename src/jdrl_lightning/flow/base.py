@@ -43,7 +43,7 @@ class FlowEstimator:
 
         Args:
             first, second: ``(B, 3, H, W)``.
-            start: ``(B, 2, H, W)``, px, a flow near the one that is looked for; without ``uses_start`` it has no effect.
+            start: ``(B, 2, H, W)``, px, a flow near the one that is looked for; no effect without ``uses_start``.
 
         Raises:
             ValueError: the images differ in shape.

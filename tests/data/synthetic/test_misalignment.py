@@ -70,14 +70,6 @@ def test_amplitude_scales_the_flow(name: str) -> None:
     assert none.abs().max() == 0
 
 
-def test_stack_is_as_far_off_as_a_real_focus_stack() -> None:
-    """8.4 px in the median, 3.5 px beyond an affine motion; parallax needs depth, so a flat scene has less of both."""
-    fields = torch.stack([field(drawn(preset("stack"), n)) for n in range(200)])
-    assert 6 < fields.norm(dim=1).flatten(1).median(1).values.mean() < 9
-    beyond = (fields - affine_fit(fields)).square().sum(1).mean((1, 2)).sqrt()
-    assert 2 < beyond.mean() < 4
-
-
 @pytest.mark.parametrize("name", ["random", "biased", "nonrigid", "stack"])
 def test_the_flow_stays_in_its_ranges(name: str) -> None:
     ranges = PRESETS[name]
