@@ -3,7 +3,8 @@
 Rendered pairs with known flow (``data=photos``): flow is measured on square crops, as with ``objective.flow_of=crop``,
 and on whole images, stored at a quarter of the resolution and cropped, as with ``flow_of=picture``. End-point errors
 against the ground truth over all pixels of the same crops, two of each image, including pixels whose match lies outside
-the crop.
+the crop. ``restored`` is what the joint stage measures, from the output of the shipped network instead of the blurry
+crop: anew, and starting from the image's flow, each with its processor time a crop.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import argparse
 import platform
 import statistics
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from jdrl_lightning import build
+from jdrl_lightning import backbones, build
 from jdrl_lightning import flow as flows
 from jdrl_lightning.data.augment import augment, collate
 from jdrl_lightning.data.augment import crop as crop_of
@@ -28,7 +30,12 @@ from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.types import to_float
 
 SIZES = {96: 256, 192: 384, 256: 512}  # side of the crop: side of the image, px
-KINDS = ("nonrigid", "biased", "none")
+KINDS = ("stack", "nonrigid", "biased", "none")
+COLUMNS = {
+    "crop": "of the crop", "picture": "of the picture", "kept": "kept", "anew": "restored, anew",
+    "from": "restored, from the picture's",
+}  # fmt: skip
+TIMES = {"anew_ms": "anew, ms", "from_ms": "from the picture's, ms"}
 CROPS = 2  # per image
 
 
@@ -38,26 +45,25 @@ def main() -> None:
     parser.add_argument("--flow", nargs="+", default=["gauss_newton"], help="estimators")
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args()
-    lines = [
-        "| estimator | crop, px | picture, px | misalignment | of the crop, px | of the picture, px | kept, px |",
-        "|---|---:|---:|---|---:|---:|---:|",
-    ]
+    heads = ["estimator", "crop, px", "picture, px", "misalignment", *COLUMNS.values(), *TIMES.values()]
+    lines = [f"| {' | '.join(heads)} |", "|---|---:|---:|---|" + "---:|" * (len(COLUMNS) + len(TIMES))]
     for name in given.flow:
         for crop, frame in SIZES.items():
             for kind in KINDS:
                 errors = measured(flows.create(name), crop, frame, kind)
-                of_crop, of_picture, kept = (statistics.mean(errors[key]) for key in ("crop", "picture", "kept"))
-                lines.append(f"| {name} | {crop} | {frame} | {kind} | {of_crop:.3f} | {of_picture:.3f} | {kept:.3f} |")
+                mean = {key: statistics.mean(values) for key, values in errors.items()}
+                cells = [f"{mean[key]:.3f}" for key in COLUMNS] + [f"{mean[key]:.1f}" for key in TIMES]
+                lines.append(f"| {name} | {crop} | {frame} | {kind} | {' | '.join(cells)} |")
                 print(lines[-1], flush=True)
     if given.output:
         words = ["python benchmarks/flow_of.py --flow", *given.flow, "--output", given.output.as_posix()]
         versions = f"Python {platform.python_version()}, torch {torch.__version__}"
-        note = "mean end-point errors; `kept`: between the image's flow as measured and as stored."
+        note = "mean end-point errors, px; `kept`: between the image's flow as measured and as stored."
         given.output.write_text(f"`{' '.join(words)}`\n\n{versions}; {note}\n\n" + "\n".join(lines) + "\n")
 
 
 def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict[str, list[float]]:
-    """Mean end-point errors, px, of every crop's flow and of the flow cropped from its image's."""
+    """Mean end-point errors, px, of every crop's flow, of the flow cropped from its image's, and of the output's."""
     settings = [
         f"data.frame={frame}",
         f"data.crop={crop}",
@@ -68,6 +74,7 @@ def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict
         config = compose_training(Path(run), ["data=photos", *settings])
     pairs = WithFlow(build.datamodule(config).pairs("train"), estimator, torch.device("cpu"))
     errors: dict[str, list[float]] = defaultdict(list)
+    network = backbones.create("compact", weights="builtin").eval()
     for index in range(len(pairs)):
         whole = pairs[index]
         full = estimator(to_float(whole.blurry)[None], to_float(whole.sharp)[None])[0]
@@ -79,6 +86,13 @@ def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict
             flow = estimator(to_float(batch.blurry), to_float(batch.sharp))[0]
             errors["crop"].append(distance(flow, cut.extras["flow"]))
             errors["picture"].append(distance(cut.extras["there"], cut.extras["flow"]))
+            with torch.no_grad():
+                restored = network(to_float(batch.blurry)).images[0]
+            for key, start in (("anew", None), ("from", batch.extras["there"])):
+                started = time.process_time()
+                flow = estimator(restored, to_float(batch.sharp), start)[0]
+                errors[f"{key}_ms"].append(1e3 * (time.process_time() - started))
+                errors[key].append(distance(flow, cut.extras["flow"]))
     return errors
 
 

@@ -112,3 +112,19 @@ def test_both_ways_is_each_way() -> None:
         assert torch.equal(back, spy(second, first))
         both_ways(spy, first, second, together)
         assert len(spy.seen[0]) == batch
+
+
+def test_a_start_is_for_estimators_that_use_it() -> None:
+    class Starting(Spy):
+        uses_start = True
+
+        def estimate_from(self, first: Tensor, second: Tensor, start: Tensor) -> Tensor:
+            return start + 1
+
+    first, second = images()
+    near = torch.zeros(2, 2, 5, 6)
+    assert torch.equal(Starting()(first, second, near), near + 1)
+    assert torch.equal(Spy()(first, second, near), Spy()(first, second))
+    there, back = both_ways(Starting(), first, second, start=(near, near + 1))
+    assert torch.equal(there, near + 1)
+    assert torch.equal(back, near + 2)

@@ -88,6 +88,21 @@ def test_finite_whatever_it_is_given(kind: str, size: tuple[int, int]) -> None:
             assert found.abs().max() < 1e-3
 
 
+def test_from_a_start_it_finds_what_a_wide_window_smooths_over(photo: Tensor) -> None:
+    second = crop(photo, 60, 160, 128, 128)
+    y, x = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
+    parallax = 1.2 * torch.tanh((x - 64) / 6)  # a depth edge
+    truth = torch.stack([3 + parallax, -2 + 0 * y])[None]
+    first = warp(second, truth, mode="bicubic")
+    wide = ESTIMATOR(first, second)
+    near = ESTIMATOR(first, second, start=wide)
+    assert mean_error(near, truth) < 0.8 * mean_error(wide, truth) < 0.3
+    still = torch.zeros_like(truth)
+    assert ESTIMATOR(second, second, start=still).abs().max() < 0.01
+    tiny = ESTIMATOR(first[..., :20, :20], second[..., :20, :20], start=truth[..., :20, :20])  # too small for a level
+    torch.testing.assert_close(tiny, ESTIMATOR(first[..., :20, :20], second[..., :20, :20]))
+
+
 def test_unrelated_images_move_at_most_a_quarter_of_the_side(photo: Tensor) -> None:
     first, second = crop(photo, 0, 0, 48, 160), crop(photo, 300, 250, 48, 160)
     longest = max(

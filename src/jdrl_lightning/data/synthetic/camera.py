@@ -103,7 +103,7 @@ class Optics:
 
 
 # varied is what a network meets outside: apertures of 5 to 9 blades, wide open and stopped down, the corners of the
-# picture, lenses that are not ideal, high sensitivity, files from a camera's JPEG engine, and pictures that need nothing.
+# picture, lenses that are not ideal, high sensitivity, a camera's JPEG engine, and pictures that need nothing.
 CAMERAS = {
     "default": Optics(),
     "varied": Optics(
