@@ -209,6 +209,44 @@ def test_a_single_damaged_file_is_one_line(
     assert not caplog.records
 
 
+def wrong_suffix(folder: Path, photo: torch.Tensor) -> dict[str, str]:
+    """Files named .jpg that a JPEG cannot hold, and what each is."""
+    part = photo[:, :20, :20]
+    write_image(folder / "b.png", part.to(torch.int32).mul(257).to(torch.uint16))
+    write_image(folder / "c.png", part, alpha=part[:1])
+    write_image(folder / "d.tif", part, others=part[:2])
+    for name in ("b.png", "c.png", "d.tif"):
+        (folder / name).rename(folder / f"{name[0]}.jpg")
+    kinds = ("a 16-bit image", "an 8-bit image with alpha", "an 8-bit image with 2 channels of unspecified meaning")
+    return dict(zip(("b.jpg", "c.jpg", "d.jpg"), kinds, strict=True))
+
+
+def test_files_that_their_output_cannot_hold_stop_no_other(
+    photo: torch.Tensor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    for name in ("a.png", "e.jpg"):
+        write_image(source / name, photo[:, :20, :20])
+    kinds = wrong_suffix(source, photo)
+    with pytest.raises(UserError, match=r"^3 of 5 files were not restored"):
+        predict(unchanging(), planned(source, out, overwrite=False), 64, 16)
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "e.jpg"]
+    for name, kind in kinds.items():
+        assert f"{name}: {kind}, which {out / name} cannot hold; name it" in caplog.text
+
+
+def test_a_single_file_that_its_output_cannot_hold_is_refused_before_the_work(
+    photo: torch.Tensor, tmp_path: Path
+) -> None:
+    kinds = wrong_suffix(tmp_path, photo)
+    network = unchanging()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "forward", lambda blurry: pytest.fail("restored"))
+        for name, kind in kinds.items():
+            with pytest.raises(UserError, match=rf"{name}: {kind}, which .* cannot hold; name it "):
+                predict(network, planned(tmp_path / name, tmp_path / "out", overwrite=False), 64, 16)
+
+
 def test_the_command_restores_the_rest_of_a_folder_and_exits_with_1(photo: torch.Tensor, tmp_path: Path) -> None:
     for name in ("a.png", "one/a.png", "one/b.png"):
         write_image(tmp_path / "in" / name, photo[:, :20, :20])

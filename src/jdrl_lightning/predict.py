@@ -43,6 +43,7 @@ def predict(
     from jdrl_lightning.inference.failures import Failures
     from jdrl_lightning.inference.network import blur_radius, ready
     from jdrl_lightning.inference.output_names import blur_map_file
+    from jdrl_lightning.inference.planned import check_output
     from jdrl_lightning.inference.tiles import check_tiles, restore
     from jdrl_lightning.io.image import read_picture, write_image
     from jdrl_lightning.types import to_float, to_uint
@@ -59,6 +60,8 @@ def predict(
 
             try:
                 picture = read_picture(file)
+                others = 0 if picture.others is None else len(picture.others)
+                check_output(file, target, picture.depth, picture.alpha is not None, others)
             except UserError as error:
                 failures.add(error)
                 show(1, 1)

@@ -22,8 +22,35 @@ def test_what_cannot_be_restored_is_found_before_the_first_is(tmp_path: Path, ph
         planned(tmp_path / "b.png", tmp_path / "out", overwrite=False)
     write_image(tmp_path / "b.png", photo[:, :20, :20].to(torch.int32).mul(257).to(torch.uint16))
     (tmp_path / "b.png").rename(tmp_path / "b.jpg")
-    with pytest.raises(UserError, match=r"b\.jpg: a 16-bit picture, which .*out/b\.jpg cannot hold"):
-        planned(tmp_path, tmp_path / "out", overwrite=False)
+    with pytest.raises(UserError, match=r"b\.jpg: a 16-bit image, which .*out/b\.jpg cannot hold; name it \.png or"):
+        planned(tmp_path / "b.jpg", tmp_path / "out", overwrite=False)
+
+
+def test_what_its_output_cannot_hold_comes_first_and_stops_no_other(tmp_path: Path, photo: torch.Tensor) -> None:
+    batch(tmp_path, photo, ["a.png", "b.jpg"])
+    write_image(tmp_path / "in" / "c.png", photo[:, :20, :20].to(torch.int32).mul(257).to(torch.uint16))
+    (tmp_path / "in" / "c.png").rename(tmp_path / "in" / "c.jpg")
+    jobs = planned(tmp_path / "in", tmp_path / "out", overwrite=False)
+    assert [file.name for file, _ in jobs] == ["c.jpg", "a.png", "b.jpg"]
+
+
+def test_the_output_of_a_single_picture_may_be_a_file(tmp_path: Path, photo: torch.Tensor) -> None:
+    (file,), out = batch(tmp_path, photo, ["a.png"]), tmp_path / "out"
+    for name in ("b.jpg", "b.tif", "b.png"):
+        assert planned(file, out / name, overwrite=False) == [(file, out / name)]
+    write_image(out / "b.jpg", photo[:, :20, :20])
+    with pytest.raises(UserError, match=r"b\.jpg: exists; give another output"):
+        planned(file, out / "b.jpg", overwrite=False)
+    assert planned(file, out / "b.jpg", overwrite=True) == [(file, out / "b.jpg")]
+    with pytest.raises(UserError, match=r"a\.png: an 8-bit image, which .*b\.webp cannot hold; name it \.png or \.tif"):
+        planned(file, out / "b.webp", overwrite=False)
+    with pytest.raises(UserError, match=r"b\.jpg: is a file; give output=<folder>"):
+        planned(tmp_path / "in", out / "b.jpg", overwrite=True)
+    (out / "c.png").mkdir()
+    assert planned(file, out / "c.png", overwrite=False) == [(file, out / "c.png" / "a.png")]
+    write_image(file, photo[:, :20, :20].to(torch.int32).mul(257).to(torch.uint16))
+    with pytest.raises(UserError, match=r"a\.png: a 16-bit image, which .*d\.jpg cannot hold; name it \.png or \.tif"):
+        planned(file, out / "d.jpg", overwrite=False)
 
 
 def test_nothing_is_overwritten_without_overwrite(tmp_path: Path, photo: torch.Tensor) -> None:

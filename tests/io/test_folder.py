@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jdrl_lightning.io import folder
-from jdrl_lightning.io.folder import SUFFIXES, folders_from, image_files, written_suffix
+from jdrl_lightning.io.folder import SUFFIXES, folders_from, image_files
 
 
 def test_what_is_left_out_is_counted_and_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -50,12 +50,3 @@ def test_folders_are_walked_in_order_without_hidden_ones_and_links(tmp_path: Pat
         str(place.relative_to(tmp_path)) for place in folders_from(tmp_path, without=tmp_path / "b" / ".." / "a" / "d")
     ]
     assert found == [".", "a", "a/c", "b"]
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix"),
-    [("a.png", ".png"), ("a.JPG", ".JPG"), ("a.jfif", ".jfif"), ("a.tiff", ".tiff"), ("a.webp", ".png"),
-     ("a.heic", ".png"), ("a.NEF", ".png"), ("a.mpo", ".png"), ("a", ".png")],
-)  # fmt: skip
-def test_a_format_that_is_not_written_becomes_png(name: str, suffix: str) -> None:
-    assert written_suffix(Path(name)) == suffix

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.io.image import SUFFIXES, image_files
+from jdrl_lightning.io.folder import SUFFIXES, image_files
 
 __all__ = ["PairPaths", "match_by_name", "pictures"]
 

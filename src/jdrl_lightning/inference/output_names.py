@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from jdrl_lightning.io.image import written_suffix
+from jdrl_lightning.io.written import written_suffix
 
 __all__ = ["blur_map_file", "output_names"]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.inference.output_names import blur_map_file, output_names
-from jdrl_lightning.io.folder import folders_from
-from jdrl_lightning.io.image import JPEG, SUFFIXES, header, image_files
+from jdrl_lightning.io.folder import SUFFIXES, folders_from, image_files
+from jdrl_lightning.io.image import header
+from jdrl_lightning.io.written import misfit
 
-__all__ = ["planned"]
+__all__ = ["check_output", "planned"]
 
 LONGEST_NAME = 255  # bytes
 log = logging.getLogger(__name__)
@@ -23,28 +24,40 @@ def planned(
 ) -> list[tuple[Path, Path]]:
     """Input and output files, all checked before the first is restored.
 
-    Damaged files of a folder come first, so that they are named at once. With ``resume``, files whose output exists
-    are left out: outputs appear complete or not at all. With ``recursive``, subfolders keep their structure.
+    ``output`` is a folder, or the file that a single picture becomes. Files of a folder that cannot be restored come
+    first, so that they are named at once. With ``resume``, files whose output exists are left out: outputs appear
+    complete or not at all. With ``recursive``, subfolders keep their structure.
 
     Raises:
-        UserError: nothing to restore, a single file that is not an image, an output that is not a folder, that exists
-            or cannot hold the bit depth.
+        UserError: nothing to restore, a single file that is not an image or that its output cannot hold, an output that
+            is not a folder or that exists.
     """
     if overwrite and resume:
         raise UserError("overwrite=true and resume=true exclude each other; give one of them")
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; give input=<image or folder>")
-    if output.exists() and not output.is_dir():
+    single = not source.is_dir()
+    if output.exists() and not output.is_dir() and (not single or output.samefile(source)):
         raise UserError(f"{output}: is a file; give output=<folder>")
-    jobs = _targets(source, output, _files(source, output, recursive) if source.is_dir() else [source], blur_map)
+    if single and output.suffix.lower() in SUFFIXES and not output.is_dir():
+        jobs = [(source, output)]
+    else:
+        jobs = _targets(source, output, [source] if single else _files(source, output, recursive), blur_map)
     left = [(file, target) for file, target in jobs if not _finished(target, overwrite, blur_map, resume)]
     if len(left) < len(jobs):
         log.info("%s: %d of %d are there already and left out", output, len(jobs) - len(left), len(jobs))
-    depths = [_depth(file, alone=file == source) for file, _ in left]
-    for (file, target), depth in zip(left, depths, strict=True):
-        if depth > 8 and target.suffix.lower() in JPEG:
-            raise UserError(f"{file}: a {depth}-bit picture, which {target} cannot hold; name it .png or .tif")
-    return [job for _, job in sorted(zip(depths, left, strict=True), key=lambda pair: pair[0] > 0)]
+    return sorted(left, key=lambda job: _restorable(*job, single))  # False comes first
+
+
+def check_output(file: Path, target: Path, depth: int, alpha: bool = False, others: int = 0) -> None:
+    """Check that ``target`` can hold what ``file`` holds; see :func:`misfit`.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if problem := misfit(target, depth, alpha, others):
+        kind, suffixes = problem
+        raise UserError(f"{file}: {kind}, which {target} cannot hold; name it {suffixes}")
 
 
 def _files(folder: Path, output: Path, recursive: bool) -> list[Path]:
@@ -79,14 +92,15 @@ def _targets(source: Path, output: Path, files: list[Path], blur_map: bool) -> l
     return jobs
 
 
-def _depth(file: Path, alone: bool) -> int:
-    """Bits per channel; 0 for a damaged file, unless it is the only one."""
+def _restorable(file: Path, target: Path, alone: bool) -> bool:
+    """Whether ``file`` can be read, by its header, and written as ``target``; if it is the only one, it must."""
     try:
-        return header(file).depth
+        check_output(file, target, header(file).depth)
     except UserError:
         if alone:
             raise
-        return 0
+        return False
+    return True
 
 
 def _finished(target: Path, overwrite: bool, blur_map: bool, resume: bool) -> bool:

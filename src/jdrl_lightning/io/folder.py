@@ -9,12 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from jdrl_lightning.io.remarks import remark
+from jdrl_lightning.io.written import WRITTEN
 
-__all__ = ["JPEG", "RAW", "SUFFIXES", "TIFF", "folders_from", "image_files", "written_suffix"]
+__all__ = ["RAW", "SUFFIXES", "folders_from", "image_files"]
 
-JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
-TIFF = (".tif", ".tiff")
-WRITTEN = (".png", *JPEG, *TIFF)
 HEIF = (".heic", ".heif", ".hif")
 RAW = (".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".3fr", ".iiq")
 OPTIONAL = {"pillow_heif": HEIF, "rawpy": RAW}  # packages of the extra "formats"
@@ -44,11 +42,6 @@ def folders_from(folder: Path, without: Path) -> Iterator[Path]:
         yield Path(place)
         inside = (name for name in sorted(names) if not name.startswith("."))
         names[:] = [name for name in inside if os.path.realpath(os.path.join(place, name)) != skipped]
-
-
-def written_suffix(path: Path) -> str:
-    """The suffix of a file made from ``path``: the same if it is a format that is written, otherwise ``.png``."""
-    return path.suffix if path.suffix.lower() in WRITTEN else ".png"
 
 
 def _left_out(counts: Counter[str]) -> str:

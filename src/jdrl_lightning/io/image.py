@@ -15,15 +15,13 @@ from torch import Tensor
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.io import eight_bit, heif, png, raw, tiff, webp
 from jdrl_lightning.io.atomic import atomic_write
-from jdrl_lightning.io.folder import JPEG, RAW, SUFFIXES, TIFF, image_files, written_suffix
+from jdrl_lightning.io.folder import RAW, image_files
 from jdrl_lightning.io.orientation import SWAPS_AXES, apply_orientation, upright
 from jdrl_lightning.io.remarks import remark
 from jdrl_lightning.io.stored import Head, Metadata, Stored, Unsupported
+from jdrl_lightning.io.written import TIFF, misfit
 
-__all__ = [
-    "JPEG", "SUFFIXES", "Header", "Metadata", "Picture", "header", "image_files", "read_image", "read_picture",
-    "write_image", "written_suffix",
-]  # fmt: skip
+__all__ = ["Header", "Metadata", "Picture", "header", "image_files", "read_image", "read_picture", "write_image"]
 
 
 Reader = tuple[Callable[[BinaryIO], Head], Callable[[BinaryIO], Stored]]
@@ -132,6 +130,10 @@ def write_image(
     path = Path(path)
     if image.dtype not in (torch.uint8, torch.uint16):
         raise TypeError(f"image must be uint8 or uint16, not {image.dtype}")
+    n_others = 0 if others is None else len(others)
+    if problem := misfit(path, 8 * image.element_size(), alpha is not None, n_others):
+        kind, suffixes = problem
+        raise UserError(f"{path}: cannot write {kind} as {path.suffix or 'a file without suffix'!r}; use {suffixes}")
     pixels = image.permute(1, 2, 0).cpu().numpy()
     if grey:
         pixels = pixels.mean(axis=2, keepdims=True, dtype=np.float64).round().astype(pixels.dtype)
@@ -139,16 +141,9 @@ def write_image(
     pixels = np.concatenate([pixels, *more], axis=2) if more else pixels
     suffix = path.suffix.lower()
     if suffix in TIFF:
-        data = tiff.encode(pixels, icc, metadata, 0 if others is None else len(others))
-    elif suffix == ".png" and others is None:
-        data = png.encode(pixels, icc, metadata)
-    elif suffix in JPEG and image.dtype == torch.uint8 and not more:
-        data = eight_bit.encode_jpeg(pixels, icc, metadata)
+        data = tiff.encode(pixels, icc, metadata, n_others)
     else:
-        kind = f"{8 * image.element_size()}-bit image{' with alpha' if alpha is not None else ''}"
-        kind += "" if others is None else f" with {len(others)} channels of unspecified meaning"
-        remedy = "use .tif" if others is not None else "use .png or .tif"
-        raise UserError(f"{path}: cannot write a {kind} as {suffix or 'a file without suffix'!r}; {remedy}")
+        data = (png.encode if suffix == ".png" else eight_bit.encode_jpeg)(pixels, icc, metadata)
     with atomic_write(path) as file:
         file.write(data)
 

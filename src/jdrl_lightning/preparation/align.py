@@ -17,7 +17,8 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.affine import similarity
 from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.flow.warp import warp
-from jdrl_lightning.io.image import read_picture, write_image, written_suffix
+from jdrl_lightning.io.image import read_picture, write_image
+from jdrl_lightning.io.written import written_suffix
 from jdrl_lightning.metrics.misalignment import ALIGNED_PX, ALIKE, Motion, motion, scene_likeness
 from jdrl_lightning.preparation.write_pairs import FOLDERS, clear_pictures
 from jdrl_lightning.types import Pair, to_float, to_uint
