@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from os.path import splitext
 from pathlib import Path
 
 from jdrl_lightning.io.written import written_suffix
@@ -17,18 +18,18 @@ def output_names(names: Sequence[str], blur_map: bool) -> dict[str, str]:
     A format that is written keeps its name; another becomes ``a.png``, or ``a.bmp.png`` where a second input would get
     that name or its map. Further clashes, as of ``a.jpg`` and ``a.png`` with maps, repeat the suffix of the later one.
     """
-    usual = {name: _written(Path(name).stem, name) for name in names}
+    usual = {name: _written(splitext(name)[0], name) for name in names}
     claims = Counter(result for target in usual.values() for result in _results(target, blur_map))
     taken: set[str] = set()
     found: dict[str, str] = {}
     for converted, name in sorted((usual[name] != name, name) for name in names):
-        path = Path(name)
+        stem, suffix = splitext(name)
         clash = converted and any(claims[result] > 1 for result in _results(usual[name], blur_map))
-        stem = name if clash else path.stem
+        stem = name if clash else stem
         while not taken.isdisjoint(results := _results(_written(stem, name), blur_map)):
-            stem += path.suffix or ".png"
+            stem += suffix or ".png"
         taken.update(results)
-        found[name] = _written(stem, name)
+        found[name] = results[0]
     return found
 
 
@@ -38,7 +39,7 @@ def blur_map_file(target: Path) -> Path:
 
 
 def _written(stem: str, name: str) -> str:
-    return stem + written_suffix(Path(name))
+    return stem + written_suffix(name)
 
 
 def _results(target: str, blur_map: bool) -> list[str]:

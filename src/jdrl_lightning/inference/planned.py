@@ -46,7 +46,7 @@ def planned(
     left = [(file, target) for file, target in jobs if not _finished(target, overwrite, blur_map, resume)]
     if len(left) < len(jobs):
         log.info("%s: %d of %d are there already and left out", output, len(jobs) - len(left), len(jobs))
-    return sorted(left, key=lambda job: _restorable(*job, single))  # False comes first
+    return sorted(left, key=lambda job: _restorable(job[0], job[1], single))  # False comes first
 
 
 def check_output(file: Path, target: Path, depth: int, alpha: bool = False, others: int = 0) -> None:
@@ -86,9 +86,9 @@ def _targets(source: Path, output: Path, files: list[Path], blur_map: bool) -> l
     jobs: list[tuple[Path, Path]] = []
     for folder, group in groupby(files, key=lambda file: file.parent):
         inside = output / folder.relative_to(source) if source.is_dir() else output
-        names = [file.name for file in group]
-        made = output_names(names, blur_map)
-        jobs += [(folder / name, inside / made[name]) for name in names]
+        inputs = list(group)
+        made = output_names([file.name for file in inputs], blur_map)
+        jobs += [(file, inside / made[file.name]) for file in inputs]
     return jobs
 
 

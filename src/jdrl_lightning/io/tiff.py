@@ -15,6 +15,7 @@ from jdrl_lightning.io import tiff_channels as channels
 from jdrl_lightning.io.limits import check_pixels
 from jdrl_lightning.io.orientation import TAG, valid
 from jdrl_lightning.io.stored import INKS, Head, Metadata, Stored, Unsupported
+from jdrl_lightning.io.tiff_head import usual_head
 from jdrl_lightning.io.tiff_metadata import add_exif, read_dpi, read_exif
 from jdrl_lightning.io.tiff_pages import check_complete, first_full_size, how_many_full_size
 
@@ -31,6 +32,10 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # of a damaged file it
 
 def read_head(stream: BinaryIO) -> Head:
     """Size as stored, bits per decoded channel and orientation of the full-size page."""
+    if head := usual_head(stream):
+        check_pixels(head.height, head.width)
+        return head
+    stream.seek(0)
     with tifffile.TiffFile(stream) as file:
         page = first_full_size(file)
         check_pixels(page.imagelength, page.imagewidth)
