@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.evaluation.rank_sweep import heat_map, points, rank
+from jdrl_lightning.evaluation.rank_sweep import heat_map, noise, points, rank
 
 METRIC = "val/deformed_gt/psnr"
 
@@ -46,6 +46,44 @@ def test_jobs_are_ranked_and_drawn(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.ma.filled(shown, np.nan), [[21.0, np.nan], [30.0, 25.0]])
     with pytest.raises(UserError, match="exists already"):
         rank(tmp_path / "sweep", tmp_path / "out", overwrite=False)
+
+
+def test_the_spread_over_seeds_is_said_beside_the_best(tmp_path: Path) -> None:
+    rows = [
+        job(0, "0.25", "0.5", "0", "29.91"), job(1, "0.25", "0.5", "1", "29.79"), job(2, "0.35", "0.5", "0", "29.99"),
+        job(3, "0.35", "0.5", "1", "29.85"), job(4, "0.35", "1", "0", "30.50"),
+    ]  # fmt: skip
+    ranking = rank(write(tmp_path / "sweep", rows), tmp_path / "out", overwrite=False)
+    assert "- jobs that differ only in their seed are up to 0.14 dB apart; best mean over seeds: " in ranking
+    assert "objective.lam=0.35, objective.alpha=0.5, 29.92 dB (2 seeds from 29.85 dB to 29.99 dB)." in ranking
+
+
+def test_the_best_of_an_error_is_the_smallest() -> None:
+    rows = [{"lam": lam, "seed": seed, "mae": mae} for lam, seed, mae in [
+        ("1", "0", "0.02"), ("1", "1", "0.03"), ("2", "0", "0.04"), ("2", "1", "0.06")]]  # fmt: skip
+    apart, best = noise(rows, ["lam", "seed"], "mae")
+    assert apart.endswith("up to 0.0200 apart")
+    assert best == "best mean over seeds: lam=1, 0.0250 (2 seeds from 0.0200 to 0.0300)"
+
+
+def test_one_seed_says_which_differences_mean_nothing(tmp_path: Path) -> None:
+    rows = [job(0, "0.25", "1", "0", "20.0"), job(1, "0.35", "1", "0", "22.0")]
+    ranking = rank(write(tmp_path / "sweep", rows), tmp_path / "out", overwrite=False)
+    assert "- one seed: differences below some 0.1 dB mean nothing (seed=0,1,2 measures it)." in ranking
+    assert noise([{"lam": "1", "rms": "0.1"}], ["lam"], "rms")[0] == (
+        "one seed: no measure of chance (seed=0,1,2 measures it)"
+    )
+
+
+def test_scales_are_written_in_full() -> None:
+    """Values that hardly differ: no tick is a difference from a number somewhere else."""
+    rows = [{"lam": f"{lam}", "alpha": "0.5", "psnr": f"{29.8 + lam / 1e4}"} for lam in (1, 2, 3)]
+    for figure in (heat_map(rows, "lam", "alpha", "psnr"), points(rows, "lam", "alpha", "psnr")):
+        figure.draw_without_rendering()
+        for axis in figure.axes:
+            assert axis.xaxis.get_offset_text().get_text() == axis.yaxis.get_offset_text().get_text() == ""
+        ticks = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+        assert all(tick.startswith("29.8") for tick in ticks)
 
 
 def test_the_colour_bar_names_the_unit() -> None:

@@ -18,16 +18,18 @@ from jdrl_lightning.io.atomic import atomic_write
 from jdrl_lightning.metrics.report import LARGEST_FIRST, markdown_table
 from jdrl_lightning.metrics.report import figure as written
 
-__all__ = ["WRITTEN", "heat_map", "points", "rank"]
+__all__ = ["WRITTEN", "heat_map", "noise", "points", "rank"]
 
 WRITTEN = ("ranking.md", "heat_map.png")
-UNITS = {"psnr": "dB", "rms": "px", "p95": "px", "dx": "px", "dy": "px"}
+UNITS = {"psnr": "dB", "gain": "dB", "rms": "px", "p95": "px", "dx": "px", "dy": "px"}
+REPEATED_DB = 0.1  # by which differences between trainings change with the seed: docs/results/demonstration.md
 
 
 def rank(folder: Any, output: Path, overwrite: bool) -> str:
     """Write ranking.md and, for two numeric settings, heat_map.png of ``folder/sweep.csv``; returns the Markdown.
 
-    Jobs are ranked by the first metric of the table, the sweep's ``monitor``, the best first.
+    Jobs are ranked by the first metric of the table, the sweep's ``monitor``, the best first. Both files say which
+    differences mean nothing.
 
     Raises:
         UserError: the folder holds no sweep, or none of its jobs succeeded.
@@ -51,17 +53,50 @@ def rank(folder: Any, output: Path, overwrite: bool) -> str:
     first = "largest" if largest else "smallest"
     text = [f"# {metric} of the jobs in {table.parent.name}, the {first} first", "", markdown_table(ranked)]
     text += [f"- job {row['job']} is left out: {row['error'] or row['status']}" for row in rows if row not in done]
+    note, best = noise(done, settings, metric)
+    text += [f"- {note}{f'; {best}' if best else ''}."]
     swept = [key for key in settings if _numeric(done, key) and len({row[key] for row in done}) > 1]
     axes = [key for key in swept if key != "seed"]
     if len(axes) == 2:
         grid = _fills_a_grid(done, axes[0], axes[1])
         with atomic_write(output / WRITTEN[1]) as file:
             figure = (heat_map if grid else points)(done, axes[0], axes[1], metric)
+            figure.suptitle(note, fontsize="small")
             figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
         shown = f"means over the jobs with equal {axes[0]} and {axes[1]}" if grid else "a point for each job"
         text += [f"- {WRITTEN[1]}: {shown}."]
     write_text(output / WRITTEN[0], "\n".join([*text, ""]))
     return "\n".join(text)
+
+
+def noise(rows: Sequence[Mapping[str, str]], settings: Sequence[str], metric: str) -> tuple[str, str]:
+    """Which differences mean nothing, and the best settings over their seeds, in words; "" if none has several.
+
+    Args:
+        rows: jobs, the best first.
+        settings: names of the settings that differ.
+        metric: by which the jobs are ranked.
+    """
+    unit = UNITS.get(metric.rpartition("/")[2])
+    others = [key for key in settings if key != "seed"]
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in others), []).append(float(row[metric]))
+    repeated = {values: found for values, found in groups.items() if len(found) > 1}
+    if not repeated or "seed" not in settings:
+        known = f"differences below some {REPEATED_DB} dB mean nothing" if unit == "dB" else "no measure of chance"
+        return f"one seed: {known} (seed=0,1,2 measures it)", ""
+
+    def shown(value: float) -> str:
+        return f"{written(metric, value)} {unit}" if unit else written(metric, value)
+
+    apart = max(max(found) - min(found) for found in repeated.values())
+    falls = float(rows[0][metric]) > float(rows[-1][metric])  # the best is the largest
+    chosen, found = (max if falls else min)(repeated.items(), key=lambda item: float(np.mean(item[1])))
+    named = ", ".join(f"{key}={value}" for key, value in zip(others, chosen, strict=True)) or "all jobs"
+    best = f"best mean over seeds: {named}, {shown(float(np.mean(found)))} ({len(found)} seeds"
+    best += f" from {shown(min(found))} to {shown(max(found))})"
+    return f"jobs that differ only in their seed are up to {shown(apart)} apart", best
 
 
 @style.context("jdrl_lightning.figures")
