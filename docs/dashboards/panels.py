@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 STEP = "trainer/global_step"
-METRICS = {"PSNR, dB": "psnr", "SSIM": "ssim", "MAE": "mae"}
+METRICS = {"PSNR, dB": "psnr", "gain over the input, dB": "gain", "SSIM": "ssim", "MAE": "mae"}
 REFERENCES = ("gt", "deformed_gt", "aligned")
 
 # {section: {panel: names of the logged values}}
 SECTIONS: dict[str, dict[str, list[str]]] = {
     "Quality": {title: [f"val/{reference}/{metric}" for reference in REFERENCES] for title, metric in METRICS.items()}
-    | {"placement error, px": ["val/placement/rms", "val/placement/p95"]},
+    | {
+        "placement error, px": ["val/placement/rms", "val/placement/p95"],
+        "change of the input, levels": ["val/change"],
+    },
     "Losses": {
         "total loss": ["train/loss"],
         "loss terms": ["train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/loss/reblur_sharp"],

@@ -13,7 +13,8 @@ SCALARS = {
     "train/loss", "train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/kept", "train/flow_px",
     "train/flow_p95_px", "stage", "lr-Adam", "train/images_per_s", "train/peak_memory_mib", "val/placement/rms",
     "val/placement/p95", "val/placement/dx", "val/placement/dy", "val/blur/mean_px", "val/blur/p95_px",
-    *(f"val/{reference}/{metric}" for reference in ("gt", "deformed_gt") for metric in ("psnr", "ssim", "mae")),
+    "val/change",
+    *(f"val/{reference}/{metric}" for reference in ("gt", "deformed_gt") for metric in ("psnr", "gain", "ssim", "mae")),
 }  # fmt: skip
 
 WANDB = Path(sys.executable).with_name("wandb")
