@@ -8,7 +8,7 @@ import pytest
 
 import trees
 from jdrl_lightning import UserError
-from jdrl_lightning.data.pair_folders import both_sides, own_splits, published_name, split_folder
+from jdrl_lightning.data.pair_folders import both_sides, own_splits, published_hint, split_folder
 from jdrl_lightning.data.pairs import FolderPairs
 
 
@@ -74,17 +74,35 @@ def test_own_splits(tmp_path: Path) -> None:
         ("sdd", ("train_patches/blur", "train_patches/gt", "test/blur", "test/gt")),
         ("lfdof", ("train/input", "train/ground_truth")),
         ("lfdof", ("train_data/input", "train_data/ground_truth")),
+        ("pixeldp", ("test_c/source",)),
+        ("pixeldp", ("test_c",)),
     ],
 )
 def test_published_trees_are_recognised(tmp_path: Path, name: str, folders: tuple[str, ...]) -> None:
     tree = fill(tmp_path / "sets" / "tree", *folders)
     for root in (tree, tree.parent):
-        with pytest.raises(UserError, match=f"^{root}: looks like {name.upper()}, so set data={name} \\(") as raised:
+        with pytest.raises(UserError, match=f"(?i)^{root}: looks like {name}, so set data={name} \\(") as raised:
             FolderPairs(root, "train")
         assert "\n" not in str(raised.value)
-    assert published_name(tree / Path(folders[0]).parts[0]) == name
+    assert f"set data={name}" in str(published_hint(tree / Path(folders[0]).parts[0]))
     (tree / "mine").mkdir()
-    assert published_name(tree / "mine") is None
+    assert published_hint(tree / "mine") is None
+
+
+@pytest.mark.parametrize("name", ["RealDOF", "realdof_test"])
+def test_realdof_is_recognised_by_its_name(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Where partners have the same name, it is read as one's own pairs, with a line; otherwise it is an error."""
+    tree = fill(tmp_path / name, "source", "target")
+    for file in list(tree.rglob("a.png")):
+        file.with_name("b.png").write_bytes(file.read_bytes())
+    assert len(FolderPairs(tree, "train")) == len(FolderPairs(tree, "val")) == 1
+    lines = [line for line in caplog.messages if "looks like" in line]
+    assert lines == [f"{tree}: looks like RealDOF, so set data=realdof, unless these are pairs of your own"]
+    (tree / "target" / "b.png").rename(tree / "target" / "c.png")
+    for root in (tree, tmp_path):
+        with pytest.raises(UserError, match=f"^{root}: looks like RealDOF, so set data=realdof "):
+            FolderPairs(root, "train")
+    assert published_hint(fill(tmp_path / "mine", "source", "target")) is None
 
 
 def test_a_part_of_dpdd_is_recognised_where_names_differ(tmp_path: Path) -> None:

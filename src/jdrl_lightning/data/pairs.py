@@ -10,12 +10,13 @@ from typing import Literal
 from torch.utils.data import Dataset
 
 from jdrl_lightning.data.decode_cache import is_checked, mark_checked
-from jdrl_lightning.data.pair_folders import both_sides, published_name, split_folder
+from jdrl_lightning.data.pair_folders import both_sides, published_hint, split_folder
 from jdrl_lightning.data.pair_list import read_pair_list
 from jdrl_lightning.data.pairing import PairPaths, match_by_name
 from jdrl_lightning.data.splits import hash_split
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.image import header, read_image
+from jdrl_lightning.io.remarks import remark
 from jdrl_lightning.types import Pair
 
 __all__ = ["FilePairs", "FolderPairs", "find_pairs"]
@@ -96,10 +97,12 @@ class FolderPairs(FilePairs):
                 folder, flat = split_folder(Path(root), split)
                 places = find_pairs(folder, pair_by)
             except UserError as error:
-                if name := published_name(Path(root)):
-                    raise UserError(f"{root}: looks like {name.upper()}, so set data={name} ({error})") from error
+                if hint := published_hint(Path(root)):
+                    raise UserError(f"{root}: {hint} ({error})") from error
                 raise
             if flat:
+                if hint := published_hint(Path(root)):  # its names happen to be those of one's own pairs
+                    remark(Path(root), f"{hint}, unless these are pairs of your own")
                 places = hash_split(places, split, val_fraction, folder)
         super().__init__(places, crop, progress)
         if split == "val":  # training measures these after its first epoch; evaluate does its own checks
