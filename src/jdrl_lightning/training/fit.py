@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
 import torch
@@ -15,36 +14,21 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from jdrl_lightning import build
 from jdrl_lightning.callbacks.best_checkpoint import BestCheckpoint
 from jdrl_lightning.callbacks.checkpoint_io import AtomicCheckpointIO
-from jdrl_lightning.callbacks.find_checkpoint import LeaveFolder, differences, latest_checkpoint, nearest
+from jdrl_lightning.callbacks.find_checkpoint import LeaveFolder
 from jdrl_lightning.callbacks.plan import PlanCallback
 from jdrl_lightning.callbacks.summary import SummaryCallback
 from jdrl_lightning.callbacks.wandb_run import WandbRun, finish, identified
-from jdrl_lightning.cli.checkpoints import checkpoint_file
-from jdrl_lightning.cli.config import config_hash
-from jdrl_lightning.cli.run_folder import leave_unused
-from jdrl_lightning.errors import INTERRUPTED, UserError, and_more, first_line
-from jdrl_lightning.io.atomic import clear_temporaries
+from jdrl_lightning.errors import INTERRUPTED, UserError, first_line
 from jdrl_lightning.module import DeblurringModule
 from jdrl_lightning.runtime import distributed
 from jdrl_lightning.runtime.malloc import keep_freed_memory
 from jdrl_lightning.training import end, out_of_memory, start
+from jdrl_lightning.training.quiet import silence_lightning
+from jdrl_lightning.training.run import Run, find_checkpoint, finished
 
 __all__ = ["fit"]
 
 log = logging.getLogger(__name__)
-
-
-class Run(NamedTuple):
-    """What to train, where its files go, and what it resumes from (None: nothing).
-
-    ``started_in`` is the folder made for this start; it differs from ``run_dir`` where an earlier run is resumed.
-    """
-
-    config: dict[str, Any]
-    run_dir: Path
-    started_in: Path
-    checkpoint: Path | None
-    identity: str
 
 
 def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
@@ -56,15 +40,15 @@ def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     Raises:
         UserError: a setting, the data, the checkpoint or the device does not allow this training.
     """
-    _silence_lightning()
+    silence_lightning()
     keep_freed_memory()
     seed = config["seed"]
     if not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"seed={seed!r} is not a whole number from 0 to {2**32 - 1}; give seed=0")
     L.seed_everything(seed, workers=True, verbose=False)
     run = find_checkpoint(config, run_dir)
-    if (finished := _finished(run)) is not None:
-        return finished
+    if (metrics := finished(run)) is not None:
+        return metrics
     module = build_module(run)
     summary = SummaryCallback(run.run_dir / "summary.json", run.identity)
     trainer = build_trainer(run, module, summary)
@@ -92,50 +76,6 @@ def _best_and_last(run: Run, trainer: L.Trainer, metrics: dict[str, float]) -> l
     last = metrics.get(monitor, math.nan)
     line = end.best_and_last(monitor, float(kept[0].best_model_score), epoch, last, trainer.current_epoch)
     return [line] if line else []
-
-
-def find_checkpoint(config: dict[str, Any], run_dir: Path) -> Run:
-    """Resolve ``ckpt_path`` (None, what names a checkpoint, or ``auto``) and the folder that the training continues in.
-
-    Only with ``auto`` that is the folder of the earlier run.
-    """
-    identity, started_in = config_hash(config), run_dir
-    checkpoint = None
-    if config["ckpt_path"] == "auto":
-        checkpoint = latest_checkpoint(run_dir, identity, config)
-        if checkpoint is None:
-            log.info("ckpt_path=auto: %s", _why_from_scratch(config, run_dir))
-        elif run_dir not in checkpoint.parents:
-            config, run_dir = _continue_in(config, run_dir, checkpoint.parents[1])
-    elif config["ckpt_path"]:
-        checkpoint = checkpoint_file(config["ckpt_path"], "last")
-    if distributed.rank() == 0:
-        clear_temporaries(run_dir)
-    return Run(config, run_dir, started_in, checkpoint, identity)
-
-
-def _why_from_scratch(config: dict[str, Any], run_dir: Path) -> str:
-    """Why ``auto`` resumes nothing; names the newest run and what it differs in, in case that one was meant."""
-    earlier = nearest(run_dir)
-    if earlier is None:
-        return "no checkpoint to resume from, training from scratch"
-    changed = differences(earlier.stored, config)
-    how = and_more(changed, 6) if changed else "files of weights, or was started by another version"
-    folder = earlier.path.parents[1]
-    remedy = f"ckpt_path={folder} resumes it"
-    return f"no run with these settings, training from scratch; {folder} differs in {how}: {remedy}"
-
-
-def _finished(run: Run) -> dict[str, float] | None:
-    """The metrics of a run that has no epoch left, with a line that says so; None: there is something to train."""
-    line = start.complete(run.checkpoint, build.read_checkpoint(run.checkpoint), run.config) if run.checkpoint else None
-    if line is None or run.checkpoint is None:
-        return None
-    log.info(line)
-    if distributed.rank() != 0:
-        return {}
-    leave_unused(run.started_in, "train")
-    return start.final_metrics([run.run_dir, run.checkpoint.absolute().parent.parent])
 
 
 def build_module(run: Run) -> DeblurringModule:
@@ -230,43 +170,3 @@ def _check_truth(module: DeblurringModule, data: Any) -> None:
     needed = any(stage.flow_source != "none" for stage in module.objective.schedule.stages)
     if needed and "flow" not in data.pairs("train")[0].extras:
         raise UserError("flow=oracle needs pairs that carry their true flow; use data=photos or data=leaves")
-
-
-def _silence_lightning() -> None:
-    """Leave out Lightning's advertisements and warnings that are not about the user's run."""
-    for part in ("pytorch", "fabric"):
-        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
-    # Ours converts integers for any data module on purpose.
-    warnings.filterwarnings("ignore", message="You have overridden `on_after_batch_transfer`")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")  # inside Lightning, with torch >= 2.11
-    warnings.filterwarnings("ignore", message=".*does not have many workers")  # rendered pairs lie in memory
-    # Our batch sampler knows where to resume; Lightning only looks for a loader with a state.
-    warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before the epoch ended")
-    warnings.filterwarnings("ignore", message="The number of training batches .* is smaller than the logging interval")
-    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # of a resumed run
-    warnings.filterwarnings("ignore", message="The dirpath has changed from")  # a checkpoint of another run
-    # Ours only chooses a memory layout.
-    warnings.filterwarnings("ignore", message="You're using the WeightAveraging callback with a model that overrides")
-    # What is logged without it is the same in all processes, or is meant to be the first one's.
-    warnings.filterwarnings("ignore", message="It is recommended to use `self.log")
-
-
-def _continue_in(config: dict[str, Any], fresh: Path, earlier: Path) -> tuple[dict[str, Any], Path]:
-    """Write to the earlier run's folder from here on, the log included."""
-    root = logging.getLogger()
-    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
-        moved = logging.FileHandler(earlier / Path(handler.baseFilename).name, delay=handler.delay)
-        moved.setFormatter(handler.formatter)
-        moved.setLevel(handler.level)
-        root.removeHandler(handler)
-        root.addHandler(moved)
-        handler.close()
-    return _replace(config, str(fresh), str(earlier)), earlier
-
-
-def _replace(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, dict):
-        return {key: _replace(item, old, new) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_replace(item, old, new) for item in value]
-    return value.replace(old, new) if isinstance(value, str) else value
