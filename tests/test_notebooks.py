@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom with the Python of the tests, whatever kernels the user has configured."""
+"""Every notebook runs from top to bottom, and again, with the Python of the tests, whatever kernels the user has."""
 
 from __future__ import annotations
 
@@ -28,14 +28,25 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, kernel: str, tmp_path: Path) -> None:
+def test_a_notebook_runs_twice_in_one_folder(path: Path, kernel: str, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, kernel_name=kernel, timeout=240, resources={"metadata": {"path": str(work)}})
-    client.execute()  # a cell that fails raises, with its traceback
+    with client.setup_kernel():
+        for index, cell in 2 * list(enumerate(notebook.cells)):
+            client.execute_cell(cell, index)  # raises if it fails, with its traceback
     errors = [o for cell in notebook.cells for o in cell.get("outputs", []) if o.get("name") == "stderr"]
     assert not [o["text"] for o in errors if "Error" in o["text"]]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_has_its_outputs_and_pictures(path: Path) -> None:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run in order, once"
+    assert not any(cell.metadata for cell in cells), "no times"
+    assert any(kind.startswith("image/") for cell in cells for o in cell.outputs for kind in o.get("data", {}))
+    assert not [o for cell in cells for o in cell.outputs if o.get("name") == "stderr"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -35,9 +35,8 @@ class LearningCallback(Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         gain = next((figures[key] for name in REFERENCES if (key := f"val/{name}/gain") in figures), None)
-        if self.warned or trainer.sanity_checking or not (trainer.is_global_zero and trainer.optimizers):
-            return
-        if gain is None:
+        trained = trainer.is_global_zero and trainer.optimizers and not trainer.sanity_checking
+        if self.warned or not trained or gain is None:
             return
         done, asked = trainer.current_epoch + 1, trainer.max_epochs or -1
         asked = asked if asked > 0 else UNLIMITED
