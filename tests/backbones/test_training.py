@@ -28,7 +28,7 @@ def test_twenty_steps_of_jdrl_lower_the_loss(name: str, pair: Pair, tmp_path: Pa
     torch.manual_seed(0)
     backbone = backbones.create(name, **backbone_settings(name, tmp_path)).train()
     settings = {"flow": {"name": "gauss_newton"}, "reblur": {"width": 4, "levels": 3}, "warmup_epochs": 1}
-    objective = create("jdrl_robust", output_weights=[1.0, 0.5], **settings)
+    objective = create("jdrl_robust", flow_of="crop", output_weights=[1.0, 0.5], **settings)
     heads = backbone.auxiliary()
     trained = [*backbone.parameters(), *objective.parameters(), *(heads.parameters() if heads else ())]
     optimizer = torch.optim.Adam(trained, lr=2e-3)

@@ -47,5 +47,5 @@ class FlowStore:
         digest = blake2b(self._estimator, digest_size=16)
         for image in (pair.blurry, pair.sharp):
             digest.update(f"{image.dtype} {tuple(image.shape)}".encode())
-            digest.update(image.contiguous().view(torch.uint8).numpy())
+            digest.update(image.contiguous().view(torch.uint8).numpy().data)
         return self.folder / f"{digest.hexdigest()}.safetensors"

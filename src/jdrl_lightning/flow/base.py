@@ -55,11 +55,11 @@ class FlowEstimator:
         torch.set_default_dtype(torch.float32)  # Lightning sets trainer.precision's, in which networks make their grids
         try:
             with torch.autocast(first.device.type, enabled=False):
-                images = (image.detach().float().clamp(0, 1) for image in (first, second))
+                ours, theirs = (image.detach().float().clamp(0, 1) for image in (first, second))
                 if start is None or not self.uses_start:
-                    flow = self.estimate(*images)
+                    flow = self.estimate(ours, theirs)
                 else:
-                    flow = self.estimate_from(*images, start.detach().float())
+                    flow = self.estimate_from(ours, theirs, start.detach().float())
         finally:
             torch.set_default_dtype(usual)
         return flow.to(torch.promote_types(first.dtype, torch.float32))

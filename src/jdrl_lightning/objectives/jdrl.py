@@ -43,11 +43,13 @@ class JDRL(Objective):
     Terms: ``align``, the output against the sharp image warped onto it; ``align_back``, the output warped onto the
     sharp image against that; ``reblur``, the output reblurred with predicted isotropic kernels against the input;
     ``reblur_sharp`` (ours), the aligned sharp image reblurred against the input. In a stage that has this last one, it
-    alone trains the reblurring network, which is frozen in ``reblur``: trained on outputs that are still blurry, the
-    network learns the identity, and then cannot judge sharpness.
+    alone trains the reblurring network, and ``reblur`` blurs the output with the same kernels where the flow is
+    trusted: what turns the sharp image into the input must do so with the output. Trained on outputs that are still
+    blurry, the network learns the identity, and then cannot judge sharpness.
     The objective owns the reblurring network, which is trained; the flow estimator is frozen and outside the module
     tree. No gradient passes through flow or masks. Gradient reaches the output as the image compared in ``align``, as
-    the image sampled in ``align_back``, as the image reblurred, and as the input of the reblurring network.
+    the image sampled in ``align_back``, as the image reblurred, and, without ``reblur_sharp``, as the input of the
+    reblurring network.
 
     Args:
         flow: estimator, ``flow(first, second)`` with ``warp(second, flow) ≈ first``, or its name and settings.
@@ -172,40 +174,29 @@ class JDRL(Objective):
             if "align_back" in stage.weights:
                 moved = warp(images[0], back, grid=self.grid)
                 terms["align_back"] = charbonnier_loss(moved, pair.sharp, mask_back, self.eps, self.reduction)
+        blur: tuple[Tensor, Tensor] | None = None
         if "reblur_sharp" in stage.weights:
             assert self.reblur is not None
             blur = self.reblur.maps(maps["aligned"], pair.blurry)
-            reblurred_sharp = self.reblur.blur(maps["aligned"], *blur)
+            maps["reblurred"] = reblurred_sharp = self.reblur.blur(maps["aligned"], *blur)
             terms["reblur_sharp"] = charbonnier_loss(reblurred_sharp, pair.blurry, mask, self.eps, self.reduction)
-            maps["reblurred"] = reblurred_sharp
         if "reblur" in stage.weights:
             sources = [image.detach() for image in images] if stage.detach_reblur else images
-            import os
-
-            if "reblur_sharp" in stage.weights and os.environ.get("SHARED"):
-                reblurred = [self.reblur.blur(image, *(m.detach() for m in blur)) for image in sources]
-            else:
-                reblurred = [self._reblurred(image, pair, frozen="reblur_sharp" in stage.weights) for image in sources]
+            reblurred = [self._reblurred(image, pair.blurry, blur) for image in sources]
             maps["reblurred"] = reblurred[0]
+            # Where the flow is wrong the aligned sharp image teaches a wrong blur.
+            trusted = None if blur is None else mask
             terms["reblur"] = self.sum_outputs(
-                reblurred,
-                lambda image: charbonnier_loss(
-                    image,
-                    pair.blurry,
-                    mask if os.environ.get("SHARED") == "mask" else None,
-                    eps=self.eps,
-                    reduction=self.reduction if os.environ.get("SHARED") == "mask" else "mean",
-                ),
+                reblurred, lambda image: charbonnier_loss(image, pair.blurry, trusted, self.eps, self.reduction)
             )
         return Losses(self.weigh(terms, stage), terms, {name: value.detach() for name, value in maps.items()})
 
-    def _reblurred(self, image: Tensor, pair: Pair, frozen: bool) -> Tensor:
-        """``image`` reblurred; with ``frozen`` the gradient reaches the image but not the network's parameters."""
+    def _reblurred(self, image: Tensor, blurry: Tensor, blur: tuple[Tensor, Tensor] | None) -> Tensor:
+        """``image`` reblurred, with the kernels of the aligned sharp image (``blur``) if there are any."""
         assert self.reblur is not None
-        if not frozen:
-            return self.reblur(image, pair.blurry)
-        detached = {name: parameter.detach() for name, parameter in self.reblur.named_parameters()}
-        return torch.func.functional_call(self.reblur, detached, (image, pair.blurry))
+        if blur is None:
+            return self.reblur(image, blurry)
+        return self.reblur.blur(image, *(maps.detach() for maps in blur))
 
     def flows(self, restored: Tensor, pair: Pair, stage: Stage) -> tuple[Tensor, Tensor]:
         """Flow from the output to the sharp image (Eq. 2 calls it S→Î), and the reverse: ``(B, 2, H, W)`` each."""

@@ -23,15 +23,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warp": "legacy",
         "reblur": {"init": "xavier"},
     },
-    # Ours: forward-backward consistency, mean over the kept pixels, the affine part of the flow anchored to the input,
-    # and a reblurring network that learns from the aligned sharp image.
+    # Ours: forward-backward consistency, mean over the kept pixels, flow that starts from that of the whole pictures,
+    # and a reblurring network that learns from the aligned sharp image and predicts maps for 4×4 px at once.
     "jdrl_robust": {
         "warmup_reblur": "detached",
         "reblur_learns_from": "aligned",
         "mask": "consistency",
         "min_px": 0.5,
         "anchor": "affine",
+        "flow_of": "picture",
         "reduction": "masked_mean",
+        "reblur": {"stride": 4, "width": 32},
     },
 }
 
