@@ -2,9 +2,9 @@
 
 Trains the demonstration's network with one part changed at a time, on the same pairs, and evaluates whole held-out
 images against the ground truth. ``--table parts``: stride, flow, mask, reduction, anchor and reblurring of
-``jdrl_quick``, plus the upper bound and the registered pixel-wise row. ``--table paper``: the paper's Table 4, each part
-removed from ``jdrl``, plus two rows of our own. The blur that the reblurring network sees is compared with the true
-circle of confusion, over all pixels and within 4 px of a depth edge.
+``jdrl_quick``, plus the upper bound and the registered pixel-wise row. ``--table paper``: the paper's Table 4, each
+part removed from ``jdrl``, plus two rows of our own. The blur that the reblurring network sees is compared with the
+true circle of confusion, over all pixels and within 4 px of a depth edge.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "stride=2": (*QUICK, "objective.reblur.stride=2"),
     "flow_of=crop": (*QUICK, "objective.flow_of=crop"),
     "true flow": (*QUICK, "flow=oracle", "objective.flow_of=crop"),
-    "anchor=affine": (*QUICK, "objective.anchor=affine"),
+    "anchor=none": (*QUICK, "objective.anchor=none"),
     "mask=none": (*QUICK, "objective.mask=none"),
     "mask=magnitude": (*QUICK, "objective.mask=magnitude"),
     "reduction=mean": (*QUICK, "objective.reduction=mean"),
