@@ -49,6 +49,7 @@ from resident import resident_mib
 from roofline import ceilings, multiply_adds
 
 PUBLISHED = [
+    "objective.reblur.stride=1", "objective.reblur.width=64", "objective.flow_of=crop",
     "optim.optimizer.fused=false", "activation_checkpointing=false", "compile=false", "trainer.precision=32-true",
 ]  # fmt: skip
 FORMS = {

@@ -4,7 +4,14 @@
 #include <cstdint>
 #include <cstring>
 
+// As many as a register holds: wider ones, though allowed, go through memory, at four times the cost.
+#if defined(__AVX512F__)
 constexpr int LANES = 16;
+#elif defined(__AVX__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
 
 typedef float Vec __attribute__((vector_size(4 * LANES)));
 typedef int32_t Bits __attribute__((vector_size(4 * LANES)));
