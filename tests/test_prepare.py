@@ -157,7 +157,7 @@ def test_align_fails_if_nothing_could_be_registered(run: Run, flat: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("cut", "cut: is not one of patches, pack, align; see --help"),
+        ("cut", "cut: is not one of patches, pack, align, stack; see --help"),
         ("pack data.root={0}", "output is missing: set output=..."),
         ("pack output=o", "data.root is missing: set data.root=..."),
         ("pack data.root={0} output={0}/o", "output={0}/o and data.root={0} must not contain each other"),
@@ -177,7 +177,7 @@ def test_each_mistake_is_one_line(arguments: str, line: str, run: Run, pairs_fol
 HELP = """
 import contextlib, sys
 from jdrl_lightning import prepare
-for words in ([], ["--help"], ["patches", "--help"], ["pack", "--help"], ["align", "--help"]):
+for words in ([], ["--help"], ["patches", "--help"], ["pack", "--help"], ["align", "--help"], ["stack", "--help"]):
     sys.argv = ["prepare", *words]
     print("##", *words)
     with contextlib.suppress(SystemExit):
@@ -186,19 +186,19 @@ print(sorted({"torch", "lightning", "torchvision", "kornia", "litdata"} & set(sy
 """
 
 
-def test_help_is_instant_and_names_the_three(tmp_path: Path) -> None:
+def test_help_is_instant_and_names_the_four(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HELP], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
     )
-    nothing, general, patches, pack, align = done.stdout.split("##")[1:]
+    nothing, general, patches, pack, align, stack = done.stdout.split("##")[1:]
     assert nothing.partition("\n")[2] == general.partition("\n")[2]
-    for word, text in (("patches", patches), ("pack", pack), ("align", align)):
+    for word, text in (("patches", patches), ("pack", pack), ("align", align), ("stack", stack)):
         assert f"python -m jdrl_lightning.prepare {word} " in " ".join(general.split())
         assert f"prepare {word}: " in text
         assert text.count(f"python -m jdrl_lightning.prepare {word} ") >= 1
         assert "Override anything below" in text
         assert "output: ???" in text
-    assert align.rstrip().endswith("[]")
+    assert stack.rstrip().endswith("[]")
     assert not list(tmp_path.iterdir())
 
 
