@@ -16,6 +16,7 @@ from jdrl_lightning import build, prepare
 from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.data.storage.pack import PackedPairs
 from jdrl_lightning.io.image import header, read_image, write_image
+from stacks import rendered
 
 Run = Callable[..., int]
 
@@ -167,11 +168,35 @@ def test_align_fails_if_nothing_could_be_registered(run: Run, flat: Path, tmp_pa
         ("patches data.root={0} output=o", "00: 40x48 pixels are smaller than patch=512; lower patch"),
         ("patches data.root={0} output=o pach=5", "pach: no such setting; did you mean patch? (--help lists all)"),
         ("align data.root={0} output=o splits=banana", "split=banana: must be train, val or test"),
+        ("stack input={0}", "output is missing: set output=..."),
+        ("stack input={0}/x output=o", "{0}/x: no such folder; set input to a folder of frames, or of such folders"),
+        (
+            "stack input={0} output=o",
+            "{0}: no pictures with names like '*', here or in subfolders; set input or frames",
+        ),
+        (
+            "stack input={0}/train output=o",
+            "{0}/train/blur/04.png: too far from its neighbours in the stack, or hardly",
+        ),
     ],
 )
 def test_each_mistake_is_one_line(arguments: str, line: str, run: Run, pairs_folder: Path, capsys: Any) -> None:
     assert run(*arguments.format(pairs_folder).split()) == 1
     assert error_line(capsys).startswith(f"error: {line.format(pairs_folder)}")
+
+
+def test_stacks_become_pairs_and_a_report(run: Run, photo: torch.Tensor, tmp_path: Path, capsys: Any) -> None:
+    for number, frame in enumerate(rendered(photo, (1.0, 1.02)).frames):
+        write_image(tmp_path / "stack" / f"frame_{number}.png", frame)
+    write_image(tmp_path / "stack" / "other.png", frame[:, :50])
+    assert run("stack", "input=stack", "output=pairs", "frames='frame_*'", "reference=first", "register=flow") == 0
+    assert "2 pairs of 1 stacks, 0 held out for validation: pairs/report.html" in capsys.readouterr().out
+    written = {path.relative_to(tmp_path / "pairs").as_posix() for path in (tmp_path / "pairs").rglob("*.*")}
+    assert written == {"pairs.csv", "report.html", "stack/sharp.png", "stack/valid.png", "stack/depth.png"} | {
+        f"stack/{kind}/frame_{number}.png" for kind in ("frames", "sharp", "valid") for number in range(2)
+    }
+    assert run("stack", "input=stack", "output=pairs") == 1
+    assert error_line(capsys) == "error: pairs/pairs.csv: exists; give another output=… or overwrite=true"
 
 
 HELP = """

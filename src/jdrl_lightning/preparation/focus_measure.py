@@ -15,6 +15,7 @@ __all__ = ["WINDOW_PX", "down", "focus_index", "local_energy", "up"]
 
 WINDOW_PX = 3.0  # σ, in pixels of the pyramid's level
 NOISE = (1.5 / 255) ** 2  # energy that noise has too: below it, sharpness says nothing
+ALIKE = 0.5  # logarithm of a ratio of energies that is no difference
 FILL_SCALES = (32, 8, 2)
 
 
@@ -44,15 +45,17 @@ def focus_index(energies: Sequence[Tensor]) -> Tensor:
     Returns:
         From 0 to the number of frames less one.
     """
-    stack = torch.cat(list(energies), dim=1).add(NOISE / 10).log()
+    energy = torch.cat(list(energies), dim=1)
+    stack, seen = (energy + NOISE / 10).log(), (energy > 0).to(energy.dtype)
     peak = stack.argmax(dim=1, keepdim=True)
     last = stack.shape[1] - 1
     before, top, after = (stack.gather(1, (peak + step).clamp(0, last)) for step in (-1, 0, 1))
     curvature = (2 * top - before - after).clamp_min(1e-6)
     shift = ((after - before) / (2 * curvature)).clamp(-0.5, 0.5)
     index = peak + torch.where((peak > 0) & (peak < last), shift, torch.zeros_like(shift))
-    distinct = top - stack.mean(dim=1, keepdim=True)  # how much sharper than the others
-    trust = distinct * (top.exp() / NOISE).clamp_max(1)
+    # Among the frames that show the pixel: in noise all are nearly alike.
+    distinct = top - (stack * seen).sum(dim=1, keepdim=True) / seen.sum(dim=1, keepdim=True).clamp_min(1)
+    trust = (distinct - ALIKE).clamp(0, 1) * (top.exp() / NOISE).clamp_max(1)
     return _filled(index, trust).clamp(0, last)
 
 

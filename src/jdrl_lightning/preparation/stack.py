@@ -22,7 +22,7 @@ from jdrl_lightning.types import to_float
 __all__ = ["Stack", "StackFrame", "fuse_stack"]
 
 EQUAL = 0.005  # exposures that differ by less are the same
-BLURRED_SHARE = 0.5  # of the pixels, from which a stack has missed its subject
+BLURRED_SHARE = 0.5  # of what has detail, from which a stack has missed its subject
 
 
 class StackFrame(NamedTuple):
@@ -102,10 +102,10 @@ def fuse_stack(
     image, focus = fuse(registered, len(frames))
     covered_small = reduced(covered, max(flows[0].shape[-2:])) > 0.99
     moved = moved * covered_small
-    blurred = nowhere_sharp(image)
-    if float(blurred.mean()) > BLURRED_SHARE:
+    blurred, share = nowhere_sharp(image)
+    if share > BLURRED_SHARE:
         raise UserError(
-            f"{names[reference]}: {100 * float(blurred.mean()):.0f} % of this stack are sharp in no frame; add frames "
+            f"{names[reference]}: {100 * share:.0f} % of what this stack shows are sharp in no frame; add frames "
             "focused on the subject"
         )
     valid = covered * (up(moved, image) == 0) * (up(blurred, image) < 0.5)

@@ -46,7 +46,7 @@ def pictured(stack: Stack, frames: Sequence[Tensor], reference: int) -> Shown:
     kept = stack.image * (HIDDEN + (1 - HIDDEN) * stack.valid)
     top, left = _sharpest_step(stack.focus)
     place = (..., slice(top, top + CROP_PX), slice(left, left + CROP_PX))
-    crops = {f"frame {stack.frames[n].name}": to_float(frames[n])[None] for n in (0, len(frames) - 1)}
+    crops = {stack.frames[n].name: to_float(frames[n])[None] for n in (0, len(frames) - 1)}
     return Shown(
         stack._replace(image=stack.image[..., :0], focus=stack.focus[..., :0], valid=stack.valid[..., :0], flows=[]),
         (frames[0].shape[-1], frames[0].shape[-2]),
@@ -57,7 +57,7 @@ def pictured(stack: Stack, frames: Sequence[Tensor], reference: int) -> Shown:
             "Trusted: the losses leave out what is dark": _pixels(reduced(kept, LARGE_PX)),
         },
         [_pixels(reduced(to_float(frame)[None], SMALL_PX)) for frame in frames],
-        {title: _pixels(image[place]) for title, image in (crops | {"fused": stack.image}).items()},
+        {title: _pixels(image[place]) for title, image in (crops | {"Fused": stack.image}).items()},
     )
 
 
@@ -80,9 +80,10 @@ def _stack(name: str, shown: Shown) -> Iterable[str]:
     for number, frame in enumerate(stack.frames):
         mark = " <em>reference</em>" if number == shown.reference else ""
         exposure = ", ".join(f"{factor:.3f}" for factor in frame.exposure)
+        zoom = f"{frame.zoom_percent:+.2f}".replace("-", "−")
         yield (
             f"<tr><th>{escape(frame.name)}{mark}</th><td>{frame.median_px:.2f}</td><td>{frame.p95_px:.2f}</td>"
-            f"<td>{frame.zoom_percent:+.2f}</td><td>{frame.beyond_px:.2f}</td><td>{100 * frame.in_focus:.1f}</td>"
+            f"<td>{zoom}</td><td>{frame.beyond_px:.2f}</td><td>{100 * frame.in_focus:.1f}</td>"
             f"<td>{exposure if any(factor != 1 for factor in frame.exposure) else 'as it is'}</td></tr>"
         )
     yield '</tbody></table></div>\n<h3>Where the depth changes most, pixel for pixel</h3>\n<div class="small">'
@@ -95,10 +96,12 @@ def _stack(name: str, shown: Shown) -> Iterable[str]:
 
 def _sentence(shown: Shown) -> str:
     stack, (width, height) = shown.stack, shown.size
+    covered, moved, blurred = (f"{100 * share:.1f}\N{NO-BREAK SPACE}%" for share in stack[-3:])
     return (
         f"{len(stack.frames)} frames of {width}×{height} pixels, fused in the geometry of "
-        f"{stack.frames[shown.reference].name}. All frames show {100 * stack.covered:.1f} % of it; something moved in "
-        f"{100 * stack.moved:.2f} %, and {100 * stack.blurred:.1f} % are sharp in no frame: these parts are masked."
+        f"{stack.frames[shown.reference].name}. All frames show {covered} of it. In {moved} two neighbours differ by "
+        f"more than blur, as where something moved or a highlight wanders; {blurred} are sharp in no frame. What not "
+        "all frames show, and these parts, are masked."
     )
 
 
