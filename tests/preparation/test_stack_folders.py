@@ -29,7 +29,8 @@ def test_a_folder_of_frames_and_a_folder_of_folders(tmp_path: Path) -> None:
         "a": ["0.png", "1.png"],
         "b": ["1.jpg", "2.png", "fused.png"],
     }
-    assert [file.name for file in find_stacks(tmp_path / "b", "[0-9]*")["b"]] == ["1.jpg", "2.png"]
+    fill(tmp_path / "b", "10.png")
+    assert [file.name for file in find_stacks(tmp_path / "b", "[0-9]*")["b"]] == ["1.jpg", "2.png", "10.png"]
 
 
 @pytest.mark.parametrize(

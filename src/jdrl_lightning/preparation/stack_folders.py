@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from jdrl_lightning.data.pair_folders import subfolders
+from jdrl_lightning.data.published.filename_matching import natural
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.image import header, image_files
 
@@ -18,7 +19,7 @@ def find_stacks(folder: Path, frames: str = "*") -> dict[str, list[Path]]:
     """The frames of each stack by its name: of ``folder`` if it has any, else of its subfolders that have.
 
     Args:
-        folder: of frames, which sorted by name are in the order of their focus, or of such folders.
+        folder: of frames, which sorted by name, numbers by value, are in the order of their focus; or of such folders.
         frames: pattern of the names of frames.
 
     Raises:
@@ -51,7 +52,8 @@ def reference_of(files: Sequence[Path], wanted: str) -> int:
 
 
 def _frames(folder: Path, pattern: str) -> list[Path]:
-    return [file for file in image_files(folder) if fnmatch(file.name, pattern)]
+    chosen = [file for file in image_files(folder) if fnmatch(file.name, pattern)]
+    return sorted(chosen, key=lambda file: natural(file.name))
 
 
 def _check(name: str, files: Sequence[Path]) -> None:
