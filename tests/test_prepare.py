@@ -16,6 +16,7 @@ from jdrl_lightning import build, prepare
 from jdrl_lightning.data.pairs import FolderPairs
 from jdrl_lightning.data.storage.pack import PackedPairs
 from jdrl_lightning.io.image import header, read_image, write_image
+from stacks import rendered
 
 Run = Callable[..., int]
 
@@ -157,7 +158,7 @@ def test_align_fails_if_nothing_could_be_registered(run: Run, flat: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("cut", "cut: is not one of patches, pack, align; see --help"),
+        ("cut", "cut: is not one of patches, pack, align, stack; see --help"),
         ("pack data.root={0}", "output is missing: set output=..."),
         ("pack output=o", "data.root is missing: set data.root=..."),
         ("pack data.root={0} output={0}/o", "output={0}/o and data.root={0} must not contain each other"),
@@ -167,6 +168,16 @@ def test_align_fails_if_nothing_could_be_registered(run: Run, flat: Path, tmp_pa
         ("patches data.root={0} output=o", "00: 40x48 pixels are smaller than patch=512; lower patch"),
         ("patches data.root={0} output=o pach=5", "pach: no such setting; did you mean patch? (--help lists all)"),
         ("align data.root={0} output=o splits=banana", "split=banana: must be train, val or test"),
+        ("stack input={0}", "output is missing: set output=..."),
+        ("stack input={0}/x output=o", "{0}/x: no such folder; set input to a folder of frames, or of such folders"),
+        (
+            "stack input={0} output=o",
+            "{0}: no pictures with names like '*', here or in subfolders; set input or frames",
+        ),
+        (
+            "stack input={0}/train output=o",
+            "{0}/train/blur/04.png: too far from its neighbours in the stack, or hardly",
+        ),
     ],
 )
 def test_each_mistake_is_one_line(arguments: str, line: str, run: Run, pairs_folder: Path, capsys: Any) -> None:
@@ -174,10 +185,24 @@ def test_each_mistake_is_one_line(arguments: str, line: str, run: Run, pairs_fol
     assert error_line(capsys).startswith(f"error: {line.format(pairs_folder)}")
 
 
+def test_stacks_become_pairs_and_a_report(run: Run, photo: torch.Tensor, tmp_path: Path, capsys: Any) -> None:
+    for number, frame in enumerate(rendered(photo, (1.0, 1.02)).frames):
+        write_image(tmp_path / "stack" / f"frame_{number}.png", frame)
+    write_image(tmp_path / "stack" / "other.png", frame[:, :50])
+    assert run("stack", "input=stack", "output=pairs", "frames='frame_*'", "reference=first", "register=flow") == 0
+    assert "2 pairs of 1 stacks, 0 held out for validation: pairs/report.html" in capsys.readouterr().out
+    written = {path.relative_to(tmp_path / "pairs").as_posix() for path in (tmp_path / "pairs").rglob("*.*")}
+    assert written == {"pairs.csv", "report.html", "stack/sharp.png", "stack/valid.png", "stack/depth.png"} | {
+        f"stack/{kind}/frame_{number}.png" for kind in ("frames", "sharp", "valid") for number in range(2)
+    }
+    assert run("stack", "input=stack", "output=pairs") == 1
+    assert error_line(capsys) == "error: pairs/pairs.csv: exists; give another output=… or overwrite=true"
+
+
 HELP = """
 import contextlib, sys
 from jdrl_lightning import prepare
-for words in ([], ["--help"], ["patches", "--help"], ["pack", "--help"], ["align", "--help"]):
+for words in ([], ["--help"], ["patches", "--help"], ["pack", "--help"], ["align", "--help"], ["stack", "--help"]):
     sys.argv = ["prepare", *words]
     print("##", *words)
     with contextlib.suppress(SystemExit):
@@ -186,19 +211,19 @@ print(sorted({"torch", "lightning", "torchvision", "kornia", "litdata"} & set(sy
 """
 
 
-def test_help_is_instant_and_names_the_three(tmp_path: Path) -> None:
+def test_help_is_instant_and_names_the_four(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HELP], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
     )
-    nothing, general, patches, pack, align = done.stdout.split("##")[1:]
+    nothing, general, patches, pack, align, stack = done.stdout.split("##")[1:]
     assert nothing.partition("\n")[2] == general.partition("\n")[2]
-    for word, text in (("patches", patches), ("pack", pack), ("align", align)):
+    for word, text in (("patches", patches), ("pack", pack), ("align", align), ("stack", stack)):
         assert f"python -m jdrl_lightning.prepare {word} " in " ".join(general.split())
         assert f"prepare {word}: " in text
         assert text.count(f"python -m jdrl_lightning.prepare {word} ") >= 1
         assert "Override anything below" in text
         assert "output: ???" in text
-    assert align.rstrip().endswith("[]")
+    assert stack.rstrip().endswith("[]")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Prepare data for training: ``python -m jdrl_lightning.prepare <patches|pack|align> data.root=… output=…``."""
+"""Prepare data for training: ``python -m jdrl_lightning.prepare <patches|pack|align|stack> … output=…``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["main"]
 
 log = logging.getLogger(__name__)
 
-HELP = """prepare: make pairs of images ready for training.
+HELP = """prepare: make pairs of images ready for training; --help after one of the four words lists its settings.
   python -m jdrl_lightning.prepare patches data.root=my_pairs output=my_patches  # small images, without the blurriest
   python -m jdrl_lightning.prepare pack    data.root=my_pairs output=my_pack     # few large files, which load faster
   python -m jdrl_lightning.prepare align   data.root=my_pairs output=my_aligned  # each pair registered, and a report
---help after one of the three lists its settings."""
+  python -m jdrl_lightning.prepare stack   input=my_stacks output=my_pairs     # focus stacks, fused, and a report"""
 
 
 @command("prepare_patches")
@@ -44,11 +44,11 @@ def pack(cfg: DictConfig) -> None:
     from jdrl_lightning.data.storage.litdata_pairs import stream
     from jdrl_lightning.data.storage.pack import pack as write_pack
 
-    check_choice("store", cfg.store, ("packed", "litdata"))
-    size = {"packed": cfg.shard_mib, "litdata": cfg.chunk_mib}[cfg.store]
+    writers = {"packed": (write_pack, cfg.shard_mib), "litdata": (stream, cfg.chunk_mib)}
+    check_choice("store", cfg.store, writers)
+    write, size = writers[cfg.store]
     if not isinstance(size, int) or size < 1:
         raise UserError(f"a shard or chunk of {size} MiB: shard_mib and chunk_mib must be whole numbers of at least 1")
-    write = write_pack if cfg.store == "packed" else stream
     for split, pairs, folder in splits(cfg, ("train", "val", "test")):
         with progress(f"packing the {split} pairs") as show:
             write(pairs, folder, size * 2**20, cfg.overwrite, show)
@@ -74,36 +74,36 @@ def align(cfg: DictConfig) -> None:
             found[split] = align_files(pairs.places, folder, device, cfg.overwrite, show)
         log.info("%s: %s", split, totals(found[split]))
     write_report(Path(cfg.output), found)
-    if all(one.problem for alignments in found.values() for one in alignments):
-        raise UserError(f"no pair could be registered, see {report}; check which files are partners (data.pair_by)")
     log.info("%s", report)
+
+
+@command("prepare_stack")
+def stack(cfg: DictConfig) -> None:
+    """Make pairs of focus stacks and report."""
+    from jdrl_lightning.cli.config import plain
+    from jdrl_lightning.data.open_pairs import progress
+    from jdrl_lightning.preparation.stack_files import prepare_stacks
+
+    with progress("fusing the frames") as show:
+        log.info("%s", prepare_stacks(**plain(cfg), show=show))
 
 
 def splits(cfg: DictConfig, offered: tuple[str, ...]) -> list[tuple[str, Any, Path]]:
     """Each requested split, by default every one there is: its name, its pairs, and its output folder."""
     from jdrl_lightning import build
     from jdrl_lightning.cli.config import plain
-    from jdrl_lightning.data.pair_folders import own_splits
+    from jdrl_lightning.preparation.write_pairs import asked_splits
 
     config = plain(cfg)
-    data, output, root = config["data"], Path(config["output"]), config["data"].get("root")
-    if root is not None:
-        given, taken = Path(root).resolve(), output.resolve()
-        if taken == given or taken in given.parents or given in taken.parents:
-            raise UserError(f"output={output} and data.root={root} must not contain each other; give a separate folder")
-        if data.get("store", "files") != "files":  # of pictures, other data sets split off a val of their own
-            offered = tuple(split for split in offered if (given / split).is_dir()) or offered
-        elif data["name"] == "folder":  # the test split of a flat folder has the same pairs as val
-            there = own_splits(given, data.get("pairs"))
-            offered = tuple(split for split in offered if split in there) or offered
-    asked = [config["splits"]] if isinstance(config["splits"], str) else config["splits"] or offered
+    data, output = config["data"], Path(config["output"])
+    asked = asked_splits(config["splits"], data, output, offered)
     sets = build.datamodule(config | {"data": data | {"crop": 1}})  # nothing is cropped, so no image is too small
     return [(split, sets.pairs(split), output / split) for split in asked]
 
 
 def main() -> None:
     """Run the command named by the first word with the settings after it."""
-    commands = {"patches": patches, "pack": pack, "align": align}
+    commands = {"patches": patches, "pack": pack, "align": align, "stack": stack}
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if word in ("--help", "-h"):
         print(HELP)

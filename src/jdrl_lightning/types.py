@@ -24,8 +24,9 @@ class Pair(NamedTuple):
         extras: tensors that only some data sets have, the same keys throughout a data set. The truth of rendered pairs
             (``aligned`` ``(B, 3, H, W)``, the sharp image aligned with ``blurry``; ``flow`` ``(B, 2, H, W)``, pixels,
             ``warp(sharp, flow) ≈ aligned``; ``coc`` ``(B, 1, H, W)``, circle-of-confusion radius, pixels),
-            dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``), or measured flow (``there``, ``back``
-            ``(B, 2, H, W)``, pixels, ``warp(sharp, there) ≈ blurry`` but for its blur, and the reverse).
+            dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``), measured flow (``there``, ``back``
+            ``(B, 2, H, W)``, pixels, ``warp(sharp, there) ≈ blurry`` but for its blur, and the reverse), or ``valid``
+            ``(B, 1, H, W)``, 1 where ``sharp`` can be trusted, else 0: losses leave out the rest.
     """
 
     blurry: Tensor

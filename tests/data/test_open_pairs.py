@@ -12,7 +12,7 @@ import torch
 
 from jdrl_lightning import Pair, UserError, data
 
-SETS = ("folder", "dpdd", "sdd", "realdof", "lfdof", "pixeldp", "cuhk")
+SETS = ("folder", "dpdd", "sdd", "realdof", "lfdof", "pixeldp", "cuhk", "stack")
 
 
 def replace(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> list[tuple[Any, ...]]:

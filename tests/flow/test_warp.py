@@ -57,7 +57,7 @@ def test_bilinear_is_kornias_remap(padding: str) -> None:
     torch.testing.assert_close(warp(image, flow, padding), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "grid_bicubic"])
 @pytest.mark.parametrize(("height", "width"), [(256, 256), (17, 31), (1, 5), (5, 1), (1, 1)])
 def test_no_flow_is_the_identity(mode: str, height: int, width: int) -> None:
     image = random(1, 2, height, width)

@@ -65,6 +65,25 @@ def charbonnier(difference: Tensor) -> Tensor:
     return (difference**2 + EPS**2).sqrt().mean()
 
 
+def test_what_is_not_valid_in_the_sharp_image_is_masked_wherever_the_flow_takes_it(batch: Any) -> None:
+    pair, restored, there, back = batch
+    valid = torch.ones(2, 1, 24, 20)
+    valid[..., :9, :] = 0
+    pair = pair._replace(extras={"valid": valid})
+    for mask in ("magnitude", "none"):
+        objective = objectives.create("jdrl", flow=Fixed(there, back), reblur=SMALL, mask=mask)
+        losses = objective(Restored((restored,), {}), pair, objective.schedule.at(0))
+        seen = kornia_warp(valid, there) > 0.99  # of a pixel that is half valid nothing is taken
+        assert not losses.maps["mask"][~seen].any()
+        expected = paper_mask(there, 0.35) if mask == "magnitude" else 1.0
+        kept, kept_back = expected * inside(there) * seen, inside(back) * valid
+        if mask == "magnitude":
+            kept_back = kept_back * paper_mask(back, 0.35)
+        aligned, moved = kornia_warp(pair.sharp, there), kornia_warp(restored, back)
+        torch.testing.assert_close(losses.terms["align"], charbonnier(kept * (restored - aligned)))
+        torch.testing.assert_close(losses.terms["align_back"], charbonnier(kept_back * (moved - pair.sharp)))
+
+
 def test_the_paper_preset_is_equations_1_to_5_and_10(batch: Any) -> None:
     pair, restored, there, back = batch
     objective = objectives.create("jdrl", flow=Fixed(there, back), lam=0.3, alpha=0.7, reblur=SMALL)

@@ -33,6 +33,23 @@ def test_the_target_is_the_given_image_or_the_truth() -> None:
         objectives.create("l1", target="true")
 
 
+@pytest.mark.parametrize("name", ["charbonnier", "l1", "mse"])
+def test_what_is_not_valid_does_not_count(name: str) -> None:
+    image, sharp = torch.rand(2, 3, 8, 8, requires_grad=True), torch.rand(2, 3, 8, 8)
+    valid = (torch.rand(2, 1, 8, 8) > 0.4).float()
+    objective = objectives.create(name, edge_weight=0.0)
+    wrong = torch.where(valid.bool(), sharp, torch.rand(2, 3, 8, 8))
+    totals = [
+        objective(Restored((image,), {}), Pair(image, target, ["a", "b"], {"valid": valid}), objective.schedule.at(0))
+        for target in (sharp, wrong)
+    ]
+    assert torch.equal(totals[0].total, totals[1].total)
+    totals[0].total.backward()
+    assert image.grad is not None
+    assert not image.grad[(valid == 0).expand_as(image)].any()
+    assert image.grad[(valid == 1).expand_as(image)].all()
+
+
 def test_mprnets_recipe_adds_the_edges_of_every_output() -> None:
     """The Laplacian written out: blur, every second pixel times four, blur; scipy's correlation."""
     generator = torch.Generator().manual_seed(0)

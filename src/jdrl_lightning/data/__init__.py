@@ -10,6 +10,7 @@ _registry = Registry(
         "photos": "jdrl_lightning.data.datasets:photos",
         "leaves": "jdrl_lightning.data.datasets:leaves",
         "folder": "jdrl_lightning.data.datasets:folder",
+        "stack": "jdrl_lightning.data.stack_pairs:stack",
         "dpdd": "jdrl_lightning.data.published.dpdd:dpdd",
         "sdd": "jdrl_lightning.data.published.sdd:sdd",
         "realdof": "jdrl_lightning.data.published.realdof:realdof",

@@ -18,7 +18,8 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
         image: ``(B, C, H, W)``.
         flow: ``(B, 2, H, W)``, pixels, (dx, dy).
         padding: values outside the image: ``border`` (the nearest edge pixel) or ``zeros``.
-        mode: ``bilinear`` or ``bicubic`` (Catmull-Rom).
+        mode: ``bilinear``, ``bicubic`` (Catmull-Rom), or ``grid_bicubic``: PyTorch's own, twenty times as fast, which
+            sharpens, and shifts smooth detail by up to 0.06 px.
         grid: ``exact``, or ``legacy`` for that of the published code, where coordinate ``i`` samples
             ``i·w/(w−1) − 0.5``: half a pixel off at the edges, and the flow is scaled by ``w/(w−1)``.
 
@@ -30,7 +31,11 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
 
     Source: Eq. 3 of the paper.
     """
-    if mode not in ("bilinear", "bicubic") or padding not in ("border", "zeros") or grid not in ("exact", "legacy"):
+    if (
+        mode not in ("bilinear", "bicubic", "grid_bicubic")
+        or padding not in ("border", "zeros")
+        or grid not in ("exact", "legacy")
+    ):
         raise ValueError(f"unknown option among mode={mode!r}, padding={padding!r}, grid={grid!r}")
     if flow.ndim != 4 or flow.shape[1] != 2 or flow.shape[0] != image.shape[0] or flow.shape[2:] != image.shape[2:]:
         raise ValueError(f"flow {tuple(flow.shape)} does not fit image {tuple(image.shape)}")
@@ -45,7 +50,8 @@ def warp(image: Tensor, flow: Tensor, padding: str = "border", mode: str = "bili
         scale = 2 / (max(size - 1, 1) if grid == "legacy" else size)
         coordinates.append(torch.add((2 * _stretched(pixels, size, grid) + 1) / size - 1, moved, alpha=scale))
     where = torch.stack(coordinates, dim=1).permute(0, 2, 3, 1)
-    return F.grid_sample(image.to(exact_type), where, "bilinear", padding, align_corners=False).to(image.dtype)
+    kernel = mode.removeprefix("grid_")
+    return F.grid_sample(image.to(exact_type), where, kernel, padding, align_corners=False).to(image.dtype)
 
 
 def _stretched(places: Tensor, size: int, grid: str) -> Tensor:
@@ -55,7 +61,7 @@ def _stretched(places: Tensor, size: int, grid: str) -> Tensor:
 def _catmull_rom(image: Tensor, places: Tensor, padding: str) -> Tensor:
     """Sample at pixel coordinates with the cubic kernel that reproduces parabolas (a = −½).
 
-    The bicubic of ``grid_sample`` has a = −¾, which sharpens, and shifts smooth detail by up to 0.06 px.
+    The bicubic of ``grid_sample`` has a = −¾.
     """
     batch, channels, height, width = image.shape
     pixels = image.flatten(2)

@@ -167,6 +167,9 @@ class JDRL(Objective):
             with torch.autocast(images[0].device.type, enabled=False):  # coordinates need full float32 precision
                 there, back = self.flows(images[0], pair, stage)
                 mask, mask_back = self.masks(there, back, stage)
+                if "valid" in pair.extras:
+                    valid = pair.extras["valid"]
+                    mask, mask_back = _both(mask, (warp(valid, there) > 0.99).to(valid.dtype)), _both(mask_back, valid)
             aligned = warp(pair.sharp, there, grid=self.grid)
             maps |= {"flow": there, "aligned": aligned, "mask": torch.ones_like(there[:, :1]) if mask is None else mask}
             if "align" in stage.weights:
@@ -251,6 +254,10 @@ class JDRL(Objective):
     def _difference(self, image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         loss = charbonnier_loss(image, target, mask, self.eps, self.reduction)
         return loss + self.edge_weight * edge_loss(image, target, mask) if self.edge_weight else loss
+
+
+def _both(mask: Tensor | None, valid: Tensor) -> Tensor:
+    return valid if mask is None else mask * valid
 
 
 def _reblur_net(weights: str | None = None, **settings: Any) -> ReblurNet:

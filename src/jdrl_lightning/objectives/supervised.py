@@ -21,6 +21,8 @@ __all__ = ["Supervised"]
 class Supervised(Objective):
     """Pixel-wise loss, the baseline. On misaligned pairs it teaches the network to distort.
 
+    Where a pair's extra ``valid`` is 0, output and sharp image are both set to 0.
+
     Args:
         loss: ``charbonnier`` (mean of ``sqrt(d² + eps²)``), ``l1`` or ``mse``.
         eps: of the Charbonnier loss, in units of the image range.
@@ -53,7 +55,10 @@ class Supervised(Objective):
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """One term, ``pixel``: the weighted sum over the network's outputs."""
         sharp = pair.extras["aligned"] if self.target == "aligned" else pair.sharp
-        terms = {"pixel": self.sum_outputs(restored.images, lambda image: self._difference(image, sharp))}
+        valid = pair.extras.get("valid", 1.0)
+        terms = {
+            "pixel": self.sum_outputs(restored.images, lambda image: self._difference(image * valid, sharp * valid))
+        }
         return Losses(self.weigh(terms, stage), terms, {})
 
     def _difference(self, image: Tensor, sharp: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from jdrl_lightning.errors import and_more
+from jdrl_lightning.errors import UserError, and_more
 from jdrl_lightning.io.atomic import atomic_write
 from jdrl_lightning.metrics.report import markdown_table, write_csv
 from jdrl_lightning.preparation.align import Alignment
@@ -34,7 +34,11 @@ def totals(alignments: Sequence[Alignment]) -> str:
 
 
 def write_report(output: Path, splits: Mapping[str, Sequence[Alignment]]) -> None:
-    """Write ``report.csv`` and ``report.md`` into ``output``, a row for each pair of each split."""
+    """Write ``report.csv`` and ``report.md`` into ``output``, a row for each pair of each split.
+
+    Raises:
+        UserError: no pair could be registered; the report is written nevertheless.
+    """
     rows: list[dict[str, float | str]] = [
         {
             "split": split,
@@ -64,3 +68,7 @@ def write_report(output: Path, splits: Mapping[str, Sequence[Alignment]]) -> Non
     ]
     with atomic_write(output / "report.md", "w") as file:
         file.write("\n".join(lines) + "\n" + markdown_table(rows))
+    if all(one.problem for alignments in splits.values() for one in alignments):
+        raise UserError(
+            f"no pair could be registered, see {output / 'report.md'}; check which files are partners (data.pair_by)"
+        )
