@@ -13,6 +13,7 @@ _registry = Registry(
     | {
         "shift_search": "jdrl_lightning.objectives.shift_search:ShiftSearch",
         "contextual": "jdrl_lightning.objectives.contextual:Contextual",
+        "fdl": "jdrl_lightning.objectives.fdl:FrequencyDistribution",
     },
     group="jdrl_lightning.objectives",
 )
@@ -24,10 +25,14 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "base": ["Objective"],
         "contextual": ["Contextual"],
+        "fdl": ["FrequencyDistribution"],
         "jdrl": ["JDRL"],
         "schedule": ["Schedule", "Stage"],
         "shift_search": ["ShiftSearch"],
         "supervised": ["Supervised"],
     },
 )
-__all__ = ["JDRL", "Contextual", "Objective", "Schedule", "ShiftSearch", "Stage", "Supervised", "create", "names"]
+__all__ = [
+    "JDRL", "Contextual", "FrequencyDistribution", "Objective", "Schedule", "ShiftSearch", "Stage", "Supervised",
+    "create", "names",
+]  # fmt: skip
