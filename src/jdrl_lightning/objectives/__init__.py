@@ -9,7 +9,10 @@ from jdrl_lightning.registry import Registry
 _PRESETS = "jdrl_lightning.objectives.presets"
 _registry = Registry(
     "objective",
-    {name: f"{_PRESETS}:{name}" for name in ("jdrl", "jdrl_official", "jdrl_robust", "charbonnier", "l1", "mse")}
+    {
+        name: f"{_PRESETS}:{name}"
+        for name in ("jdrl", "jdrl_official", "jdrl_robust", "charbonnier", "l1", "mse", "cobi")
+    }
     | {
         "shift_search": "jdrl_lightning.objectives.shift_search:ShiftSearch",
         "contextual": "jdrl_lightning.objectives.contextual:Contextual",

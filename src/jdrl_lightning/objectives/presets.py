@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from jdrl_lightning.objectives.contextual import Contextual
 from jdrl_lightning.objectives.jdrl import JDRL
 from jdrl_lightning.objectives.supervised import Supervised
 
-__all__ = ["PRESETS", "charbonnier", "jdrl", "jdrl_official", "jdrl_robust", "l1", "mse"]
+__all__ = ["PRESETS", "charbonnier", "cobi", "jdrl", "jdrl_official", "jdrl_robust", "l1", "mse"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper's form: JDRL's own defaults.
@@ -52,3 +53,4 @@ jdrl_robust = partial(_jdrl, PRESETS["jdrl_robust"])
 charbonnier = partial(Supervised, "charbonnier")
 l1 = partial(Supervised, "l1")
 mse = partial(Supervised, "mse")
+cobi = partial(Contextual, spatial_weight=0.05, anchor=1.0)
