@@ -70,7 +70,7 @@ def test_our_flow_estimators_pass(name: str) -> None:
 @pytest.mark.parametrize("name", objectives.names())
 def test_our_objectives_pass(name: str) -> None:
     jdrl = {"flow": {"name": "gauss_newton"}, "reblur": {"width": 4}}
-    assert_is_objective(objectives.create(name, **(jdrl if name.startswith("jdrl") else {})))
+    assert_is_objective(objectives.create(name, **(jdrl if name.startswith(("jdrl", "gcm", "mimicked")) else {})))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -13,9 +13,7 @@ PATCH, STEP = 5, 4  # side of a patch and distance between patches, px
 EPS = 1e-5  # of the relative distance
 
 
-def contextual_loss(
-    restored: Tensor, target: Tensor, bandwidth: float = 0.5, penalty: Tensor | None = None
-) -> Tensor:
+def contextual_loss(restored: Tensor, target: Tensor, bandwidth: float = 0.5, penalty: Tensor | None = None) -> Tensor:
     """How well each target feature is matched by a feature of the restored image: ``-log CX``.
 
     With ``d_ij`` the cosine distance between restored feature i and target feature j, centred by the target's mean::

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING, Any
+
 import lazy_loader
 
-from jdrl_lightning.registry import Registry
+from jdrl_lightning.registry import Registry, made_from
+
+if TYPE_CHECKING:
+    from jdrl_lightning.objectives.base import Objective
 
 _PRESETS = "jdrl_lightning.objectives.presets"
 _registry = Registry(
     "objective",
     {
         name: f"{_PRESETS}:{name}"
-        for name in ("jdrl", "jdrl_official", "jdrl_robust", "charbonnier", "l1", "mse", "cobi")
+        for name in ("jdrl", "jdrl_official", "jdrl_robust", "charbonnier", "l1", "mse", "cobi", "gcm")
     }
     | {
         "shift_search": "jdrl_lightning.objectives.shift_search:ShiftSearch",
@@ -21,7 +27,30 @@ _registry = Registry(
     group="jdrl_lightning.objectives",
 )
 names = _registry.names
-create = _registry.create
+
+
+def create(
+    name: str, perceptual_weight: float = 0.0, perceptual_file: str | os.PathLike[str] | None = None, **settings: Any
+) -> Objective:
+    """Build the objective ``name``.
+
+    Args:
+        name: one of :func:`names`.
+        perceptual_weight: of a perceptual term, which any objective can have; 0 loads nothing.
+        perceptual_file: torchvision's weights of AlexNet (for LPIPS) or of VGG19.
+        settings: the objective's own.
+
+    Raises:
+        UserError: an unknown name, an unknown or missing setting, an invalid value, or an unusable file.
+    """
+    objective: Objective = _registry.create(name, **settings)
+    if perceptual_weight:
+        from jdrl_lightning.objectives.perceptual import add_perceptual
+
+        add_perceptual(objective, perceptual_weight, perceptual_file)
+        (made_from(objective) or {}).update(perceptual_weight=perceptual_weight, perceptual_file=perceptual_file)
+    return objective
+
 
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,

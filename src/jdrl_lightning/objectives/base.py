@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -35,8 +36,16 @@ class Objective(nn.Module):
             raise UserError("output_weights is empty: give at least the final output's weight")
         self.schedule = schedule
         self.output_weights = tuple(float(w) for w in output_weights)
+        # A perceptual.Perceptual if created with a perceptual_weight.
+        self.perceptual: Callable[[Objective, Losses, Restored, Pair, Stage], Losses] | None = None
 
     known_terms: tuple[str, ...] = ()
+
+    def __call__(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
+        """:meth:`forward`, and the perceptual term if there is one."""
+        own = {name: weight for name, weight in stage.weights.items() if name != "perceptual"}
+        losses: Losses = super().__call__(restored, pair, replace(stage, weights=own))
+        return losses if self.perceptual is None else self.perceptual(self, losses, restored, pair, stage)
 
     @property
     def picture_flow(self) -> FlowEstimator | None:

@@ -20,7 +20,7 @@ __all__ = ["Contextual"]
 class Contextual(Objective):
     """The contextual loss of Mechrez et al. (ECCV 2018), made for misaligned pairs; a baseline without flow.
 
-    With a ``spatial_weight`` it is the contextual bilateral loss (CoBi) of Zhang et al. (CVPR 2019), ``objective=cobi``:
+    With a ``spatial_weight`` it is the contextual bilateral loss of Zhang et al. (CVPR 2019), ``objective=cobi``:
     features that lie farther apart are less alike. Alone it ripples, hence the anchor.
 
     Args:

@@ -10,7 +10,7 @@ from jdrl_lightning.objectives.contextual import Contextual
 from jdrl_lightning.objectives.jdrl import JDRL
 from jdrl_lightning.objectives.supervised import Supervised
 
-__all__ = ["PRESETS", "charbonnier", "cobi", "jdrl", "jdrl_official", "jdrl_robust", "l1", "mse"]
+__all__ = ["PRESETS", "charbonnier", "cobi", "gcm", "jdrl", "jdrl_official", "jdrl_robust", "l1", "mse"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper's form: JDRL's own defaults.
@@ -36,6 +36,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "reduction": "masked_mean",
         "reblur": {"stride": 4, "width": 32},
     },
+    # LiteISP's answer: the sharp image warped onto the input by flow between images of matching colours; no cycle.
+    "gcm": {
+        "schedule": [{"name": "warp", "start": 0, "flow_source": "blurry", "weights": {"align": 1.0}}],
+        "mask": "none",
+        "match_color": True,
+        "reduction": "masked_mean",
+        "reblur": None,
+    },
 }
 
 
@@ -43,13 +51,14 @@ def _jdrl(preset: Mapping[str, Any], **settings: Any) -> JDRL:
     """JDRL with ``settings`` over those of ``preset``; by default the reblurring network has the published size."""
     merged = {"reblur": {}, **preset, **settings}
     if isinstance(merged["reblur"], Mapping):
-        merged["reblur"] = {**preset.get("reblur", {}), **merged["reblur"]}
+        merged["reblur"] = {**(preset.get("reblur") or {}), **merged["reblur"]}
     return JDRL(**merged)
 
 
 jdrl = partial(_jdrl, PRESETS["jdrl"])
 jdrl_official = partial(_jdrl, PRESETS["jdrl_official"])
 jdrl_robust = partial(_jdrl, PRESETS["jdrl_robust"])
+gcm = partial(_jdrl, PRESETS["gcm"])
 charbonnier = partial(Supervised, "charbonnier")
 l1 = partial(Supervised, "l1")
 mse = partial(Supervised, "mse")
