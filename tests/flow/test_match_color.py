@@ -17,13 +17,12 @@ def cast(image: Tensor) -> Tensor:
 
 
 def test_equals_numpys_least_squares_over_cells() -> None:
-    image, like = torch.rand(2, 1, 3, 24, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    cells = [x[0].reshape(3, 3, 8, 4, 8).mean((2, 4)).flatten(1).T.numpy() for x in (image, like)]
-    terms = np.hstack([cells[0], np.ones((12, 1))])
-    pull = np.sqrt(1e-4 * 12) * np.eye(4)
-    change = np.linalg.lstsq(np.vstack([terms, pull]), np.vstack([cells[1] - cells[0], np.zeros((4, 3))]), rcond=None)[
-        0
-    ]
+    image, like = torch.rand(2, 1, 3, 48, 96, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    cells = [x[0].reshape(3, 2, 24, 4, 24).mean((2, 4)).flatten(1).T.numpy() for x in (image, like)]
+    terms = np.hstack([cells[0], np.ones((8, 1))])
+    pull = np.sqrt(1e-4 * 8) * np.eye(4)
+    wanted = np.vstack([cells[1] - cells[0], np.zeros((4, 3))])
+    change = np.linalg.lstsq(np.vstack([terms, pull]), wanted, rcond=None)[0]
     pixels = image[0].flatten(1).T.numpy()
     expected = pixels + np.hstack([pixels, np.ones((len(pixels), 1))]) @ change
     np.testing.assert_allclose(match_color(image, like)[0].flatten(1).T.numpy(), expected)

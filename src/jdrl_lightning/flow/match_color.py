@@ -10,14 +10,14 @@ from jdrl_lightning.flow.base import FlowEstimator
 
 __all__ = ["ColorMatched", "match_color"]
 
-CELL_PX = 8  # colours are compared as means over cells: blur and a shift of few px hardly change those
+CELL_PX = 24  # colours are compared as means over cells, which blur and a shift of few px hardly change
 PULL = 1e-4  # towards no change, as a share of the number of cells: grey images leave the map undetermined
 
 
 def match_color(image: Tensor, like: Tensor) -> Tensor:
     """The affine map of colours that fits ``image`` to ``like`` best in least squares, applied to ``image``.
 
-    One map ``c ↦ M c + m`` for each image: exposure, white balance, contrast and colour casts, not a tone curve.
+    One map ``c ↦ M c + m`` for each image: exposure, white balance, contrast and colour casts, roughly a tone curve.
 
     Args:
         image: ``(B, 3, H, W)`` in [0, 1].
