@@ -101,6 +101,7 @@ class DeblurringModule(L.LightningModule):
         stage = self.stage
         torch.manual_seed(_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         self.backbone.train("backbone" not in stage.frozen)
+        batch = self.objective.prepare(batch, stage)
         restored = (self._compiled or self.backbone)(batch.blurry)
         losses = self.objective(restored, batch, stage)
         total, terms = losses.total, losses.terms

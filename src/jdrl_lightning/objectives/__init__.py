@@ -22,6 +22,7 @@ _registry = Registry(
     | {
         "shift_search": "jdrl_lightning.objectives.shift_search:ShiftSearch",
         "contextual": "jdrl_lightning.objectives.contextual:Contextual",
+        "mimicked": "jdrl_lightning.objectives.mimicked:Mimicked",
         "fdl": "jdrl_lightning.objectives.fdl:FrequencyDistribution",
     },
     group="jdrl_lightning.objectives",
@@ -59,12 +60,13 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "contextual": ["Contextual"],
         "fdl": ["FrequencyDistribution"],
         "jdrl": ["JDRL"],
+        "mimicked": ["Mimicked"],
         "schedule": ["Schedule", "Stage"],
         "shift_search": ["ShiftSearch"],
         "supervised": ["Supervised"],
     },
 )
 __all__ = [
-    "JDRL", "Contextual", "FrequencyDistribution", "Objective", "Schedule", "ShiftSearch", "Stage", "Supervised",
-    "create", "names",
+    "JDRL", "Contextual", "FrequencyDistribution", "Mimicked", "Objective", "Schedule", "ShiftSearch", "Stage",
+    "Supervised", "create", "names",
 ]  # fmt: skip

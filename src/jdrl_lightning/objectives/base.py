@@ -61,6 +61,10 @@ class Objective(nn.Module):
         """Whether some stage leaves a trained part without gradient, which DDP must know."""
         return any(stage.frozen for stage in self.schedule.stages)
 
+    def prepare(self, pair: Pair, stage: Stage) -> Pair:
+        """The pair that a training step uses in the place of ``pair``, before the backbone; by default itself."""
+        return pair
+
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """The losses of a batch; ``restored`` and ``pair`` are float RGB in [0, 1], ``restored`` not clamped."""
         raise NotImplementedError

@@ -70,9 +70,11 @@ def _check_losses(objective: nn.Module, image: Tensor, pair: Pair, stage: Stage)
     where = f"stage {stage.name!r}"
     coarse = (0.9 * pair.extras["aligned"]).requires_grad_()
     totals = []
+    prepare: Any = getattr(objective, "prepare", None)
     for _ in range(2):
         torch.manual_seed(0)
-        losses = objective(Restored((image, coarse), {}), pair, stage)
+        used = prepare(pair, stage) if prepare else pair
+        losses = objective(Restored((image, coarse), {}), used, stage)
         require(isinstance(losses, Losses), f"{where}: a {type(losses).__name__} instead of Losses")
         totals.append(losses.total)
     total, terms, _ = losses
