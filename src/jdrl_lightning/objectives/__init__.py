@@ -17,7 +17,18 @@ _registry = Registry(
     "objective",
     {
         name: f"{_PRESETS}:{name}"
-        for name in ("jdrl", "jdrl_official", "jdrl_robust", "charbonnier", "l1", "mse", "cobi", "gcm")
+        for name in (
+            "jdrl",
+            "jdrl_official",
+            "jdrl_robust",
+            "jdrl_map",
+            "jdrl_map_official",
+            "charbonnier",
+            "l1",
+            "mse",
+            "cobi",
+            "gcm",
+        )
     }
     | {
         "shift_search": "jdrl_lightning.objectives.shift_search:ShiftSearch",
@@ -60,6 +71,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "contextual": ["Contextual"],
         "fdl": ["FrequencyDistribution"],
         "jdrl": ["JDRL"],
+        "jdrl_map": ["JDRLMap"],
         "mimicked": ["Mimicked"],
         "schedule": ["Schedule", "Stage"],
         "shift_search": ["ShiftSearch"],
@@ -67,6 +79,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     },
 )
 __all__ = [
-    "JDRL", "Contextual", "FrequencyDistribution", "Mimicked", "Objective", "Schedule", "ShiftSearch", "Stage",
-    "Supervised", "create", "names",
+    "JDRL", "Contextual", "FrequencyDistribution", "JDRLMap", "Mimicked", "Objective", "Schedule", "ShiftSearch",
+    "Stage", "Supervised", "create", "names",
 ]  # fmt: skip

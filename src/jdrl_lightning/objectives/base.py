@@ -35,6 +35,8 @@ class Objective(nn.Module):
         if not output_weights:
             raise UserError("output_weights is empty: give at least the final output's weight")
         self.schedule = schedule
+        # Maps that it needs from the backbone's aux, by name, and their channels.
+        self.wanted_aux: dict[str, int] = {}
         self.output_weights = tuple(float(w) for w in output_weights)
         # A perceptual.Perceptual if created with a perceptual_weight.
         self.perceptual: Callable[[Objective, Losses, Restored, Pair, Stage], Losses] | None = None
@@ -60,6 +62,10 @@ class Objective(nn.Module):
     def find_unused_parameters(self) -> bool:
         """Whether some stage leaves a trained part without gradient, which DDP must know."""
         return any(stage.frozen for stage in self.schedule.stages)
+
+    def guide_strength(self, epoch: int) -> float:
+        """Factor on the map of :class:`.Guided` where it guides, in an epoch counted from 0."""
+        return 1.0
 
     def prepare(self, pair: Pair, stage: Stage) -> Pair:
         """The pair that a training step uses in the place of ``pair``, before the backbone; by default itself."""

@@ -61,7 +61,7 @@ class JDRL(Registering):
         edge_weight: weight, inside the align term, of the masked edge loss (MPRNet's recipe: 0.05).
     """
 
-    known_terms = ("align", "align_back", "reblur", "reblur_sharp")
+    known_terms: tuple[str, ...] = ("align", "align_back", "reblur", "reblur_sharp")
     warping_terms = frozenset(("align", "align_back", "reblur_sharp"))
 
     def __init__(

@@ -8,9 +8,13 @@ from typing import Any
 
 from jdrl_lightning.objectives.contextual import Contextual
 from jdrl_lightning.objectives.jdrl import JDRL
+from jdrl_lightning.objectives.jdrl_map import JDRLMap
 from jdrl_lightning.objectives.supervised import Supervised
 
-__all__ = ["PRESETS", "charbonnier", "cobi", "gcm", "jdrl", "jdrl_official", "jdrl_robust", "l1", "mse"]
+__all__ = [
+    "PRESETS", "charbonnier", "cobi", "gcm", "jdrl", "jdrl_map", "jdrl_map_official", "jdrl_official", "jdrl_robust",
+    "l1", "mse",
+]  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
     # The paper's form: JDRL's own defaults.
@@ -47,17 +51,26 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _jdrl(preset: Mapping[str, Any], **settings: Any) -> JDRL:
-    """JDRL with ``settings`` over those of ``preset``; by default the reblurring network has the published size."""
+# The journal version's blur map: ours on jdrl_robust, and the published form.
+PRESETS |= {
+    "jdrl_map": {**PRESETS["jdrl_robust"], "map": "radius"},
+    "jdrl_map_official": {"schedule": "official", "mask_warmup": False, "map": "seeds"},
+}
+
+
+def _jdrl(preset: Mapping[str, Any], kind: type[JDRL] = JDRL, **settings: Any) -> JDRL:
+    """``kind`` with ``settings`` over those of ``preset``; by default the reblurring network has the published size."""
     merged = {"reblur": {}, **preset, **settings}
     if isinstance(merged["reblur"], Mapping):
         merged["reblur"] = {**(preset.get("reblur") or {}), **merged["reblur"]}
-    return JDRL(**merged)
+    return kind(**merged)
 
 
 jdrl = partial(_jdrl, PRESETS["jdrl"])
 jdrl_official = partial(_jdrl, PRESETS["jdrl_official"])
 jdrl_robust = partial(_jdrl, PRESETS["jdrl_robust"])
+jdrl_map = partial(_jdrl, PRESETS["jdrl_map"], JDRLMap)
+jdrl_map_official = partial(_jdrl, PRESETS["jdrl_map_official"], JDRLMap)
 gcm = partial(_jdrl, PRESETS["gcm"])
 charbonnier = partial(Supervised, "charbonnier")
 l1 = partial(Supervised, "l1")
