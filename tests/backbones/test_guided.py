@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ def test_an_untrained_guide_changes_no_bit(name: str, training: bool) -> None:
     assert len(found.images) == len(expected.images)
     assert all(torch.equal(a, b) for a, b in zip(found.images, expected.images, strict=True))
     assert found.aux.keys() == {"map", *(f"inner_{key}" for key in expected.aux)}
+
+
+def test_any_network_is_guided_from_the_command_line(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    chosen = ("backbone=guided", "backbone@backbone.of=nafnet", "backbone.of.width=4", "objective=jdrl_map")
+    config = composed(tmp_path, *chosen, "data.root=nowhere")
+    assert build.module(config).backbone.name == "guided_nafnet"
 
 
 def test_the_published_estimator_has_its_size() -> None:

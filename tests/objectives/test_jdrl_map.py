@@ -45,8 +45,9 @@ def test_the_radius_is_that_of_the_aligned_image_where_the_mask_keeps_it(batch: 
     label = objective.reblur.blur_radius(aligned, pair.blurry) / 7
     kept = ((found[..., :20, :] - label).square() + 1e-6).sqrt()[..., :-1]  # the last column's match is out of frame
     torch.testing.assert_close(losses.terms["map"], kept.mean())
-    rest = create("jdrl_map", anchor="none", map_weight=0.0)
-    without = rest(Restored((restored,), {}), pair, rest.schedule.at(3))
+    plain = objectives.create("jdrl_robust", flow=OnePixel(), anchor="none", reblur=REBLUR, warmup_epochs=3)
+    plain.load_state_dict(objective.state_dict())
+    without = plain(Restored((restored,), {}), pair, plain.schedule.at(3))
     torch.testing.assert_close(losses.total, without.total + losses.terms["map"] / 2)
     gradients = torch.autograd.grad(losses.terms["map"], [found, *objective.parameters()], allow_unused=True)
     assert gradients[0] is not None
@@ -120,10 +121,11 @@ def test_stages_can_be_listed(batch: tuple[Pair, Tensor]) -> None:
 def test_a_network_without_the_map_is_refused_in_one_line(batch: tuple[Pair, Tensor]) -> None:
     pair, restored = batch
     objective = create("jdrl_map_official")
-    stage = objective.schedule.at(3)
+    warmup, stage = objective.schedule.stages
     for aux, seen in (({}, "no map"), ({"map": torch.rand(2, 1, 20, 24)}, "a map of 1 channels")):
-        with pytest.raises(UserError, match=f"which has {seen}: set backbone=guided backbone.channels=5"):
-            objective(Restored((restored,), aux), pair, stage)
+        for early in (warmup, stage):  # at the first step, not when it is needed
+            with pytest.raises(UserError, match=f"which has {seen}: set backbone=guided backbone.channels=5"):
+                objective(Restored((restored,), aux), pair, early)
     objective.eval()  # panels have no map
     assert "map" not in objective(Restored((restored,), {}), pair, stage).terms
 

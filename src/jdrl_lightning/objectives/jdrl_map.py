@@ -75,13 +75,14 @@ class JDRLMap(JDRL):
         """The terms of :class:`JDRL`, and ``map``, unless in validation ``restored`` has no map.
 
         Raises:
-            UserError: in training, the backbone predicts no map, or one of other channels.
+            UserError: in training, in any stage, the backbone predicts no map, or one of other channels.
         """
+        found = self._map_of(restored, pair) if self.training or "map" in restored.aux else None
         own = {name: weight for name, weight in stage.weights.items() if name != "map"}
         losses = super().forward(restored, pair, replace(stage, weights=own))
-        if "map" not in stage.weights or ("map" not in restored.aux and not self.training):
+        if "map" not in stage.weights or found is None:
             return losses
-        terms = losses.terms | {"map": self._map_loss(self._map_of(restored, pair), restored, pair, losses.maps, stage)}
+        terms = losses.terms | {"map": self._map_loss(found, restored, pair, losses.maps, stage)}
         return losses._replace(total=losses.total + stage.weights["map"] * terms["map"], terms=terms)
 
     def _map_of(self, restored: Restored, pair: Pair) -> Tensor:
