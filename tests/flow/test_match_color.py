@@ -57,3 +57,18 @@ def test_the_estimator_sees_matching_colours(photo: Tensor) -> None:
     assert estimator.licence == "mine"
     assert not estimator.uses_truth
     assert ColorMatched(flow.create("oracle")).uses_truth
+
+
+def test_stored_flow_is_told_apart_by_the_estimator_inside() -> None:
+    plain, affine = flow.create("gauss_newton"), flow.create("gauss_newton", dense=False)
+    assert ColorMatched(plain).identity == ColorMatched(flow.create("gauss_newton")).identity
+    assert len({one.identity for one in (plain, affine, ColorMatched(plain), ColorMatched(affine))}) == 4
+
+
+def test_a_start_is_passed_on(photo: Tensor) -> None:
+    inner, image = flow.create("gauss_newton"), photo[None, :, 100:164, 150:214] / 255
+    start = torch.zeros(1, 2, 64, 64)
+    assert ColorMatched(inner).uses_start is inner.uses_start
+    other = cast(image).clamp(0, 1)
+    expected = inner(match_color(image, other), other, start)
+    torch.testing.assert_close(ColorMatched(inner)(image, other, start), expected)

@@ -46,6 +46,11 @@ class ColorMatched(FlowEstimator):
         self.uses_truth, self.uses_start = estimator.uses_truth, estimator.uses_start
         self.licence = estimator.licence
 
+    @property
+    def identity(self) -> str:
+        """The estimator's, and that colours are matched."""
+        return f"{super().identity} of {self._estimator.identity}"
+
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         return self._estimator.estimate(match_color(first, second).clamp(0, 1), second)
 
