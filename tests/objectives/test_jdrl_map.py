@@ -11,7 +11,7 @@ from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.objectives import JDRLMap
 from jdrl_lightning.testing import assert_is_objective
 
-REBLUR = {"levels": 3, "width": 4}
+CROPS: dict[str, Any] = {"reblur": {"levels": 3, "width": 4, "stride": 1}, "flow_of": "crop"}
 
 
 class OnePixel(FlowEstimator):
@@ -29,7 +29,7 @@ def batch() -> tuple[Pair, Tensor]:
 
 def create(name: str, **settings: Any) -> JDRLMap:
     torch.manual_seed(0)
-    made = objectives.create(name, flow=OnePixel(), **{"reblur": REBLUR, "warmup_epochs": 3, **settings})
+    made = objectives.create(name, flow=OnePixel(), **{**CROPS, "warmup_epochs": 3, **settings})
     assert isinstance(made, JDRLMap)
     return made
 
@@ -45,7 +45,7 @@ def test_the_radius_is_that_of_the_aligned_image_where_the_mask_keeps_it(batch: 
     label = objective.reblur.blur_radius(aligned, pair.blurry) / 7
     kept = ((found[..., :20, :] - label).square() + 1e-6).sqrt()[..., :-1]  # the last column's match is out of frame
     torch.testing.assert_close(losses.terms["map"], kept.mean())
-    plain = objectives.create("jdrl_robust", flow=OnePixel(), anchor="none", reblur=REBLUR, warmup_epochs=3)
+    plain = objectives.create("jdrl_robust", flow=OnePixel(), anchor="none", **CROPS, warmup_epochs=3)
     plain.load_state_dict(objective.state_dict())
     without = plain(Restored((restored,), {}), pair, plain.schedule.at(3))
     torch.testing.assert_close(losses.total, without.total + losses.terms["map"] / 2)

@@ -23,7 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "cobi": {},
     "gcm": FLOW,
     "mimicked": REBLUR,
-    "jdrl_map": REBLUR,
+    "jdrl_map": {**REBLUR, "flow_of": "crop"},
     "jdrl_map_official": REBLUR,
 }
 GUIDED = {"jdrl_map": 1, "jdrl_map_official": 5}  # channels of the map
