@@ -17,6 +17,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "mprnet": {"n_feat": 8, "scale_unetfeats": 4, "scale_orsnetfeats": 4, "num_cab": 1},
     "ifan": {"n_filters": 2, "width": 4},
     "compact": {"width": 4, "blocks": [1, 1]},
+    "guided": {"of": {"name": "compact", "width": 4, "blocks": [1, 1]}, "width": 4},
     "dmphn": {"width": 4},
     "kpac": {"width": 4},
     "drbnet": {"width": 4},

@@ -131,6 +131,27 @@ def test_two_ranks_with_half_the_batch_match_one(
     assert kinds[1] - kinds[0] == {"train.log", ".hydra"}
 
 
+@pytest.mark.parametrize(
+    "rival", [("objective=jdrl_map", "backbone=guided", "backbone.of.width=4", SWITCH[1]), ("objective=mimicked",)]
+)
+def test_rivals_train_alike_on_two_ranks(
+    rival: tuple[str, ...], train: Callable[..., Path], pairs_folder: Path, launch: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Through a change of stage, and with an input that the objective makes."""
+    settings = (
+        *rival, f"data.root={pairs_folder}", f"optim.optimizer.lr={LR}", "trainer.precision=64-true", "data.repeat=3",
+        "trainer.max_epochs=2", "trainer.limit_train_batches=2",
+    )  # fmt: skip
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(one, *settings, "data.batch_size=4")
+    halved = ("data.batch_size=2", "trainer.devices=2", f"hydra.run.dir={two}")
+    finished(launch((*PYTHON, *TINY, *settings, *halved), tmp_path))
+    expected, found = weights(one), weights(two)
+    assert any("estimator" in key for key in found) is ("backbone=guided" in rival)
+    differences = [(expected[key] - found[key]).abs().max() for key in expected if expected[key].is_floating_point()]
+    assert max(differences) < LR / 10
+
+
 def test_torchrun_and_srun_write_one_run_folder(pairs_folder: Path, launch: Callable[..., Any], tmp_path: Path) -> None:
     settings = (*TINY, f"data.root={pairs_folder}", "debug=fast", "trainer.max_epochs=1")
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "jdrl_lightning.train")

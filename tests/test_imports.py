@@ -46,7 +46,8 @@ for registry in (flow._registry, backbones._registry, classical._registry, objec
         registry.load(name)
 backbones.create("unet", width=4), flow.create("gauss_newton"), classical.create("jnb")
 for name in objectives.names():
-    settings = {"flow": {"name": "none"}, "reblur": {"width": 4}} if name.startswith("jdrl") else {}
+    with_flow = name.startswith(("jdrl", "gcm", "mimicked"))
+    settings = {"flow": {"name": "none"}, "reblur": {"width": 4}} if with_flow else {}
     objectives.create(name, **settings)
 print("ok")
 """

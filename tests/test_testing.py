@@ -27,6 +27,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "mprnet": {"n_feat": 8, "scale_unetfeats": 4, "scale_orsnetfeats": 4, "num_cab": 1},
     "ifan": {"width": 4, "n_filters": 3},
     "compact": {"width": 4, "blocks": [1, 1]},
+    "guided": {"of": {"name": "compact", "width": 4, "blocks": [1, 1]}, "width": 4},
     "dmphn": {"width": 4},
     "kpac": {"width": 4},
     "drbnet": {"width": 4},
@@ -70,7 +71,7 @@ def test_our_flow_estimators_pass(name: str) -> None:
 @pytest.mark.parametrize("name", objectives.names())
 def test_our_objectives_pass(name: str) -> None:
     jdrl = {"flow": {"name": "gauss_newton"}, "reblur": {"width": 4}}
-    assert_is_objective(objectives.create(name, **(jdrl if name.startswith("jdrl") else {})))
+    assert_is_objective(objectives.create(name, **(jdrl if name.startswith(("jdrl", "gcm", "mimicked")) else {})))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -234,6 +234,9 @@ def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[
             flow.create(**objective["flow"])
         except UserError as error:  # restoring needs no flow; training does, and raises this then
             objective["flow"] = Unavailable(str(error))
+    file = objective.get("perceptual_file")
+    if objective.get("perceptual_weight") and not (file and Path(file).is_file()):
+        objective["perceptual_weight"] = 0.0  # neither does it need this term, which has nothing trained
     own = {"backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
     return {"seed": 0, **config, **own}
 

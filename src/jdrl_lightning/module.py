@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from jdrl_lightning import __version__
+from jdrl_lightning.backbones.guided import GuidedBackbone
 from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.flow.warp import magnitude
 from jdrl_lightning.inference import final_output
@@ -101,6 +102,9 @@ class DeblurringModule(L.LightningModule):
         stage = self.stage
         torch.manual_seed(_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         self.backbone.train("backbone" not in stage.frozen)
+        if isinstance(self.backbone, GuidedBackbone):
+            self.backbone.network.strength = self.objective.guide_strength(self.current_epoch)
+        batch = self.objective.prepare(batch, stage)
         restored = (self._compiled or self.backbone)(batch.blurry)
         losses = self.objective(restored, batch, stage)
         total, terms = losses.total, losses.terms

@@ -34,9 +34,12 @@ def made_from(part: Any) -> dict[str, Any] | None:
 
 
 def without_files(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """``settings``, a reblurring network's included, without files of first weights: a checkpoint has its own."""
+    """``settings`` without files of first weights, since a checkpoint has its own.
+
+    Those of the reblurring network (``reblur``) and of a guided one (``of``) included.
+    """
     kept = {k: v for k, v in settings.items() if not (k.endswith("weights") and isinstance(v, str))}
-    return kept | ({"reblur": without_files(kept["reblur"])} if isinstance(kept.get("reblur"), Mapping) else {})
+    return kept | {k: without_files(kept[k]) for k in ("reblur", "of") if isinstance(kept.get(k), Mapping)}
 
 
 class Registry:

@@ -95,6 +95,20 @@ def test_mean_radius_of_known_kernels() -> None:
         assert radius.item() == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("support", ["square", "disk"])
+def test_mean_radius_is_the_mean_distance_under_the_kernels(support: str) -> None:
+    _, seeds, weights = random_maps(5, 6, 7)
+    expected, start = seeds.new_zeros(len(seeds), 6, 7), 0
+    for level in range(2, 6):
+        kernel = isotropic_kernel(seeds[:, start : start + level], support).unflatten(1, (2 * level - 1, -1))
+        for y in range(2 * level - 1):
+            for x in range(2 * level - 1):
+                distance = math.hypot(x - level + 1, y - level + 1)
+                expected += weights[:, level - 1] * kernel[:, y, x] * distance
+        start += level
+    torch.testing.assert_close(mean_radius(seeds, weights, 5, support)[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_coarse_scale_counts_twice_in_the_mean_radius() -> None:
     _, seeds, weights = random_maps(3, 8, 8, scales=2)
     (fine_seeds, coarse_seeds), (fine, coarse) = seeds.chunk(2, dim=1), weights.split([3, 2], dim=1)

@@ -11,6 +11,7 @@ _registry = Registry(
     {
         "unet": "jdrl_lightning.backbones.unet:unet",
         "compact": "jdrl_lightning.backbones.compact:compact",
+        "guided": "jdrl_lightning.backbones.guided:guided",
         "dpdnet": "jdrl_lightning.backbones.dpdnet:dpdnet",
         "mprnet": "jdrl_lightning.backbones.mprnet:mprnet",
         "ifan": "jdrl_lightning.backbones.ifan:ifan",

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.io.atomic import atomic_write
-from jdrl_lightning.registry import made_from
 from jdrl_lightning.types import Pair
 
 __all__ = ["FlowStore"]
@@ -28,8 +27,7 @@ class FlowStore:
 
     def __init__(self, folder: Path, estimator: FlowEstimator) -> None:
         self.folder = folder
-        kind = type(estimator)
-        self._estimator = f"{kind.__module__}.{kind.__qualname__} {made_from(estimator)}".encode()
+        self._estimator = estimator.identity.encode()
 
     def read(self, pair: Pair) -> Tensor | None:
         """What :meth:`write` was given; None if there is nothing, or a damaged file."""

@@ -67,7 +67,9 @@ def trained(config: Mapping[str, Any], crops: list[Pair], device: torch.device) 
 
     def step() -> None:
         module.zero_grad()
-        total = objective(module.backbone(pair.blurry), pair, objective.schedule.stages[-1]).total
+        stage = objective.schedule.stages[-1]
+        used = objective.prepare(pair, stage)
+        total = objective(module.backbone(used.blurry), used, stage).total
         total.backward()
         float(total.detach())  # synchronizes with the device
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.registry import made_from
 
 __all__ = ["FlowEstimator", "Unavailable", "both_ways"]
 
@@ -28,6 +29,12 @@ class FlowEstimator:
     uses_truth = False
     uses_start = False
     licence = "Apache-2.0"
+
+    @property
+    def identity(self) -> str:
+        """What tells its flow from other estimators': its class and the settings that it was made from."""
+        kind = type(self)
+        return f"{kind.__module__}.{kind.__qualname__} {made_from(self)}"
 
     def estimate(self, first: Tensor, second: Tensor) -> Tensor:
         """Flow ``(B, 2, H, W)``, float32 pixels (dx, dy), of float32 RGB images ``(B, 3, H, W)`` in [0, 1]."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.io.weights import read_weights
 
-__all__ = ["lpips", "lpips_weights"]
+__all__ = ["FILE", "lpips", "lpips_network", "lpips_weights"]
 
 FILE = "alexnet-owt-7be5be79.pth"  # torchvision's AlexNet_Weights.IMAGENET1K_V1
 MIN_PX = 31  # below this AlexNet's second pooling has nothing left
@@ -61,14 +61,19 @@ def lpips(restored: Tensor, sharp: Tensor, weights: str | os.PathLike[str] | Non
     file = lpips_weights(weights)
     if file is None:
         raise UserError(f"LPIPS is not available: {_remedy()}")
-    network = _network(file.resolve(), restored.device)
+    network = lpips_network(file.resolve(), restored.device)
     with torch.no_grad(), torch.autocast(restored.device.type, enabled=False):
         images = (2 * image.float().clamp(0, 1) - 1 for image in (restored, sharp))
         return network(*images).flatten().to(restored.dtype)
 
 
 @lru_cache(maxsize=2)
-def _network(file: Path, device: torch.device) -> nn.Module:
+def lpips_network(file: Path, device: torch.device) -> nn.Module:
+    """The frozen network behind :func:`lpips`: two images ``(B, 3, H, W)`` in [-1, 1] to ``(B, 1, 1, 1)``.
+
+    Raises:
+        UserError: the weights are unreadable or not AlexNet's.
+    """
     from lpips import LPIPS
 
     # Its random start, overwritten below, must not move the random numbers of a training that measures in between.

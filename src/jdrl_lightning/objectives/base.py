@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -34,9 +35,19 @@ class Objective(nn.Module):
         if not output_weights:
             raise UserError("output_weights is empty: give at least the final output's weight")
         self.schedule = schedule
+        # Maps that it needs from the backbone's aux, by name, and their channels.
+        self.wanted_aux: dict[str, int] = {}
         self.output_weights = tuple(float(w) for w in output_weights)
+        # A perceptual.Perceptual if created with a perceptual_weight.
+        self.perceptual: Callable[[Objective, Losses, Restored, Pair, Stage], Losses] | None = None
 
     known_terms: tuple[str, ...] = ()
+
+    def __call__(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
+        """:meth:`forward`, and the perceptual term if there is one."""
+        own = {name: weight for name, weight in stage.weights.items() if name != "perceptual"}
+        losses: Losses = super().__call__(restored, pair, replace(stage, weights=own))
+        return losses if self.perceptual is None else self.perceptual(self, losses, restored, pair, stage)
 
     @property
     def picture_flow(self) -> FlowEstimator | None:
@@ -51,6 +62,14 @@ class Objective(nn.Module):
     def find_unused_parameters(self) -> bool:
         """Whether some stage leaves a trained part without gradient, which DDP must know."""
         return any(stage.frozen for stage in self.schedule.stages)
+
+    def guide_strength(self, epoch: int) -> float:
+        """Factor on the map of :class:`.Guided` where it guides, in an epoch counted from 0."""
+        return 1.0
+
+    def prepare(self, pair: Pair, stage: Stage) -> Pair:
+        """The pair that a training step uses in the place of ``pair``, before the backbone; by default itself."""
+        return pair
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """The losses of a batch; ``restored`` and ``pair`` are float RGB in [0, 1], ``restored`` not clamped."""

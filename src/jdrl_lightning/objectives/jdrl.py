@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError, check_choice
-from jdrl_lightning.flow import create as create_flow
-from jdrl_lightning.flow.affine import affine_fit
-from jdrl_lightning.flow.base import FlowEstimator, both_ways
-from jdrl_lightning.flow.masks import LAM, calibration_mask
-from jdrl_lightning.flow.warp import in_frame, invert, warp
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
 from jdrl_lightning.losses.edge import edge_loss
-from jdrl_lightning.objectives.base import Objective, check_eps
+from jdrl_lightning.objectives.base import check_eps
+from jdrl_lightning.objectives.registering import Registering
 from jdrl_lightning.objectives.schedule import (
     ALPHA,
     REBLUR_LEARNS_FROM,
@@ -33,11 +31,9 @@ from jdrl_lightning.types import Losses, Pair, Restored
 __all__ = ["JDRL"]
 
 _REBLURRING = frozenset(("reblur", "reblur_sharp"))
-_WARPING = frozenset(("align", "align_back", "reblur_sharp"))
-MASKS = ("none", "magnitude", "colorwheel", "residual", "consistency")
 
 
-class JDRL(Objective):
+class JDRL(Registering):
     """The losses of the paper (Eq. 1-5, 10); every place where its published code differs is a setting.
 
     Terms: ``align``, the output against the sharp image warped onto it; ``align_back``, the output warped onto the
@@ -52,31 +48,21 @@ class JDRL(Objective):
     reblurring network.
 
     Args:
-        flow: estimator, ``flow(first, second)`` with ``warp(second, flow) ≈ first``, or its name and settings.
+        flow: see :class:`Registering`, as for the settings that are not listed here.
         reblur: the reblurring network, its settings (``weights``: a file to start from), or None if no stage has the
             term.
         schedule: ``paper``, ``official``, a list of stages, or a :class:`Schedule`.
-        lam: λ of the calibration mask, Eq. 4, in (0, 1).
         alpha: α of Eq. 1, weight of ``reblur`` in the two named schedules.
         warmup_epochs: N, first epoch of the joint stage in the two named schedules.
         warmup_reblur: ``attached``, ``detached`` or ``off``; see :meth:`Schedule.paper`.
         reblur_learns_from: ``restored`` (paper), or ``aligned``: adds ``reblur_sharp``, also times α, to ``paper``.
-        mask: ``magnitude`` (Eq. 4), ``colorwheel`` (published code), ``residual``, ``consistency`` or ``none``.
-        min_px: pixels within this distance of the mean flow are kept, whatever λ.
-        mask_warmup: whether the warm-up masks too (the published code does not).
-        in_frame: reject pixels whose match lies outside the image.
-        anchor: ``none``, or ``affine``: take the affine part of the flow from the blurry image, whose position is right
-            by definition, so that a bias of the estimator cannot accumulate over the steps.
-        flow_of: where the blurry image's flow is measured: ``crop``: at every step; ``picture``: once per pair, on the
-            whole images, then cropped and augmented with them; the output's flow starts from it.
         reduction: ``mean`` over all elements, or ``masked_mean`` over the kept ones.
-        warp: ``exact``, or ``legacy`` for the published half-pixel grid.
         eps: ε of Eq. 5 and 10.
         edge_weight: weight, inside the align term, of the masked edge loss (MPRNet's recipe: 0.05).
-        output_weights: see :class:`Objective`.
     """
 
-    known_terms = ("align", "align_back", "reblur", "reblur_sharp")
+    known_terms: tuple[str, ...] = ("align", "align_back", "reblur", "reblur_sharp")
+    warping_terms = frozenset(("align", "align_back", "reblur_sharp"))
 
     def __init__(
         self,
@@ -84,22 +70,14 @@ class JDRL(Objective):
         reblur: ReblurNet | Mapping[str, Any] | None = None,
         schedule: Schedule | str | Sequence[Mapping[str, Any]] = "paper",
         *,
-        lam: float = LAM,
         alpha: float = ALPHA,
         warmup_epochs: int = WARMUP_EPOCHS,
         warmup_reblur: str = WARMUP_REBLUR[0],
         reblur_learns_from: str = REBLUR_LEARNS_FROM[0],
-        mask: str = "magnitude",
-        min_px: float = 0.0,
-        mask_warmup: bool = True,
-        in_frame: bool = True,
-        anchor: str = "none",
-        flow_of: str = "crop",
         reduction: str = "mean",
-        warp: str = "exact",
         eps: float = EPS,
         edge_weight: float = 0.0,
-        output_weights: Sequence[float] = (1.0,),
+        **registering: Any,
     ) -> None:
         named = Schedule.build(
             schedule,
@@ -108,43 +86,21 @@ class JDRL(Objective):
             warmup_reblur=warmup_reblur,
             reblur_learns_from=reblur_learns_from,
         )
-        super().__init__(named, output_weights)
-        for key, value, known in (
-            ("mask", mask, MASKS),
-            ("anchor", anchor, ("none", "affine")),
-            ("flow_of", flow_of, ("crop", "picture")),
-            ("reduction", reduction, ("mean", "masked_mean")),
-            ("warp", warp, ("exact", "legacy")),
-        ):
-            check_choice(f"objective.{key}", value, known)
-        if not 0 < lam < 1:
-            raise UserError(f"objective.lam={lam} is not between 0 and 1")
+        super().__init__(flow, named, **registering)
+        check_choice("objective.reduction", reduction, ("mean", "masked_mean"))
         check_eps(eps)
         reblurs = not _REBLURRING.isdisjoint(self.schedule.terms)
         if reblurs and reblur is None:
             raise UserError("the schedule has a reblur term but objective.reblur is null: give the network's settings")
-        self.flow: FlowEstimator = create_flow(**flow) if isinstance(flow, Mapping) else flow
         self.reblur = _reblur_net(**reblur) if isinstance(reblur, Mapping) else reblur
         if not reblurs:
             self.reblur = None  # never trained, so kept out of checkpoints and DDP
-        self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
-        self.anchor, self.flow_of, self.reduction, self.grid, self.eps = anchor, flow_of, reduction, warp, eps
-        if flow_of == "picture" and self.picture_flow is None:
-            raise UserError(
-                "objective.flow_of=picture, but no stage measures the blurry image's flow: set flow_of=crop"
-            )
+        self.reduction, self.eps = reduction, eps
         self.edge_weight = edge_weight
 
     def checkpoint_activations(self) -> bool:
         """Make the reblurring network recompute its activations in the backward pass, except its outputs."""
         return self.reblur is not None and checkpoint_activations(self.reblur.children())
-
-    @property
-    def picture_flow(self) -> FlowEstimator | None:
-        """The estimator, if with ``flow_of=picture`` some stage uses the blurry image's flow."""
-        sources = {stage.flow_source for stage in self.schedule.stages if not _WARPING.isdisjoint(stage.weights)}
-        asked = "blurry" in sources or ("restored" in sources and (self.anchor != "none" or self.flow.uses_start))
-        return self.flow if self.flow_of == "picture" and asked and not self.flow.uses_truth else None
 
     @property
     def find_unused_parameters(self) -> bool:
@@ -163,7 +119,7 @@ class JDRL(Objective):
         terms: dict[str, Tensor] = {}
         maps: dict[str, Tensor] = {}
         mask: Tensor | None = None
-        if not _WARPING.isdisjoint(stage.weights):
+        if not self.warping_terms.isdisjoint(stage.weights):
             with torch.autocast(images[0].device.type, enabled=False):  # coordinates need full float32 precision
                 there, back = self.flows(images[0], pair, stage)
                 mask, mask_back = self.masks(there, back, stage)
@@ -200,56 +156,6 @@ class JDRL(Objective):
         if blur is None:
             return self.reblur(image, blurry)
         return self.reblur.blur(image, *(maps.detach() for maps in blur))
-
-    def flows(self, restored: Tensor, pair: Pair, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Flow from the output to the sharp image (Eq. 2 calls it S→Î), and the reverse: ``(B, 2, H, W)`` each."""
-        if stage.flow_source == "none":
-            zero = torch.zeros_like(pair.sharp[:, :2])
-            return zero, zero
-        if self.flow.uses_truth:
-            if "flow" not in pair.extras:
-                raise UserError("flow=oracle needs pairs that carry their true flow; use data=photos or data=leaves")
-            truth = pair.extras["flow"].to(pair.sharp.dtype)
-            return truth, invert(truth)
-        if stage.flow_source == "blurry":
-            return self._flows_of_blurry(pair)
-        output = restored.detach().clamp(0, 1).to(pair.sharp.dtype)
-        if self.flow_of == "picture":
-            theirs = self._flows_of_blurry(pair)
-            ours = both_ways(self.flow, output, pair.sharp, start=theirs)
-            if self.anchor == "none":
-                return ours
-        elif self.anchor == "none":
-            return both_ways(self.flow, output, pair.sharp)
-        else:
-            joined = both_ways(self.flow, torch.cat([output, pair.blurry]), torch.cat([pair.sharp, pair.sharp]))
-            ours, theirs = zip(*(flow.chunk(2) for flow in joined), strict=True)
-        there, back = (flow - affine_fit(flow - blurry) for flow, blurry in zip(ours, theirs, strict=True))
-        return there, back
-
-    def _flows_of_blurry(self, pair: Pair) -> tuple[Tensor, Tensor]:
-        carried = {"there", "back"} <= pair.extras.keys()
-        if self.flow_of == "crop" or not (carried or self.training):  # validation images are whole anyway
-            return both_ways(self.flow, pair.blurry, pair.sharp)
-        if not carried:
-            raise UserError(
-                "objective.flow_of=picture needs pairs that carry their flow: wrap them in "
-                "jdrl_lightning.data.precomputed_flow.WithFlow, as jdrl_lightning.train does, or set flow_of=crop"
-            )
-        return pair.extras["there"].to(pair.sharp.dtype), pair.extras["back"].to(pair.sharp.dtype)
-
-    def masks(self, there: Tensor, back: Tensor, stage: Stage) -> tuple[Tensor | None, Tensor | None]:
-        """Calibration masks of both flows, ``(B, 1, H, W)`` of 0 and 1; None where nothing is rejected."""
-        if stage.flow_source == "none" or (stage.flow_source == "blurry" and not self.mask_warmup):
-            return None, None
-        return self._mask(there, back), self._mask(back, there)
-
-    def _mask(self, flow: Tensor, backward: Tensor) -> Tensor | None:
-        inside = in_frame(flow) if self.in_frame else None
-        if self.mask == "none":
-            return inside
-        kept = calibration_mask(flow, self.lam, self.mask, backward, self.min_px)
-        return kept if inside is None else kept * inside
 
     def _difference(self, image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
         loss = charbonnier_loss(image, target, mask, self.eps, self.reduction)

@@ -54,12 +54,15 @@ class Supervised(Objective):
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """One term, ``pixel``: the weighted sum over the network's outputs."""
-        sharp = pair.extras["aligned"] if self.target == "aligned" else pair.sharp
+        sharp, maps = pair.sharp, {}
+        if self.target == "aligned":
+            sharp = pair.extras["aligned"]
+            maps = {"aligned": sharp}
         valid = pair.extras.get("valid", 1.0)
         terms = {
             "pixel": self.sum_outputs(restored.images, lambda image: self._difference(image * valid, sharp * valid))
         }
-        return Losses(self.weigh(terms, stage), terms, {})
+        return Losses(self.weigh(terms, stage), terms, maps)
 
     def _difference(self, image: Tensor, sharp: Tensor) -> Tensor:
         loss = self.loss(image, sharp)

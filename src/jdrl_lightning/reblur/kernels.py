@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from jdrl_lightning.reblur.kernel_geometry import check_support, ring_counts, squared_radii
+from jdrl_lightning.runtime.device_constants import constant
 
 __all__ = ["KernelWeights", "ScaleMaps", "isotropic_kernel", "kernel_weights", "mean_radius", "split_scales"]
 
@@ -136,13 +139,20 @@ def mean_radius(
         blurred = maps.weights[:, 1 - levels :]  # without the unblurred image
         radius = torch.zeros_like(total)
         for i, seed in enumerate(split_levels(maps.seeds, levels)):
-            level = i + 2
-            kernel = isotropic_kernel(seed, support, absolute)
-            axis = torch.arange(1 - level, level, dtype=kernel.dtype, device=kernel.device)
-            distance = torch.hypot(axis[:, None], axis[None, :]).view(1, -1, 1, 1)
-            radius = radius + blurred[:, i : i + 1] * (kernel * distance).sum(dim=1, keepdim=True)
+            kernel = kernel_weights(seed, support, absolute)
+            rings, corners = (constant(sums, seed).view(1, -1, 1, 1) for sums in _distance_sums(i + 2))
+            distance = (kernel.rings * rings).sum(dim=1, keepdim=True) + kernel.corner * corners
+            radius = radius + blurred[:, i : i + 1] * distance
         total = total + 2**scale * radius
     return total
+
+
+@lru_cache
+def _distance_sums(level: int) -> tuple[tuple[float, ...], tuple[float]]:
+    """The sum of the distances from the centre of all elements of each ring, and of those beyond."""
+    side = range(1 - level, level)
+    rings = tuple(n * math.sqrt(s) for n, s in zip(ring_counts(level), squared_radii(level), strict=True))
+    return rings, (sum(math.hypot(x, y) for x in side for y in side) - sum(rings),)
 
 
 def _interpolate(radial: Tensor, level: int) -> Tensor:

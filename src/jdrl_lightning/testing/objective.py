@@ -70,9 +70,11 @@ def _check_losses(objective: nn.Module, image: Tensor, pair: Pair, stage: Stage)
     where = f"stage {stage.name!r}"
     coarse = (0.9 * pair.extras["aligned"]).requires_grad_()
     totals = []
+    prepare: Any = getattr(objective, "prepare", None)
     for _ in range(2):
         torch.manual_seed(0)
-        losses = objective(Restored((image, coarse), {}), pair, stage)
+        used = prepare(pair, stage) if prepare else pair
+        losses = objective(Restored((image, coarse), _aux(objective, image)), used, stage)
         require(isinstance(losses, Losses), f"{where}: a {type(losses).__name__} instead of Losses")
         totals.append(losses.total)
     total, terms, _ = losses
@@ -85,6 +87,13 @@ def _check_losses(objective: nn.Module, image: Tensor, pair: Pair, stage: Stage)
     close = abs(value - expected) <= 1e-4 * max(1.0, abs(expected))
     require(close, f"{where}: the total {value:.4g} is not the weighted sum {expected:.4g} of its terms")
     return losses
+
+
+def _aux(objective: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    """Random maps in the place of those that the objective wants from the backbone."""
+    wanted: dict[str, int] = getattr(objective, "wanted_aux", {})
+    batch, _, height, width = image.shape
+    return {name: torch.rand(batch, n, height, width).to(image).requires_grad_() for name, n in wanted.items()}
 
 
 def _check_maps(maps: dict[str, Tensor], image: Tensor, where: str) -> None:

@@ -1,0 +1,111 @@
+"""JDRL whose reblurring network also teaches a blur map, which guides the deblurring network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from jdrl_lightning.backbones.guided import REACH_PX
+from jdrl_lightning.errors import UserError, check_choice
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.losses.charbonnier import charbonnier_loss
+from jdrl_lightning.objectives.jdrl import JDRL
+from jdrl_lightning.objectives.schedule import WARMUP_EPOCHS, Schedule, Stage
+from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.types import Losses, Pair, Restored
+
+__all__ = ["JDRLMap"]
+
+
+class JDRLMap(JDRL):
+    """Reblurring-guided deblurring (Ren et al., arXiv 2409.17792): the reblurring network's blur is a pseudo label.
+
+    The backbone estimates a map of the blur from the blurry image alone (``backbone=guided``). Term ``map``: that
+    against the blur which the reblurring network predicts from both images. In the two named schedules it counts from
+    the joint stage on.
+
+    Args:
+        flow: see :class:`JDRL`, as for the settings that are not listed here.
+        reblur: see :class:`JDRL`; needed here.
+        schedule: see :class:`JDRL`; in a list of stages, ``map`` must be given where it is wanted.
+        map: ``radius`` (ours): the mean radius in units of 7 px, detached; the label is predicted from the aligned
+            sharp image if the network learns from that, and counts where the mask trusts it. ``seeds`` (published): the
+            kernel seeds predicted from the output, not detached; and while the warm-up lasts, epoch e of N, the map
+            guides by a factor of ``.001 + .999 (e + 1) / N``.
+        map_weight: of the term, 0.5 as published.
+        warmup_epochs: N.
+
+    Raises:
+        UserError: a setting is none of those above, or does not go with the reblurring network's.
+    """
+
+    known_terms = (*JDRL.known_terms, "map")
+
+    def __init__(
+        self,
+        flow: FlowEstimator | Mapping[str, Any],
+        reblur: ReblurNet | Mapping[str, Any],
+        schedule: Schedule | str | Sequence[Mapping[str, Any]] = "paper",
+        *,
+        map: str = "radius",
+        map_weight: float = 0.5,
+        warmup_epochs: int = WARMUP_EPOCHS,
+        **settings: Any,
+    ) -> None:
+        super().__init__(flow, reblur, schedule, warmup_epochs=warmup_epochs, **settings)
+        check_choice("objective.map", map, ("radius", "seeds"))
+        if self.reblur is None or self.reblur.kernel == "free":
+            raise UserError("objective=jdrl_map needs a stage with reblurring, by isotropic kernels")
+        self.map, self.ramp_epochs = map, warmup_epochs if map == "seeds" else 0
+        if isinstance(schedule, str):
+            stages = self.schedule.stages
+            joint = replace(stages[-1], weights={**stages[-1].weights, "map": map_weight})
+            self.schedule = Schedule((*stages[:-1], joint))
+        self.wanted_aux = {"map": 1 if map == "radius" else self.reblur.n_seeds}
+
+    def guide_strength(self, epoch: int) -> float:
+        """Factor on the map where it guides, in an epoch counted from 0."""
+        return 1.0 if epoch >= self.ramp_epochs else 0.001 + 0.999 * (epoch + 1) / self.ramp_epochs
+
+    def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
+        """The terms of :class:`JDRL`, and ``map``, unless in validation ``restored`` has no map.
+
+        Raises:
+            UserError: in training, in any stage, the backbone predicts no map, or one of other channels.
+        """
+        found = self._map_of(restored, pair) if self.training or "map" in restored.aux else None
+        own = {name: weight for name, weight in stage.weights.items() if name != "map"}
+        losses = super().forward(restored, pair, replace(stage, weights=own))
+        if "map" not in stage.weights or found is None:
+            return losses
+        terms = losses.terms | {"map": self._map_loss(found, restored, pair, losses.maps, stage)}
+        return losses._replace(total=losses.total + stage.weights["map"] * terms["map"], terms=terms)
+
+    def _map_of(self, restored: Restored, pair: Pair) -> Tensor:
+        """The backbone's map, cut to the images."""
+        channels = self.wanted_aux["map"]
+        found = restored.aux.get("map")
+        if found is None or found.shape[1] != channels:
+            seen = "no map" if found is None else f"a map of {found.shape[1]} channels"
+            remedy = f"set backbone=guided backbone.channels={channels}"
+            raise UserError(f"objective.map={self.map} needs a map from the network, which has {seen}: {remedy}")
+        return found[..., : pair.blurry.shape[-2], : pair.blurry.shape[-1]]
+
+    def _map_loss(
+        self, found: Tensor, restored: Restored, pair: Pair, maps: Mapping[str, Tensor], stage: Stage
+    ) -> Tensor:
+        assert self.reblur is not None
+        found = found.detach() if stage.frozen else found
+        if self.map == "seeds":
+            image = restored.images[0].detach() if stage.frozen else restored.images[0]
+            seeds, _ = self.reblur.seeds_and_weights(image, pair.blurry)
+            return charbonnier_loss(found, seeds, eps=self.eps)
+        from_aligned = "reblur_sharp" in stage.weights
+        image = maps["aligned"] if from_aligned else restored.images[0].detach()
+        with torch.no_grad():
+            label = self.reblur.blur_radius(image, pair.blurry) / REACH_PX
+        return charbonnier_loss(found, label, maps["mask"] if from_aligned else None, self.eps, self.reduction)

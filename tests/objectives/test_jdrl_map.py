@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from jdrl_lightning import DeblurringModule, Pair, Restored, UserError, backbones, objectives
+from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.objectives import JDRLMap
+from jdrl_lightning.testing import assert_is_objective
+
+CROPS: dict[str, Any] = {"reblur": {"levels": 3, "width": 4, "stride": 1}, "flow_of": "crop"}
+
+
+class OnePixel(FlowEstimator):
+    def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+        flow = torch.zeros_like(first[:, :2])
+        flow[: len(first) // 2, 0], flow[len(first) // 2 :, 0] = 1, -1
+        return flow
+
+
+@pytest.fixture
+def batch() -> tuple[Pair, Tensor]:
+    blurry, sharp, restored = torch.rand(3, 2, 3, 20, 24, generator=torch.Generator().manual_seed(0))
+    return Pair(blurry, sharp, ["a", "b"], {}), restored
+
+
+def create(name: str, **settings: Any) -> JDRLMap:
+    torch.manual_seed(0)
+    made = objectives.create(name, flow=OnePixel(), **{**CROPS, "warmup_epochs": 3, **settings})
+    assert isinstance(made, JDRLMap)
+    return made
+
+
+def test_the_radius_is_that_of_the_aligned_image_where_the_mask_keeps_it(batch: tuple[Pair, Tensor]) -> None:
+    pair, restored = batch
+    objective = create("jdrl_map", anchor="none")
+    stage = objective.schedule.at(3)
+    found = torch.rand(2, 1, 24, 24, requires_grad=True)  # of a padded image
+    losses = objective(Restored((restored,), {"map": found}), pair, stage)
+    assert objective.reblur is not None
+    aligned = torch.cat([pair.sharp[..., 1:], pair.sharp[..., -1:]], dim=-1)
+    label = objective.reblur.blur_radius(aligned, pair.blurry) / 7
+    kept = ((found[..., :20, :] - label).square() + 1e-6).sqrt()[..., :-1]  # the last column's match is out of frame
+    torch.testing.assert_close(losses.terms["map"], kept.mean())
+    plain = objectives.create("jdrl_robust", flow=OnePixel(), anchor="none", **CROPS, warmup_epochs=3)
+    plain.load_state_dict(objective.state_dict())
+    without = plain(Restored((restored,), {}), pair, plain.schedule.at(3))
+    torch.testing.assert_close(losses.total, without.total + losses.terms["map"] / 2)
+    gradients = torch.autograd.grad(losses.terms["map"], [found, *objective.parameters()], allow_unused=True)
+    assert gradients[0] is not None
+    assert not any(gradient is not None for gradient in gradients[1:])  # detached
+
+
+def test_seeds_are_those_of_the_output_and_not_detached(batch: tuple[Pair, Tensor]) -> None:
+    pair, restored = batch
+    objective = create("jdrl_map_official")
+    found, restored = torch.rand(2, 5, 20, 24), restored.requires_grad_()
+    losses = objective(Restored((restored,), {"map": found}), pair, objective.schedule.at(3))
+    assert objective.reblur is not None
+    seeds, _ = objective.reblur.seeds_and_weights(restored, pair.blurry)
+    torch.testing.assert_close(losses.terms["map"], ((found - seeds).square() + 1e-6).sqrt().mean())
+    assert objective.reblur.kpn is not None
+    wanted = [restored, *objective.reblur.kpn.parameters()]
+    assert all(g is not None for g in torch.autograd.grad(losses.terms["map"], wanted, allow_unused=True))
+
+
+def test_the_published_warm_up_ramps_the_guide_and_has_no_map_term() -> None:
+    objective = create("jdrl_map_official", warmup_epochs=15)
+    warmup, joint = objective.schedule.stages
+    assert (dict(warmup.weights), joint.start) == ({"align": 1.0}, 15)
+    assert dict(joint.weights) == {"align": 1.0, "align_back": 1.0, "reblur": 0.5, "map": 0.5}
+    strengths = [objective.guide_strength(epoch) for epoch in range(16)]
+    assert strengths[0] == pytest.approx(0.0676)
+    assert strengths[7] == pytest.approx(0.5338)
+    assert strengths[14:] == [1.0, 1.0]
+    assert strengths == sorted(strengths)
+    ours = create("jdrl_map", warmup_epochs=15)
+    assert {ours.guide_strength(epoch) for epoch in range(16)} == {1.0}
+    assert [stage.weights.get("map") for stage in ours.schedule.stages] == [None, 0.5]
+
+
+def test_the_module_sets_the_strength_of_the_epoch(batch: tuple[Pair, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    of = {"name": "compact", "width": 4, "blocks": [1, 1]}
+    backbone = backbones.create("guided", of=of, width=4, channels=5)
+    module = DeblurringModule(backbone, create("jdrl_map_official"))
+    for name in ("log", "log_dict"):
+        monkeypatch.setattr(module, name, lambda *args, **kwargs: None)
+    for epoch, strength in ((0, 0.334), (1, 0.667), (2, 1.0), (3, 1.0)):
+        monkeypatch.setattr(DeblurringModule, "current_epoch", epoch)
+        module.training_step(batch[0], 0)["loss"].backward()
+        assert backbone.network.strength == pytest.approx(strength)
+
+
+def test_the_label_of_an_attached_reblurring_network_is_the_outputs(batch: tuple[Pair, Tensor]) -> None:
+    pair, restored = batch
+    objective = create("jdrl_map", reblur_learns_from="restored", warmup_reblur="attached")
+    found = torch.rand(2, 1, 20, 24)
+    term = objective(Restored((restored,), {"map": found}), pair, objective.schedule.at(3)).terms["map"]
+    assert objective.reblur is not None
+    label = objective.reblur.blur_radius(restored, pair.blurry) / 7
+    torch.testing.assert_close(term, ((found - label).square() + 1e-6).sqrt().mean())
+
+
+def test_stages_can_be_listed(batch: tuple[Pair, Tensor]) -> None:
+    stages = [
+        {"name": "alone", "start": 0, "weights": {"reblur": 1.0, "map": 1.0}, "frozen": ["backbone"]},
+        {"name": "joint", "start": 1, "weights": {"align": 1.0, "reblur": 0.5, "map": 0.25}},
+    ]
+    objective = create("jdrl_map_official", schedule=stages)
+    assert [stage.weights["map"] for stage in objective.schedule.stages] == [1.0, 0.25]
+    assert_is_objective(objective)
+    pair, restored = batch
+    found = torch.rand(2, 5, 20, 24, requires_grad=True)
+    alone = objective(Restored((restored,), {"map": found}), pair, objective.schedule.at(0))
+    assert torch.autograd.grad(alone.total, found, allow_unused=True) == (None,)
+
+
+def test_a_network_without_the_map_is_refused_in_one_line(batch: tuple[Pair, Tensor]) -> None:
+    pair, restored = batch
+    objective = create("jdrl_map_official")
+    warmup, stage = objective.schedule.stages
+    for aux, seen in (({}, "no map"), ({"map": torch.rand(2, 1, 20, 24)}, "a map of 1 channels")):
+        for early in (warmup, stage):  # at the first step, not when it is needed
+            with pytest.raises(UserError, match=f"which has {seen}: set backbone=guided backbone.channels=5"):
+                objective(Restored((restored,), aux), pair, early)
+    objective.eval()  # panels have no map
+    assert "map" not in objective(Restored((restored,), {}), pair, stage).terms
+
+
+def test_wrong_settings_are_named() -> None:
+    for settings, message in (
+        ({"map": "depth"}, r"objective\.map='depth' is not one of radius, seeds"),
+        ({"reblur": {"kernel": "free"}}, "needs a stage with reblurring, by isotropic kernels"),
+        ({"alpha": 0.0}, "needs a stage with reblurring"),
+    ):
+        with pytest.raises(UserError, match=message):
+            create("jdrl_map", **settings)
