@@ -31,7 +31,7 @@ def test_every_picture_and_map_of_an_example_is_there() -> None:
 def test_what_is_said_of_them() -> None:
     text = Page(side_by_side([example()])).text
     for expected in (
-        "Sharp image, as given 7.8 px off on average",
+        "Sharp, as given 7.8 px off on average",
         "Predicted (JDRL) 2.9 px on average, off by 1.0 px",
         "Truth 1.9 px on average",
         "JDRL 5.00 px on average",

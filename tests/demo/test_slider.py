@@ -4,21 +4,24 @@ import numpy as np
 
 from demo.page import METHODS, Page, example
 from demo.test_pictures import decoded
+from jdrl_lightning.demo.examples import Example
 from jdrl_lightning.demo.slider import slider
 
 
-def test_before_and_after_of_the_most_blurred_frame() -> None:
-    shown = example()
-    sharper = shown._replace(
-        pictures={key: picture[::-1] for key, picture in shown.pictures.items()},
-        radii={"truth": shown.radii["truth"] / 2},
-    )
-    page = Page(slider([sharper, shown]))
+def test_before_and_after_of_the_frame_with_a_usual_gain() -> None:
+    pictures = example().pictures
+
+    def gaining(part: float) -> Example:
+        nearer = pictures["truth"] + (1 - part) * (pictures["jdrl"].astype(float) - pictures["truth"])
+        return example()._replace(pictures={**pictures, "jdrl": nearer.round().astype(np.uint8)})
+
+    shown = [gaining(part) for part in (0, 0.9, 0.6)]
+    page = Page(slider(shown))
     left, right = (attrs for tag, attrs in page.tags if tag == "img")
-    np.testing.assert_array_equal(decoded(str(left["src"])), shown.pictures["blurry"])
-    np.testing.assert_array_equal(decoded(str(right["src"])), shown.pictures["jdrl"])
+    np.testing.assert_array_equal(decoded(str(left["src"])), pictures["blurry"])
+    np.testing.assert_array_equal(decoded(str(right["src"])), shown[2].pictures["jdrl"])
     chosen = [attrs["value"] for tag, attrs in page.tags if tag == "option" and "selected" in attrs]
-    assert chosen == ["blurry", "jdrl", "2"]
+    assert chosen == ["blurry", "jdrl", "3"]
 
 
 def test_the_divider_and_the_choices_have_labels() -> None:
@@ -34,8 +37,5 @@ def test_the_divider_and_the_choices_have_labels() -> None:
     assert offered == [*keys, *keys, "1"]
 
 
-def test_no_example_no_slider_and_whatever_rows_there_are() -> None:
+def test_no_example_no_slider() -> None:
     assert slider([]) == ""
-    truth = example().pictures["truth"]
-    page = Page(slider([example()._replace(pictures={"truth": truth})]))
-    assert [attrs["alt"] for tag, attrs in page.tags if tag == "img"] == ["Truth, whole frame"] * 2

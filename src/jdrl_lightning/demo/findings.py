@@ -12,7 +12,7 @@ from jdrl_lightning.demo.methods import BASES, CEILING, METHODS, label, short
 __all__ = ["findings"]
 
 LEVEL_DB = 0.005  # less is not seen in figures with two decimals
-CHANCE_DB = 0.3  # trainings of this length differ by about as much from seed to seed
+CHANCE_DB = 0.3  # so far above the upper bound a training may end by chance
 
 
 def findings(results: Mapping[str, Any]) -> list[str]:
@@ -96,8 +96,8 @@ def _above_ceiling(psnr: Mapping[str, float]) -> Iterable[str]:
     names, most = listed(list(above)), max(above.values())
     if most <= CHANCE_DB:
         yield (
-            f"Above the upper bound, by {most:.2f} dB at most: {names}. The upper bound is one training too, and one "
-            "training differs from the next by about as much: read this as level with it, not as better."
+            f"Above the upper bound, by {most:.2f} dB at most: {names}. The upper bound is one training too, and two "
+            "trainings never end alike: read this as level with it, not as better."
         )
     else:
         yield (

@@ -15,17 +15,18 @@ __all__ = ["BLUR", "SHIFT", "colours", "largest", "needles", "scale"]
 
 BLUR, SHIFT = "viridis", "inferno"  # matplotlib's names of the colours of the two kinds of map
 STOPS = 9
+ROUND = (1, 2, 3, 4, 5, 6, 8, 10)
 PITCH_PX, HALF_WIDTH_PX, LONGER = 24, 1.2, 8  # of the needles: their grid, their foot, how much longer than the shift
 
 
 def largest(maps: Iterable[NDArray[np.float32]]) -> float:
-    """The end of a scale that holds nearly all of ``maps``: 1, 2 or 5 times a power of ten, px."""
+    """The end of a scale that holds nearly all of ``maps``: a round number of pixels."""
     tops = [float(np.quantile(each, 0.99)) for each in maps]
     top = max((value for value in tops if math.isfinite(value)), default=0.0)
     if top <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(top))
-    return next(step * power for step in (1, 2, 3, 5, 10) if step * power >= top * (1 - 1e-6))
+    return next(step * power for step in ROUND if step * power >= top * (1 - 1e-6))
 
 
 def colours(values: NDArray[np.float32], end: float, name: str) -> NDArray[np.uint8]:
