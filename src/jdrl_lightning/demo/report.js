@@ -20,8 +20,7 @@ function slide(slider) {
       const from = picture(chosen.frame.value, chosen[side].value);
       const figure = stage.querySelector(`.${side}`);
       const shown = figure.querySelector("img");
-      [shown.src, shown.alt, shown.width, shown.height] = [from.src, from.alt, from.width, from.height];
-      for (const length of ["width", "height"]) shown.setAttribute(length, from.getAttribute(length));
+      for (const name of ["src", "alt", "width", "height"]) shown.setAttribute(name, from.getAttribute(name));
       figure.querySelector("figcaption").textContent = chosen[side].selectedOptions[0].text;
     }
     move();
