@@ -28,7 +28,7 @@ def test_dots_and_bars_lie_where_the_numbers_are() -> None:
     bars = [line for line in axis.lines if line.get_marker() == "|"]
     assert [float(dot.get_xdata()[0]) for dot in dots] == [row["psnr"] for row in results["rows"]]
     assert [list(bar.get_xdata()) for bar in bars] == list(results["intervals"]["psnr"].values())
-    assert [dot.get_ydata()[0] for dot in dots] == [bar.get_ydata()[1] for bar in bars] == [0, 1, 2, 3, 4]
+    assert [dot.get_ydata()[0] for dot in dots] == [bar.get_ydata()[1] for bar in bars] == [0, 1, 2, 3, 4, 5]
     assert axis.get_ylim()[0] > axis.get_ylim()[1]  # the first row on top
     assert len({dot.get_color() for dot in dots}) == len(dots)
 
@@ -38,7 +38,7 @@ def test_curves_show_every_value_and_the_legend_follows_their_ends() -> None:
     found = {tuple(zip(*line.get_data(), strict=True)) for line in figure.axes[0].lines}
     assert found == {tuple(curve) for curve in CURVES.values()}
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["ceiling", "JDRL", "registered", "pixel-wise"]
+    assert legend == ["upper bound", "JDRL", "registered", "pixel-wise"]
 
 
 def shown(figure: Figure) -> list[Text]:
@@ -67,15 +67,16 @@ def test_nothing_to_draw() -> None:
     for curves in ({}, {"jdrl": []}, {"jdrl": [(0, math.nan)]}):
         assert curve_figure(curves) is None
         assert "No validation PSNR was recorded." in curve_chart(curves)
-    assert dot_figure(made_up((math.nan,) * 5)) is None
-    assert "There is no finite PSNR to draw." in dot_chart(made_up((math.nan,) * 5))
+    nothing = made_up((math.nan,) * 5, shipped=math.nan)
+    assert dot_figure(nothing) is None
+    assert "There is no finite PSNR to draw." in dot_chart(nothing)
 
 
 def test_rows_without_an_interval_and_values_alone() -> None:
     results = made_up()
     results["intervals"]["psnr"] = {"jdrl": [math.nan, 25.0]}
     (axis,) = drawn(dot_figure(results)).axes
-    assert [line.get_marker() for line in axis.lines].count("o") == 5
+    assert [line.get_marker() for line in axis.lines].count("o") == 6
     assert "|" not in [line.get_marker() for line in axis.lines]
     (line,) = drawn(curve_figure({"jdrl": [(0, 20.0), (5, math.inf)]})).axes[0].lines
     np.testing.assert_array_equal(line.get_xydata(), [[0, 20.0]])
@@ -96,7 +97,7 @@ def test_charts_take_every_colour_from_the_style_sheet_and_speak() -> None:
     assert "JDRL 24.61 dB" in str(first["aria-label"])
     assert "JDRL ends at 22.50 dB" in str(second["aria-label"])
     assert {first["role"], second["role"]} == {"img"}
-    for text in ("Aligned ceiling", "24.61 [23.78 to 25.52]", "registered", "training step"):
+    for text in ("Upper bound", "As shipped", "24.61 [23.78 to 25.52]", "registered", "training step"):
         assert text in page.text  # as text, which can be found and copied
 
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from jdrl_lightning import Pair
-from jdrl_lightning.demo.rows import METHODS, Row, compose_row, examples, results
+from jdrl_lightning.demo.rows import METHODS, Row, compose_row, results
 
 
 def row(values: list[float], seconds: float = 1.0) -> Row:
@@ -44,16 +42,3 @@ def test_rows_differ_in_nothing_but_the_training(tmp_path: Path) -> None:
         ours, theirs = configs["jdrl"]["data"], configs[method]["data"]
         assert {key for key in ours if ours[key] != theirs[key]} == changed
     assert configs["jdrl"]["objective"]["name"] == "jdrl_robust"
-
-
-def test_an_example_is_the_crop_with_visible_but_restorable_blur(photo: torch.Tensor) -> None:
-    truth = photo[None, :, :128, :128].float() / 255
-    extras = {"aligned": truth, "coc": torch.full((1, 1, 128, 128), 7.0)}
-    extras["coc"][..., :96, :96] = 0.0
-    extras["coc"][..., 24:120, 16:112] = 2.0
-    pair = Pair((truth + 0.1).clamp(0, 1), truth, ["a"], extras)
-    (shown,) = examples([pair], {"jdrl": [pair.blurry[0]]})
-    assert list(shown) == ["blurry", "sharp as given", "jdrl", "truth"]
-    expected = (truth[0, :, 24:120, 16:112] * 255).round().byte().permute(1, 2, 0).numpy()
-    assert np.array_equal(shown["truth"], expected)
-    assert np.array_equal(shown["jdrl"], shown["blurry"])

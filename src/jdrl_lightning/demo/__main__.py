@@ -37,8 +37,9 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     """The whole demonstration; returns the content of results.json."""
     from jdrl_lightning import build
     from jdrl_lightning.demo.comparison import as_batches, measure_images
+    from jdrl_lightning.demo.examples import examples
     from jdrl_lightning.demo.report import write_report
-    from jdrl_lightning.demo.rows import METHODS, ROWS, Row, compose_row, examples, results
+    from jdrl_lightning.demo.rows import METHODS, ROWS, Row, compose_row, results
     from jdrl_lightning.demo.tables import markdown_table
     from jdrl_lightning.demo.training import side_by_side, train_rows
     from jdrl_lightning.io.atomic import atomic_write
@@ -54,6 +55,7 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     test: list[Any] = []
     found: dict[str, Row] = {}
     curves: dict[str, list[tuple[int, float]]] = {}
+    modules: dict[str, Any] = {}
     pictures: dict[str, list[Any]] = {}
     for method, trained in train_rows(configs, output.resolve()):
         if not test:  # rendered while the others train
@@ -61,8 +63,8 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
             found["input"] = Row(measure_images(None, test)[0], 0.0)
             images, pictures["shipped"] = measure_images(build.module(setup).eval(), test)
             found["shipped"] = Row(images, 0.0)
-        module = build.from_checkpoint(output / method / "checkpoints" / "last.ckpt")
-        images, pictures[method] = measure_images(module, test)
+        modules[method] = build.from_checkpoint(output / method / "checkpoints" / "last.ckpt")
+        images, pictures[method] = measure_images(modules[method], test)
         found[method], curves[method] = Row(images, trained.seconds), trained.curve
         print(f"{method}: {images['psnr'].mean():.2f} dB against the truth, {trained.seconds:.0f} s", flush=True)
     rows = {name: found[name] for name in ROWS}
@@ -74,6 +76,8 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
         "seed": seed,
         "overrides": overrides,
         "preset": setup["objective"]["name"],
+        "backbone": setup["backbone"]["name"],
+        "camera": setup["data"].get("camera"),
         "misalignment": setup["data"].get("misalignment"),
         "steps": curves["jdrl"][-1][0],
         "mean_flow_px": round(sum(float(pair.extras["flow"].norm(dim=1).mean()) for pair in test) / len(test), 2),
@@ -86,7 +90,7 @@ def run(output: Path, seed: int, overrides: list[str]) -> dict[str, object]:
     output.mkdir(parents=True, exist_ok=True)
     with atomic_write(output / "results.json", "w") as file:
         json.dump(outcome, file, indent=2)
-    write_report(output / "report.html", outcome, curves, examples(test, restored))
+    write_report(output / "report.html", outcome, curves, examples(test, restored, modules["jdrl"].backbone))
     print(markdown_table(outcome))
     print(f"\n{output / 'report.html'}")
     return outcome

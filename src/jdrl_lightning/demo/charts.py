@@ -53,7 +53,7 @@ def dot_chart(results: Mapping[str, Any]) -> str:
         return _element(heading, "There is no finite PSNR to draw.")
     caption = (
         f"The dots are means over the test {results['intervals']['over']}, the bars their {level(results)}s, the "
-        "dashed line the blurry images. Overlapping bars do not mean that two rows are equal; see Intervals below."
+        "dashed line the network as shipped. Overlapping bars do not mean that two rows are equal; see Intervals below."
     )
     values = [f"{label(row['method'])} {number(row['psnr'], 2)} dB" for row in _finite(results)]
     return _element(heading, caption, inline_svg(figure, "dots", f"{heading}. {'; '.join(values)}.", THEME))
@@ -72,7 +72,7 @@ def dot_figure(results: Mapping[str, Any]) -> Figure | None:
     for place, row in enumerate(shown):
         name, psnr = row["method"], row["psnr"]
         colour, above = COLOURS.get(name, SOFT), place - 0.22
-        if name == "input":
+        if name == "shipped":
             axis.axvline(psnr, color=SOFT, linewidth=1, linestyle="--", zorder=1)
         if name in intervals:
             axis.plot(intervals[name], [place] * 2, color=colour, linewidth=2, marker="|", markersize=10)

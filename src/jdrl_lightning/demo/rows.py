@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.metrics.report import bootstrap_means, central_interval
-from jdrl_lightning.types import Pair
 
-__all__ = ["METHODS", "ROWS", "Row", "compose_row", "examples", "results"]
+__all__ = ["METHODS", "ROWS", "Row", "compose_row", "results"]
 
 # The only differences between the trainings. The upper bound trains on the same pairs rendered without misalignment.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -25,9 +22,6 @@ METHODS: dict[str, tuple[str, ...]] = {
     "aligned_ceiling": ("objective=charbonnier", "data.misalignment=none"),
 }
 ROWS = ("input", "shipped", *METHODS)  # the blurry images, and the weights that all trainings start from
-EXAMPLES = 4
-CROP_PX = 96
-SHOWN_BLUR_PX = 2.0  # their mean radius: visible, yet restorable by trainings of minutes
 LEVEL, DRAWS = 0.95, 2000  # of the bootstrap intervals
 MEASURES = ("psnr", "ssim", "mae", "placement_px")
 
@@ -77,24 +71,3 @@ def results(rows: dict[str, Row]) -> dict[str, Any]:
             **{name: interval(ratio(resampled)) for name, ratio in ratios.items()},
         },
     }
-
-
-def examples(pairs: Sequence[Pair], restored: dict[str, list[Tensor]]) -> list[dict[str, NDArray[np.uint8]]]:
-    """For up to ``EXAMPLES`` images, spread over the set, the crop whose mean blur is nearest to ``SHOWN_BLUR_PX``."""
-    shown = []
-    for index in np.linspace(0, len(pairs) - 1, min(EXAMPLES, len(pairs))).round().astype(int):
-        pair = pairs[index]
-        blur = torch.nn.functional.avg_pool2d(pair.extras["coc"], CROP_PX, stride=8)[0, 0]
-        nearest = int((blur - SHOWN_BLUR_PX).abs().argmin())
-        top, left = (int(v) * 8 for v in np.unravel_index(nearest, blur.shape))
-        pictures = {"blurry": pair.blurry[0], "sharp as given": pair.sharp[0]}
-        pictures |= {name: images[index] for name, images in restored.items()}
-        pictures["truth"] = pair.extras["aligned"][0]
-        shown.append(
-            {title: _pixels(image[:, top : top + CROP_PX, left : left + CROP_PX]) for title, image in pictures.items()}
-        )
-    return shown
-
-
-def _pixels(image: Tensor) -> NDArray[np.uint8]:
-    return (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
