@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
+from jdrl_lightning import objectives
+from jdrl_lightning.cli import config as conf
 from test_imports import FLOORS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FOLDERS = (ROOT, ROOT / "src" / "jdrl_lightning", ROOT / "tests" / "callbacks")
+CONF = Path(conf.CONF)
 PLACEHOLDERS = {"X.py", "skimage/data/_fetchers.py"}
 
 
@@ -47,3 +54,22 @@ def test_the_drawing_shows_the_floors_that_are_checked() -> None:
         rows.setdefault(int(height), set()).add(name.rstrip("/"))
     drawn = [rows[height] for height in sorted(rows, reverse=True)]
     assert drawn == [floor - {"__init__"} for floor in FLOORS]
+
+
+def test_the_settings_for_symptoms_exist() -> None:
+    """Whatever docs/symptoms.md says to type composes: single settings all at once, which is faster."""
+    spans = sorted(set(re.findall(r"`([^`\n]+)`", (ROOT / "docs" / "symptoms.md").read_text("utf-8"))))
+    typed = [shlex.split(span) for span in spans if "=" in span]
+    assert len(typed) > 40
+    choices = [words for words in typed if len(words) == 1 and (CONF / words[0].partition("=")[0]).is_dir()]
+    for (choice,) in choices:  # tests/test_conf.py composes each
+        assert (CONF / f"{choice.replace('=', '/')}.yaml").is_file(), choice
+    single = [words[0] for words in typed if len(words) == 1 and words not in choices]
+    conf.register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=conf.CONF):
+        composed = compose("train", ["data=folder", "data.root=x", *single])
+        objectives.create(**OmegaConf.to_container(composed.objective, resolve=True))
+        for words in (words for words in typed if len(words) > 1):
+            first = next(place for place, word in enumerate(words) if "=" in word)
+            compose("_".join(words[:first]) or "train", words[first:])
