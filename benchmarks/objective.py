@@ -46,6 +46,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "mask=magnitude": (*QUICK, "objective.mask=magnitude"),
     "reduction=mean": (*QUICK, "objective.reduction=mean"),
     "alpha=0": (*QUICK, "objective.alpha=0"),
+    "alpha=0.5": (*QUICK, "objective.alpha=0.5"),
     "alpha=1": (*QUICK, "objective.alpha=1"),
     "reblur from output": FROM_OUTPUT,
     "prealign": METHODS["prealign"],

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from jdrl_lightning import build
+from jdrl_lightning import UserError, build
 from jdrl_lightning.evaluation.rank_sweep import rank
 from jdrl_lightning.training.fit import fit
 
@@ -65,10 +65,14 @@ def test_an_exported_program_restores_as_its_checkpoint(blurry: torch.Tensor) ->
 
 def test_a_training_resumes(composed: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     settings = ("backbone.width=2", "objective.reblur.width=4", "data.crop=32", "data.frames_per_photo.train=1")
+    then = ("objective.reblur.stride=1", "objective.flow_of=crop", "objective.alpha=0.5")  # the defaults of 0.1.0
     quiet = ("callbacks.progress=null", "callbacks.panels=null", "data.num_workers=0", "trainer.accelerator=cpu")
     config = composed(
-        tmp_path, "experiment=smoke", *settings, *quiet, "trainer.max_epochs=4", f"ckpt_path={CHECKPOINT}"
+        tmp_path, "experiment=smoke", *settings, *then, *quiet, "trainer.max_epochs=4", f"ckpt_path={CHECKPOINT}"
     )
+    coarse = {**config, "objective": {**config["objective"], "reblur": {**config["objective"]["reblur"], "stride": 4}}}
+    with pytest.raises(UserError, match=r"trained with objective\.reblur\.stride=1"):
+        fit(coarse, tmp_path)
     fit(config, tmp_path)
     before, after = (build.read_checkpoint(path) for path in (CHECKPOINT, tmp_path / "checkpoints" / "last.ckpt"))
     assert [before["global_step"], after["global_step"]] == [18, 24]  # three epochs of six steps, then the fourth

@@ -158,6 +158,9 @@ def _damaged(path: str | os.PathLike[str]) -> bool:
         return True
 
 
+FULL_RESOLUTION = "objective.reblur.kpn."  # weights of a reblurring network with a stride of 1
+
+
 def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:
     """The trained module, from the checkpoint alone, on the CPU and in eval mode.
 
@@ -198,7 +201,7 @@ def _stored(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> dict
     """The settings in a checkpoint, which has none if it was trained in Python on parts that no registry made."""
     stored = checkpoint[CHECKPOINT_KEY].get("config")
     if isinstance(stored, Mapping) and isinstance(stored.get("backbone"), Mapping) and "name" in stored["backbone"]:
-        return dict(stored)
+        return _with_earlier_defaults(dict(stored), checkpoint["state_dict"])
     raise UserError(
         f"{path}: trained in Python, without the settings of its network; in Python give them to "
         f"jdrl_lightning.load({str(path)!r}, backbone={{'name': ..., ...}}), on the command line, to evaluate or "
@@ -241,6 +244,15 @@ def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[
     return {"seed": 0, **config, **own}
 
 
+def _with_earlier_defaults(stored: dict[str, Any], weights: Mapping[str, Any]) -> dict[str, Any]:
+    """``stored`` of a time when ``reblur.stride`` was always 1, as the weights tell, and the default width 64."""
+    objective = stored.get("objective")
+    if isinstance(objective, Mapping) and any(name.startswith(FULL_RESOLUTION) for name in weights):
+        reblur = {"stride": 1, "width": 64, **(objective.get("reblur") or {})}
+        return {**stored, "objective": {**objective, "reblur": reblur}}
+    return stored
+
+
 def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:
     """Refuse to resume ``built`` from a checkpoint of another architecture.
 
@@ -252,7 +264,11 @@ def check_fit(built: DeblurringModule, path: str | os.PathLike[str]) -> None:
         k for k in theirs.keys() | ours.keys() if k not in theirs or k not in ours or theirs[k].shape != ours[k].shape
     )
     if wrong:
-        raise UserError(f"{path}: a checkpoint of another architecture; these weights do not fit: {and_more(wrong)}")
+        finer = any(k.startswith(FULL_RESOLUTION) and k not in ours for k in wrong)
+        remedy = "; it was trained with objective.reblur.stride=1" if finer else ""
+        raise UserError(
+            f"{path}: a checkpoint of another architecture; these weights do not fit: {and_more(wrong)}{remedy}"
+        )
 
 
 def strategy(trainer: Mapping[str, Any], built: DeblurringModule) -> Any:

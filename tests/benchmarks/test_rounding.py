@@ -17,7 +17,7 @@ from jdrl_lightning.reblur import custom_op
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = (
     "objective=jdrl_quick", "objective.warmup_epochs=0", "objective.reblur.width=4", "objective.reblur.levels=3",
-    "backbone.width=4", "data.frame=64", "data.crop=32", "data.repeat=1", "data.batch_size=1",
+    "backbone.width=4", "backbone.weights=null", "data.frame=64", "data.crop=32", "data.repeat=1", "data.batch_size=1",
     "data.frames_per_photo={train: 1, val: 1, test: 1}", "trainer.max_epochs=8", "trainer.log_every_n_steps=1",
     "optim.optimizer.lr=0.03",  # rounding that a gentler training leaves below the last digit
 )  # fmt: skip

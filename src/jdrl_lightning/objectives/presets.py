@@ -31,6 +31,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Ours: forward-backward consistency, mean over the kept pixels, flow that starts from that of the whole pictures,
     # and a reblurring network that learns from the aligned sharp image and predicts maps for 4×4 px at once.
     "jdrl_robust": {
+        "alpha": 0.1,
         "warmup_reblur": "detached",
         "reblur_learns_from": "aligned",
         "mask": "consistency",
