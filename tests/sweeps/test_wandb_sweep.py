@@ -19,7 +19,7 @@ from wandb.sdk.launch.sweeps.utils import load_sweep_config
 from conftest import TINY
 
 PAGE = Path(__file__).parents[2] / "docs" / "many_runs.md"
-FAST = (*TINY, "debug=fast", "trainer.max_epochs=1", "logger.wandb.offline=true")
+FAST = (*TINY, "backbone.weights=null", "debug=fast", "trainer.max_epochs=1", "logger.wandb.offline=true")
 
 
 @pytest.fixture
