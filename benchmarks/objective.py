@@ -36,9 +36,6 @@ QUICK = METHODS["jdrl"]  # the demonstration's own row: jdrl_quick
 FROM_OUTPUT = (*QUICK, "objective.reblur_learns_from=restored")
 PARTS: dict[str, tuple[str, ...]] = {
     "jdrl_quick": QUICK,
-    "stride=1": (*QUICK, "objective.reblur.stride=1"),
-    "stride=2": (*QUICK, "objective.reblur.stride=2"),
-    "width=64": (*QUICK, "objective.reblur.width=64"),
     "flow_of=crop": (*QUICK, "objective.flow_of=crop"),
     "true flow": (*QUICK, "flow=oracle", "objective.flow_of=crop"),
     "anchor=none": (*QUICK, "objective.anchor=none"),
@@ -47,6 +44,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "reduction=mean": (*QUICK, "objective.reduction=mean"),
     "alpha=0": (*QUICK, "objective.alpha=0"),
     "alpha=0.5": (*QUICK, "objective.alpha=0.5"),
+    "alpha=0.5, stride=1": (*QUICK, "objective.alpha=0.5", "objective.reblur.stride=1"),
+    "alpha=0.5, width=64": (*QUICK, "objective.alpha=0.5", "objective.reblur.width=64"),
     "alpha=1": (*QUICK, "objective.alpha=1"),
     "reblur from output": FROM_OUTPUT,
     "prealign": METHODS["prealign"],
