@@ -18,21 +18,21 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 import jdrl_lightning
 from jdrl_lightning.data.pairing import PairPaths
 from jdrl_lightning.demo.comparison import QUIET, compose_training, train_row
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.inference.restorer import Restorer
-from jdrl_lightning.io.image import read_picture, write_image
+from jdrl_lightning.io.image import read_image, read_picture, write_image
 from jdrl_lightning.metrics.report import bootstrap_interval, paired_interval
 from jdrl_lightning.preparation.align import align_files
-from jdrl_lightning.preparation.stack import fuse_stack
+from jdrl_lightning.preparation.stack import Stack, fuse_stack
 from jdrl_lightning.preparation.stack_files import write_stack
 from jdrl_lightning.preparation.stack_folders import find_stacks, reference_of
 from jdrl_lightning.types import to_float, to_uint
@@ -45,9 +45,9 @@ ROWS: dict[str, tuple[str, ...]] = {
     "shipped": (),
     "pixel-wise": ("data=stack", "objective=charbonnier"),
     "registered": ("data=folder", "data.pairs=pairs.csv", "objective=charbonnier"),
-    FLOW: ("data=stack", "objective=charbonnier"),
     "jdrl": ("data=stack", "objective=jdrl_quick"),
     "fused": (),
+    FLOW: ("data=stack", "objective=charbonnier"),
 }
 UNTRAINED = ("input", "shipped", "fused")
 HEADS = {
@@ -69,11 +69,17 @@ class Line(NamedTuple):
 
 @dataclass
 class Prepared:
-    """A stack: its name, test frames, and its pairs (blurry, sharp; relative to the root) by the root of a row."""
+    """A fused stack: its name, and its pairs (blurry, sharp) by the row that trains on them."""
 
     name: str
-    scenes: list[Scene]
+    stack: Stack
     pairs: dict[str, list[tuple[Path, Path]]]
+
+    @cached_property
+    def scenes(self) -> list[Scene]:
+        """Its frames to be tested on."""
+        frames = [blurry for blurry, _ in self.pairs["jdrl"]]
+        return [scene(file.stem, to_float(read_image(file))[None], self.stack, n) for n, file in enumerate(frames)]
 
 
 def prepared(source: Path, root: Path, size: int) -> Prepared:
@@ -91,11 +97,7 @@ def prepared(source: Path, root: Path, size: int) -> Prepared:
                if not found.problem]  # fmt: skip
     folder = root / "aligned" / name
     affine = [(folder / "blur" / f"{frame}.png", folder / "gt" / f"{frame}.png") for frame in aligned]
-    scenes = []
-    for number, (blurry, _) in enumerate(plain):
-        scenes.append(scene(blurry.stem, to_float(read_picture(blurry).image)[None], stack, number))
-        _write(root / "restored" / "fused" / name / f"{blurry.stem}.png", scenes[-1].target)
-    return Prepared(name, scenes, {"pixel-wise": plain, "jdrl": plain, FLOW: by_flow, "registered": affine})
+    return Prepared(name, stack, {"pixel-wise": plain, "jdrl": plain, FLOW: by_flow, "registered": affine})
 
 
 def settings(row: str, seed: int, steps: int, root: Path, train: Prepared, test: Prepared) -> list[str]:
@@ -119,14 +121,13 @@ def settings(row: str, seed: int, steps: int, root: Path, train: Prepared, test:
 
 
 def measured(row: str, seed: int, test: Prepared, restorer: Restorer | None, root: Path) -> list[Line]:
-    """A line for each frame of ``test``, whose restored pictures are written."""
+    """A line for each frame of ``test``, whose pictures are written."""
     lines = []
     for one in test.scenes:
-        if restorer is not None:
-            picture = restorer.restore(one.blurry[0])[None].clamp(0, 1)
-            _write(root / "restored" / f"{row}_seed{seed}" / test.name / f"{one.name}.png", picture)
-        else:
-            picture = one.target if row == "fused" else one.blurry
+        restored = one.blurry if restorer is None else restorer.restore(one.blurry[0])[None].clamp(0, 1)
+        picture = one.target if row == "fused" else restored
+        file = root / "restored" / f"{row}_seed{seed}" / test.name / f"{one.name}.png"
+        write_image(file, to_uint(picture[0], 8))
         lines.append(Line(row, seed, test.name, one.name, quality(picture, one)))
     return lines
 
@@ -199,15 +200,11 @@ def _cell(values: Sequence[float], digits: int) -> str:
     return f"{statistics.mean(values):.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def _write(path: Path, image: Tensor) -> None:
-    write_image(path, to_uint(image[0], 8))
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Train and measure what the folder does not hold yet; print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stacks", nargs=2, type=Path, help="folders with frame_*")
-    parser.add_argument("--steps", type=int, default=160)
+    parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--size", type=int, default=1024, help="longest side of the frames, px")
     parser.add_argument("--folder", type=Path, default=Path("outputs/real_stacks"))
