@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 import jdrl_lightning
 from defocus_maps import correlation, ranks
@@ -29,9 +28,9 @@ from jdrl_lightning.data.synthetic.dataset import RenderedPairs
 from jdrl_lightning.data.synthetic.photographs import Photograph, all_in_folder, from_scikit_image
 from jdrl_lightning.flow.warp import in_frame, warp
 from jdrl_lightning.inference.restorer import Restorer
-from jdrl_lightning.io.image import read_image
 from jdrl_lightning.metrics.report import bootstrap_interval
 from jdrl_lightning.types import to_float
+from stack_frames import read_reduced
 
 STACK_SIDE = 1024  # px; a stack's frames are reduced to it
 MEGAPIXELS = (3000, 4000)  # height, width
@@ -96,9 +95,9 @@ def sharp(restorer: Restorer, photographs: Sequence[Photograph]) -> list[float]:
 def stack(restorer: Restorer, folder: Path) -> list[tuple[str, float, float]]:
     """Each frame's name, its gain in dB against ``fused.jpg`` brought onto it, and how far restoring moved it, px."""
     estimate, found = flow.create("gauss_newton"), []
-    fused = _reduced(folder / "fused.jpg")
+    fused = read_reduced(folder / "fused.jpg", STACK_SIDE)
     for file in sorted(folder.glob("frame_*")):
-        blurry = _reduced(file)
+        blurry = read_reduced(file, STACK_SIDE)
         moved = estimate(blurry, fused)
         target, seen = warp(fused, moved), in_frame(moved)
         restored = restorer.restore(blurry[0])[None]
@@ -106,13 +105,6 @@ def stack(restorer: Restorer, folder: Path) -> list[tuple[str, float, float]]:
         gain = float(10 * torch.tensor(errors[0] / errors[1]).log10())
         found.append((file.stem, gain, float(metrics.placement_error(restored, blurry).rms)))
     return found
-
-
-def _reduced(file: Path) -> Tensor:
-    image = to_float(read_image(file))[None]
-    scale = STACK_SIDE / max(image.shape[-2:])
-    sides = [round(side * scale) for side in image.shape[-2:]]
-    return F.interpolate(image, sides, mode="bilinear", antialias=True).clamp(0, 1)
 
 
 def main() -> None:
