@@ -46,13 +46,13 @@ ROWS: dict[str, tuple[str, ...]] = {
     "pixel-wise": ("data=stack", "objective=charbonnier"),
     "registered": ("data=folder", "data.pairs=pairs.csv", "objective=charbonnier"),
     "jdrl": ("data=stack", "objective=jdrl_quick"),
-    "fused": (),
     FLOW: ("data=stack", "objective=charbonnier"),
+    "fused": (),
 }
 UNTRAINED = ("input", "shipped", "fused")
 HEADS = {
     "psnr_blurred": ("PSNR where blurred, dB", 2), "psnr_sharp": ("PSNR where sharp, dB", 2), "ssim": ("SSIM", 3),
-    "moved_px": ("moved, px", 3), "detail_blurred": ("fine detail of the fused where blurred", 2),
+    "moved_px": ("moved, px", 3), "detail_blurred": ("fine detail where blurred", 2),
     "detail_sharp": ("where sharp", 2),
 }  # fmt: skip
 
