@@ -36,6 +36,8 @@ QUICK = METHODS["jdrl"]  # the demonstration's own row: jdrl_quick
 FROM_OUTPUT = (*QUICK, "objective.reblur_learns_from=restored")
 PARTS: dict[str, tuple[str, ...]] = {
     "jdrl_quick": QUICK,
+    "stride=1": (*QUICK, "objective.reblur.stride=1"),
+    "stride=2": (*QUICK, "objective.reblur.stride=2"),
     "flow_of=crop": (*QUICK, "objective.flow_of=crop"),
     "true flow": (*QUICK, "flow=oracle", "objective.flow_of=crop"),
     "anchor=none": (*QUICK, "objective.anchor=none"),
