@@ -4,7 +4,7 @@ Rendered pairs with known flow (``data=photos``): flow is measured on square cro
 and on whole images, stored at a quarter of the resolution and cropped, as with ``flow_of=picture``. End-point errors
 against the ground truth over all pixels of the same crops, two of each image, including pixels whose match lies outside
 the crop. ``restored`` is what the joint stage measures, from the output of the shipped network instead of the blurry
-crop: anew, and starting from the image's flow, each with its processor time a crop.
+crop: from scratch, and starting from the image's flow, each with its processor time a crop.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from jdrl_lightning.types import to_float
 SIZES = {96: 256, 192: 384, 256: 512}  # side of the crop: side of the image, px
 KINDS = ("stack", "nonrigid", "biased", "none")
 COLUMNS = {
-    "crop": "of the crop", "picture": "of the picture", "kept": "kept", "anew": "restored, anew",
+    "crop": "of the crop", "picture": "of the picture", "kept": "kept", "scratch": "restored, from scratch",
     "from": "restored, from the picture's",
 }  # fmt: skip
-TIMES = {"anew_ms": "anew, ms", "from_ms": "from the picture's, ms"}
+TIMES = {"scratch_ms": "from scratch, ms", "from_ms": "from the picture's, ms"}
 CROPS = 2  # per image
 
 
@@ -88,7 +88,7 @@ def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict
             errors["picture"].append(distance(cut.extras["there"], cut.extras["flow"]))
             with torch.no_grad():
                 restored = network(to_float(batch.blurry)).images[0]
-            for key, start in (("anew", None), ("from", batch.extras["there"])):
+            for key, start in (("scratch", None), ("from", batch.extras["there"])):
                 started = time.process_time()
                 flow = estimator(restored, to_float(batch.sharp), start)[0]
                 errors[f"{key}_ms"].append(1e3 * (time.process_time() - started))

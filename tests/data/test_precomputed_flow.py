@@ -170,7 +170,7 @@ def test_what_has_been_measured_is_read_again_and_shared(tmp_path: Path) -> None
     torch.testing.assert_close(before.flows, WithFlow(Scenes(), Known(), CPU).flows, atol=0, rtol=0)
 
 
-def test_other_pictures_another_estimator_and_damaged_files_are_measured_anew(tmp_path: Path) -> None:
+def test_other_pictures_another_estimator_and_damaged_files_are_measured_again(tmp_path: Path) -> None:
     pair = Scenes()[0]
     store = FlowStore(tmp_path, Known())
     assert store.read(pair) is None

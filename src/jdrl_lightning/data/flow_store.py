@@ -18,7 +18,7 @@ __all__ = ["FlowStore"]
 
 
 class FlowStore:
-    """A file for each pair, named by a digest of its pixels and of the estimator: what has changed is measured anew.
+    """A file for each pair, named by a digest of its pixels and of the estimator: what has changed is measured again.
 
     Args:
         folder: made when something is written.
