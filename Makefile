@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(READY) ## fit the network to a lens in four ways and compare (3 to 6 minutes on two cores): outputs/demo/report.html
+demo: $(READY) ## fit the network to a lens in four ways and compare (4 to 5 minutes on two cores): outputs/demo/report.html
 	$(BIN)/python -m jdrl_lightning.demo
 
 smoke: $(READY) ## a complete training in half a minute
