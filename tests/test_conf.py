@@ -87,6 +87,11 @@ def test_smoke_composes_with_every_data_set_and_trainer(composed: Compose, tmp_p
                 assert settings[group].keys() == expected.keys()
 
 
+def test_a_camera_is_changed_as_documented(composed: Compose, tmp_path: Path) -> None:
+    settings = composed(tmp_path, "data=photos", "data.camera=varied", "data.optics={blades: 7, iso: 800}")
+    assert settings["data"]["optics"] == {"blades": 7, "iso": 800}
+
+
 def test_experiments_set_only_what_every_option_of_a_group_has(composed: Compose, tmp_path: Path) -> None:
     """Anything else would leak into another data set, or override the user's own trainer."""
     common: dict[str, set[str]] = {}
