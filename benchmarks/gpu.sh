@@ -34,3 +34,6 @@ for precision in 32-true bf16-mixed; do
             objective=jdrl_robust trainer.precision="$precision"
     done
 done
+
+echo "## Rendering"
+"$python" benchmarks/render.py --device "$device" --frames $((4 * repeats))

@@ -39,7 +39,8 @@ class PairDataModule(L.LightningDataModule):
         augment: flips, 90° rotations and new crops in each epoch; if off, every epoch has the same crops.
         recolor: a random exposure and channel order, the same for both images of a pair: for few photographs.
         shuffle: use another random order in each epoch.
-        num_workers: loader workers; 0 loads in the main process. With fresh frames, processes that render ahead.
+        num_workers: loader workers; 0 loads in the main process. With fresh frames, processes that
+            render ahead; 0 renders an epoch's frames at its start, on the GPU if that trains.
         on_error: ``stop``, or ``skip``: replace a training pair that has become unreadable by another. Validation and
             test images are never replaced, since the metrics would then be means over other images.
         seed: seed of order and crops.
@@ -165,6 +166,8 @@ class PairDataModule(L.LightningDataModule):
             if not self.augment:
                 raise UserError("data.fresh=true changes the frames, data.augment=false asks for the same: set one")
             pairs.processes = self.num_workers  # they render; cutting crops from memory takes no time
+            if not self.num_workers and self.trainer and self.trainer.strategy.root_device.type == "cuda":
+                pairs.rendered.device = self.trainer.strategy.root_device
             settings |= {"num_workers": 0, "persistent_workers": False}
         return DataLoader(self._crops, batch_sampler=plan, **settings)
 

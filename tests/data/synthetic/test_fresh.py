@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multiprocessing import active_children
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -79,3 +80,15 @@ def test_only_training_frames_are_new_in_each_epoch() -> None:
     settings = {"seed": 0, "crop": 16, "frame": 24, "fresh": True}
     assert isinstance(data.create("leaves", split="train", **settings), FreshPairs)
     assert isinstance(data.create("leaves", split="val", **settings), RenderedPairs)
+
+
+def test_the_gpu_that_trains_renders_unless_processes_do() -> None:
+    """Without a GPU only that it is asked to, and that a device's context changes nothing, can be tried."""
+    for workers, expected in ((0, "cuda"), (1, "cpu")):
+        module = PairDataModule(lambda split: FreshPairs(rendered()), crop=40, batch_size=2, num_workers=workers)
+        strategy = SimpleNamespace(root_device=torch.device("cuda"))
+        module.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)
+        module.train_dataloader()
+        assert module.pairs("train").rendered.device.type == expected
+    with torch.device("cpu"):
+        assert equal(rendered().render(1), rendered().render(1))

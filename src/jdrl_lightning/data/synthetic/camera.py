@@ -209,7 +209,9 @@ class Shot:
             share: of the variances; a longer exposure has less.
         """
         deviation = (share * (self.shot_variance * light.clamp_min(0) + self.read_variance)).sqrt()
-        light = light + deviation * torch.from_numpy(noise.standard_normal(light.shape, dtype=np.float32))
+        light = light + deviation * torch.from_numpy(noise.standard_normal(light.shape, dtype=np.float32)).to(
+            light.device
+        )
         if self.bayer:
             light = torch.lerp(light, demosaicked(light), self.bayer)
         image = (linear_rgb_to_rgb(light.clamp(0, 1)) * 255).round().to(torch.uint8)
@@ -217,8 +219,8 @@ class Shot:
             return image
         from torchvision.io import decode_jpeg, encode_jpeg
 
-        decoded: Tensor = decode_jpeg(encode_jpeg(image, self.quality))
-        return decoded
+        decoded: Tensor = decode_jpeg(encode_jpeg(image.cpu(), self.quality))
+        return decoded.to(image.device)
 
 
 def demosaicked(light: Tensor) -> Tensor:

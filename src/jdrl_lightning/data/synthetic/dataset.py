@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import numpy as np
+import torch
 from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -32,6 +34,9 @@ class RenderedPairs(Dataset[Pair]):
         frame: longest side of a frame, px; a photograph smaller than twice that gives a frame of half its size.
         optics: the cameras; each frame is taken with one of them, drawn evenly.
         misalignment: ranges of the displacement between the shots.
+
+    Attributes:
+        device: renders; frames are returned in main memory.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class RenderedPairs(Dataset[Pair]):
     ) -> None:
         self.photographs, self.seed, self.frames_per_photo = list(photographs), seed, frames_per_photo
         self.frame, self.optics, self.misalignment = frame, tuple(optics), misalignment
+        self.device = torch.device("cpu")
         self._pixels = _Pixels(self.photographs)
         self._pairs: dict[int, Pair] = {}
 
@@ -63,12 +69,17 @@ class RenderedPairs(Dataset[Pair]):
         variant, which = divmod(index, len(self.photographs))
         variant += epoch * self.frames_per_photo
         photograph = self.photographs[which]
-        pixels = self._pixels[which]
+        photos = self._pixels.on(self.device)
+        pixels = photos[which]
         size = tuple(min(self.frame, side // MASTER) for side in pixels.shape[-2:])
         key = (self.seed, photograph.key, variant)
         name = f"{photograph.name}_{variant}"
         optics = self.optics[int(np.random.default_rng((*key, WHICH_CAMERA)).integers(len(self.optics)))]
-        return render(key, pixels, self._pixels, (size[0], size[1]), optics, self.misalignment, name)
+        # As a context a device costs some microseconds a call of torch, which the processor need not pay.
+        with nullcontext() if self.device.type == "cpu" else self.device:
+            pair = render(key, pixels, photos, (size[0], size[1]), optics, self.misalignment, name)
+        extras = {key: value.cpu() for key, value in pair.extras.items()}
+        return Pair(pair.blurry.cpu(), pair.sharp.cpu(), pair.name, extras)
 
     def prerender(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Render all frames now, before loader workers are forked, which would each render them again."""
@@ -93,7 +104,15 @@ class _Pixels(Sequence[Tensor]):
 
     def __init__(self, photographs: Sequence[Photograph]) -> None:
         self.photographs = photographs
+        self.device = torch.device("cpu")
         self.kept: dict[int, Tensor] = {}
+
+    def on(self, device: torch.device) -> _Pixels:
+        """The same, on a device."""
+        if device != self.device:
+            self.device = device
+            self.kept = {which: pixels.to(device) for which, pixels in self.kept.items()}
+        return self
 
     def __len__(self) -> int:
         return len(self.photographs)
@@ -102,7 +121,7 @@ class _Pixels(Sequence[Tensor]):
         if which in self.kept:
             return self.kept[which]
         # Interpolation attenuates detail near the master's Nyquist limit only in the displaced shot: remove it.
-        pixels = rgb_to_linear_rgb(smooth(self.photographs[which].load()[None], SOFTNESS_PX)[0])
+        pixels = rgb_to_linear_rgb(smooth(self.photographs[which].load()[None].to(self.device), SOFTNESS_PX)[0])
         if len(self.kept) < KEPT:
             self.kept[which] = pixels
         return pixels

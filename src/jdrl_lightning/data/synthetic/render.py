@@ -35,7 +35,7 @@ def render(
     misalignment: Misalignment,
     name: str,
 ) -> Pair:
-    """Render one frame; a pure function of its arguments.
+    """Render one frame; a pure function of its arguments, on the current default device, which holds the photographs.
 
     The circle of confusion of a thin lens is affine in inverse depth, hence over each plane. Layers are blurred with
     their coverage and blended far to near in linear light, so that a blurred edge is half transparent and what is
