@@ -13,7 +13,7 @@ from jdrl_lightning.losses.charbonnier import EPS
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
-__all__ = ["Objective", "check_eps"]
+__all__ = ["Objective", "check_eps", "trusted"]
 
 
 class Objective(nn.Module):
@@ -87,6 +87,11 @@ class Objective(nn.Module):
         return sum(
             (weight * terms[name] for name, weight in stage.weights.items()), start=next(iter(terms.values())) * 0
         )
+
+
+def trusted(image: Tensor, pair: Pair) -> Tensor:
+    """``image`` ``(B, C, H, W)`` with zeros where the pair's extra ``valid`` is 0; without that as it is."""
+    return image * pair.extras["valid"] if "valid" in pair.extras else image
 
 
 def check_eps(eps: float) -> None:

@@ -10,7 +10,7 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.losses.contextual import PATCH, STEP, contextual_loss, displacement, patches
 from jdrl_lightning.losses.vgg import VggFeatures
-from jdrl_lightning.objectives.base import Objective
+from jdrl_lightning.objectives.base import Objective, trusted
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -57,15 +57,18 @@ class Contextual(Objective):
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """``contextual`` and with an anchor ``pixel``: the weighted sums over the network's outputs."""
-        target = self.features(pair.sharp)
+        sharp = trusted(pair.sharp, pair)
+        target = self.features(sharp)
         penalty = self._penalty(target, *pair.sharp.shape[-2:]) if self.spatial_weight else None
 
         def loss(image: Tensor) -> Tensor:
-            return contextual_loss(self.features(image), target, self.bandwidth, penalty)
+            return contextual_loss(self.features(trusted(image, pair)), target, self.bandwidth, penalty)
 
         terms = {"contextual": self.sum_outputs(restored.images, loss)}
         if "pixel" in stage.weights:
-            terms["pixel"] = self.sum_outputs(restored.images, lambda image: charbonnier_loss(image, pair.sharp))
+            terms["pixel"] = self.sum_outputs(
+                restored.images, lambda image: charbonnier_loss(trusted(image, pair), sharp)
+            )
         return Losses(self.weigh(terms, stage), terms, {})
 
     def _penalty(self, features: Tensor, height: int, width: int) -> Tensor:

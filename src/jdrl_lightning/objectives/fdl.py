@@ -9,7 +9,7 @@ from torch import Tensor
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.losses.frequency import frequency_distribution_loss, random_projections
 from jdrl_lightning.losses.vgg import CHANNELS, VggFeatures
-from jdrl_lightning.objectives.base import Objective
+from jdrl_lightning.objectives.base import Objective, trusted
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -50,11 +50,11 @@ class FrequencyDistribution(Objective):
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """One term, ``frequency``: the weighted sum over the network's outputs."""
-        targets = self._levels(pair.sharp)
+        targets = self._levels(trusted(pair.sharp, pair))
         directions = list(self.buffers())
 
         def loss(image: Tensor) -> Tensor:
-            levels = zip(self._levels(image), targets, directions, strict=True)
+            levels = zip(self._levels(trusted(image, pair)), targets, directions, strict=True)
             return sum(
                 (frequency_distribution_loss(ours, theirs, along, self.phase_weight) for ours, theirs, along in levels),
                 start=image.new_zeros(()),

@@ -13,7 +13,7 @@ from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
-from jdrl_lightning.objectives.base import check_eps
+from jdrl_lightning.objectives.base import check_eps, trusted
 from jdrl_lightning.objectives.registering import Registering
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.reblur.network import PredictionNet, ReblurNet
@@ -84,6 +84,8 @@ class Mimicked(Registering):
             "flow_to_blurry": back,
             "trusted": torch.ones_like(back[:, :1]) if mask is None else mask,
         }
+        if "valid" in pair.extras:
+            made["valid"] = pair.extras["valid"]
         return Pair(mimicked.detach().clamp(0, 1), pair.sharp, pair.name, made)
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
@@ -99,9 +101,12 @@ class Mimicked(Registering):
                 )
             pair = self.prepare(pair, stage)
         mimicked, moved, mask = (pair.extras[name] for name in ("mimicked", "moved", "trusted"))
+        sharp = trusted(pair.sharp, pair)
         angle = 1 - F.cosine_similarity(mimicked, moved, dim=1)[:, None]
         terms = {
-            "pixel": self.sum_outputs(restored.images, lambda image: charbonnier_loss(image, pair.sharp, eps=self.eps)),
+            "pixel": self.sum_outputs(
+                restored.images, lambda image: charbonnier_loss(trusted(image, pair), sharp, eps=self.eps)
+            ),
             "mimic": charbonnier_loss(mimicked, moved, mask, self.eps, "masked_mean"),
             "color": (mask * angle).mean(),
         }

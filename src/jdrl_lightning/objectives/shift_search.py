@@ -9,7 +9,7 @@ from torch import Tensor
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.losses.charbonnier import EPS
 from jdrl_lightning.losses.shift_search import shift_search_loss
-from jdrl_lightning.objectives.base import Objective, check_eps
+from jdrl_lightning.objectives.base import Objective, check_eps, trusted
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -45,8 +45,10 @@ class ShiftSearch(Objective):
             least = 2 * self.reach_px + 1
             raise UserError(f"objective.reach_px={self.reach_px} needs crops of {least} px; raise data.crop")
 
+        sharp = trusted(pair.sharp, pair)
+
         def loss(image: Tensor) -> Tensor:
-            return shift_search_loss(image, pair.sharp, self.reach_px, self.eps)
+            return shift_search_loss(trusted(image, pair), sharp, self.reach_px, self.eps)
 
         terms = {"pixel": self.sum_outputs(restored.images, loss)}
         return Losses(self.weigh(terms, stage), terms, {})

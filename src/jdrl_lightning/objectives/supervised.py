@@ -11,7 +11,7 @@ from torch import Tensor
 from jdrl_lightning.errors import check_choice
 from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
 from jdrl_lightning.losses.edge import edge_loss
-from jdrl_lightning.objectives.base import Objective, check_eps
+from jdrl_lightning.objectives.base import Objective, check_eps, trusted
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -54,13 +54,13 @@ class Supervised(Objective):
 
     def forward(self, restored: Restored, pair: Pair, stage: Stage) -> Losses:
         """One term, ``pixel``: the weighted sum over the network's outputs."""
-        sharp, maps = pair.sharp, {}
+        target, maps = pair.sharp, {}
         if self.target == "aligned":
-            sharp = pair.extras["aligned"]
-            maps = {"aligned": sharp}
-        valid = pair.extras.get("valid", 1.0)
+            target = pair.extras["aligned"]
+            maps = {"aligned": target}
+        sharp = trusted(target, pair)
         terms = {
-            "pixel": self.sum_outputs(restored.images, lambda image: self._difference(image * valid, sharp * valid))
+            "pixel": self.sum_outputs(restored.images, lambda image: self._difference(trusted(image, pair), sharp))
         }
         return Losses(self.weigh(terms, stage), terms, maps)
 
