@@ -3,7 +3,8 @@
 Two disturbances of JDRL's joint stage, in which flow is measured from the output itself, so that no term fixes the
 output's position: (a) the network starts displaced by one pixel; (b) the flow estimator is biased by a quarter of a
 pixel in each direction. For each weight of the reblurring term and each anchor: where is the output at the end?
-``--learns-from aligned``: the reblurring network keeps learning from the aligned sharp image, as in ``jdrl_robust``.
+``--learns-from aligned``: the reblurring network keeps learning from the aligned sharp image, as in ``jdrl_robust``,
+whose maps have ``--stride 4``.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ class Biased(FlowEstimator):
 class Run:
     """One seed: data, a network trained in place, the same displaced, and trials from either."""
 
-    def __init__(self, seed: int, progress: Progress) -> None:
+    def __init__(self, seed: int, stride: int, progress: Progress) -> None:
         torch.manual_seed(seed)
         self.seed, self.progress = seed, progress
         self.train = data.create("photos", split="train", seed=seed, crop=CROP, misalignment="none")
         self.val = data.create("photos", split="val", seed=seed, crop=CROP, misalignment="none")
-        self.reblur = ReblurNet(width=16)
+        self.reblur = ReblurNet(width=16, stride=stride)
         self.in_place = backbones.create("unet", width=8, dropout=0.0, global_residual=True)
         self.pretrain(self.in_place, 0.0, STEPS["in place"])
         self.displaced = copy.deepcopy(self.in_place)
@@ -125,6 +126,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--learns-from", default="restored", choices=["restored", "aligned"])
+    parser.add_argument("--stride", type=int, default=1, help="of the reblurring network's maps")
+    parser.add_argument("--alphas", type=float, nargs="+", default=list(ALPHAS))
     parser.add_argument("--output", type=Path, help="Markdown file to write the table to")
     given = parser.parse_args()
     started = time.monotonic()
@@ -132,11 +135,11 @@ def main() -> None:
     starts: dict[str, list[float]] = {"(a)": [], "(b)": []}
     with Progress() as progress:
         for seed in range(given.seeds):
-            run = Run(seed, progress)
+            run = Run(seed, given.stride, progress)
             starts["(a)"].append(run.placement(run.displaced))
             starts["(b)"].append(run.placement(run.in_place))
             for case in starts:
-                for alpha in ALPHAS:
+                for alpha in given.alphas:
                     for anchor in ANCHORS:
                         found = run.trial(case, alpha, anchor, given.learns_from)
                         ends.setdefault((case, alpha, anchor), []).append(found)
@@ -153,7 +156,7 @@ def report(
     lines = ["| disturbance | α | anchor none, px | anchor affine, px |", "|---|---|---|---|"]
     for case, what in (("(a)", "starts 1 px off"), ("(b)", "flow biased by 0.25 px")):
         start = ", ".join(f"{value:.2f}" for value in starts[case])
-        for alpha in ALPHAS:
+        for alpha in given.alphas:
             cells = (ends[case, alpha, anchor] for anchor in ANCHORS)
             shown = [f"{statistics.mean(v):.3f} ({', '.join(f'{x:.2f}' for x in v)})" for v in cells]
             lines.append(
@@ -163,6 +166,8 @@ def report(
     print(table)
     if given.output:
         other = "" if given.learns_from == "restored" else f" --learns-from {given.learns_from}"
+        other += "" if given.stride == 1 else f" --stride {given.stride}"
+        other += "" if given.alphas == list(ALPHAS) else f" --alphas {' '.join(f'{alpha:g}' for alpha in given.alphas)}"
         command = f"python benchmarks/placement.py --seeds {given.seeds}{other} --output {given.output.as_posix()}"
         given.output.parent.mkdir(parents=True, exist_ok=True)
         given.output.write_text(f"<!-- {command} -->\n{table}\n")
