@@ -121,7 +121,8 @@ def compact(
     """The network as a backbone; 1,049,245 parameters and 49,938 multiply-adds a pixel at the default size.
 
     Args:
-        width, blocks: see :class:`Compact`.
+        width: see :class:`Compact`.
+        blocks: see :class:`Compact`.
         map_weight: of the loss of the predicted circle of confusion, a px; counts where the true one is there.
         weights: a file, or ``builtin``, the weights that come with the package; None: untrained.
     """

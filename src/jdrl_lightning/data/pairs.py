@@ -73,7 +73,8 @@ class FolderPairs(FilePairs):
         split: ``train``, ``val`` or ``test``.
         pair_by: ``name``: see :func:`~.pairing.match_by_name`; ``order``: both folders sorted by name.
         val_fraction: fraction of a flat folder held out from training, in (0, 1); each split gets at least one pair.
-        crop, progress: see :class:`FilePairs`.
+        crop: see :class:`FilePairs`.
+        progress: see :class:`FilePairs`.
         pairs: a CSV file, relative to ``root``, that lists the pairs instead: see :func:`~.pair_list.read_pair_list`.
 
     Raises:

@@ -26,8 +26,11 @@ class TrainingCrops(Dataset[Pair]):
 
     Args:
         pairs: map-style data set of single samples; with a method ``at(epoch, index)``, others in each epoch.
-        crop, augmented, rule, recolor: see :func:`augment`; without augmentation every epoch has the same crops.
+        crop: see :func:`augment`.
         seed: seed of the crops.
+        augmented: see :func:`augment`; False: every epoch has the same crops.
+        rule: see :func:`augment`.
+        recolor: see :func:`augment`.
         skip: replace an unreadable pair by another one, drawn from (seed, epoch, item).
 
     Raises:

@@ -49,7 +49,8 @@ class FlowEstimator:
         """Flow on the grid of ``first``; images of any float type are clamped to [0, 1] first.
 
         Args:
-            first, second: ``(B, 3, H, W)``.
+            first: ``(B, 3, H, W)``.
+            second: the same.
             start: ``(B, 2, H, W)``, px, a flow near the one that is looked for; no effect without ``uses_start``.
 
         Raises:
