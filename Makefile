@@ -37,4 +37,4 @@ bench: $(READY) ## benchmark the reblurring operator and the flow estimator agai
 	$(BIN)/python benchmarks/flow.py
 
 clean: ## remove .venv and everything built or trained here
-	rm -rf .venv build dist outputs multirun .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist outputs multirun .cache .mypy_cache .pytest_cache .ruff_cache

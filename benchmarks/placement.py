@@ -58,8 +58,8 @@ class Run:
         self.seed, self.progress = seed, progress
         self.train = data.create("photos", split="train", seed=seed, crop=CROP, misalignment="none")
         self.val = data.create("photos", split="val", seed=seed, crop=CROP, misalignment="none")
+        self.in_place = backbones.create("unet", width=8, dropout=0.0, global_residual=True)  # equal for every stride
         self.reblur = ReblurNet(width=16, stride=stride)
-        self.in_place = backbones.create("unet", width=8, dropout=0.0, global_residual=True)
         self.pretrain(self.in_place, 0.0, STEPS["in place"])
         self.displaced = copy.deepcopy(self.in_place)
         self.pretrain(self.displaced, 1.0, STEPS["displaced"])
