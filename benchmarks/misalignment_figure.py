@@ -68,9 +68,10 @@ def plot(results: Results) -> Figure:
 def _style(row: str) -> dict[str, Any]:
     """JDRL in warm colours and thick, the others in cold ones; references that need no training on the pairs dashed."""
     colours = {
-        "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "contextual": "#5bbfa5",
-        "shift_search": "#8c6bb1", "warp_only": "#31a354", "jdrl": "#d7301f", "jdrl_official": "#fdae6b",
-        "jdrl_robust": "#f16913", "jdrl_picture": "#a63603", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
+        "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "shift_search": "#8c6bb1",
+        "mimicked": "#5bbfa5", "gcm": "#41ae76", "fdl": "#9ebcda", "cobi": "#c994c7",
+        "jdrl_robust": "#f16913", "jdrl": "#d7301f", "jdrl_official": "#fdae6b", "jdrl_map": "#a63603",
+        "warp_only": "#31a354", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
     }  # fmt: skip
     ours = row in JDRL
     return {

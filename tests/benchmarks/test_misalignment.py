@@ -19,8 +19,8 @@ from jdrl_lightning.io.image import write_image
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 TINY = (
     "data.frame=64", "data.crop=32", "data.repeat=1", "data.frames_per_photo={train: 1, val: 1, test: 1}",
-    "backbone.width=4", "trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1", "data.batch_size=1",
-    "trainer.log_every_n_steps=1",
+    "backbone.width=4", "backbone.weights=null", "trainer.max_epochs=1", "trainer.check_val_every_n_epoch=1",
+    "data.batch_size=1", "trainer.log_every_n_steps=1",
 )  # fmt: skip
 
 
@@ -156,38 +156,34 @@ def test_few_photographs_are_called_few(table: ModuleType, results: object) -> N
     assert "nan" not in page
 
 
-def test_the_cases_cover_what_was_asked(script: ModuleType) -> None:
-    small = {str(case): seeds for case, seeds in script.FORMS["small"].cases.items()}
-    assert small == {
-        "nonrigid_4": (0, 1, 2), "nonrigid_8": (0, 1, 2), "nonrigid_2": (0,), "none_0": (0,), "biased_4": (0, 1, 2),
-        "random_4": (0, 1, 2),
-    }  # fmt: skip
-    large = {str(case) for case in script.FORMS["large"].cases}
-    assert large == {f"{p}_{px}" for p in ("nonrigid", "biased", "random") for px in (1, 2, 4, 8, 16)} | {"none_0"}
+def test_all_of_a_seed_comes_first_and_what_is_shared_once(script: ModuleType) -> None:
+    cases = [str(case) for case in script.CASES]
+    found = list(script.trainings(cases, [0, 1], list(script.ROWS)))
+    assert [seed for _, seed, _ in found] == sorted(seed for _, seed, _ in found)
+    assert len(set(found)) == len(found) == 2 * (2 + 4 * 8 - 1 + 2 * 5)  # charbonnier on none is aligned_ceiling
+    assert {str(case) for case, _, row in found if row in script.SHARED} == {"none_0"}
+    assert {str(case) for case, _, row in found if row in script.RIVALS} == {"stack_8.6", "nonrigid_8"}
 
 
 def test_rows_differ_only_in_objective_flow_and_data(script: ModuleType) -> None:
-    case, small = script.Case("biased", 4), script.FORMS["small"]
-    configs = {
-        row: script.composed(row, case, 2, small, (), Path("run"))
-        for row in ("prealign", "warp_only", "jdrl_official", "oracle")
-    }
+    case = script.Case("stack", 8.6)
+    rows = ("prealign", "warp_only", "jdrl_official", "oracle")
+    configs = {row: script.composed(row, case, 2, (), Path("run")) for row in rows}
     reference = configs["warp_only"]
-    assert reference["data"]["misalignment"] == "biased"
-    assert reference["data"]["amplitude"] == pytest.approx(4 / script.MEAN_PX["biased"], rel=1e-3)
+    assert reference["data"]["misalignment"] == "stack"
+    assert reference["data"]["amplitude"] == pytest.approx(1.0)
     for row, config in configs.items():
         assert {key for key in config if config[key] != reference[key]} <= {"objective", "flow", "data"}, row
         changed = {key for key, value in config["data"].items() if value != reference["data"][key]}
         assert changed == ({"register"} if row == "prealign" else set()), row
         assert config["seed"] == 2
-    assert configs["oracle"]["objective"] == reference["objective"] | {"flow": {"name": "oracle"}}
+    assert configs["oracle"]["objective"] == reference["objective"] | {"flow": {"name": "oracle"}, "flow_of": "crop"}
     assert reference["objective"]["alpha"] == 0
     assert reference["objective"]["warmup_epochs"] > reference["trainer"]["max_epochs"]
     assert configs["jdrl_official"]["objective"]["warmup_epochs"] < reference["trainer"]["max_epochs"]
-    assert configs["jdrl_official"]["objective"]["reblur"]["width"] == 8
 
 
-@pytest.mark.parametrize("preset", ["random", "biased", "nonrigid"])
+@pytest.mark.parametrize("preset", ["nonrigid", "stack"])
 def test_an_amplitude_is_the_mean_length_of_the_flow(script: ModuleType, preset: str) -> None:
     """Over frames of 256 px whose surfaces lie at any depth."""
     misalignment = displacements(preset, 8 / script.MEAN_PX[preset])
@@ -206,7 +202,10 @@ def test_the_whole_benchmark_on_a_small_scale(
     arguments += ["--figure", str(tmp_path / "images" / "all.png"), "--cases", "nonrigid_4", "--seeds", "0"]
     rows = ["--rows", "input", "jdrl_robust"]
     script.main([*arguments, *rows, "--set", *TINY])
-    assert "[2/2] nonrigid_4 seed 0 jdrl_robust" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "2 of 2 trainings to go" in printed
+    assert "nonrigid_4 seed 0 jdrl_robust" in printed
+    assert "0 to go, about 0 min" in printed
     lines = table.read_lines(tmp_path / "all.csv")
     assert {(line.row, line.preset, line.amplitude_px) for line in lines} == {
         ("input", "none", 0.0), ("jdrl_robust", "nonrigid", 4.0)
@@ -218,18 +217,16 @@ def test_the_whole_benchmark_on_a_small_scale(
     for part in (tmp_path / "parts").iterdir():
         part.unlink()  # the table is enough to resume from
     script.main([*arguments, *rows, "--set", "data=no_such_set"])  # all is there: nothing is composed, nothing trained
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == "0 of 2 trainings to go\n"
     (tmp_path / "images" / "all.png").unlink()
     script.main([*arguments, "--draw"])
     assert (tmp_path / "images" / "all.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_mistakes_are_reported_in_one_line(script: ModuleType, tmp_path: Path) -> None:
-    for arguments, message in (
-        (["--cases", "nonrigid_5"], "nonrigid_5: this form has"),
-        (["--form", "large"], "needs --root"),
-        (["--draw", "--csv", str(tmp_path / "none.csv")], "no such file"),
-    ):
-        with pytest.raises(SystemExit, match=message):
-            script.main([*arguments, "--folder", str(tmp_path)])
+    files = ["--csv", str(tmp_path / "none.csv"), "--folder", str(tmp_path)]
+    with pytest.raises(SystemExit, match="no such file"):
+        script.main(["--draw", *files])
+    with pytest.raises(SystemExit, match="nowhere"):
+        script.main(["--root", str(tmp_path / "nowhere"), *files])
     assert "misalignment" in sys.modules
