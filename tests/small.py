@@ -23,6 +23,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "drbnet": {"width": 4},
     "restormer": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
     "nafnet": {"width": 4, "enc_blk_nums": [1, 1, 1, 1]},
+    "gkmnet": {"width": 4},
     "timm_unet": {"encoder": "mobilenetv3_small_050", "width": 4},
 }
 

@@ -37,6 +37,13 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "dpdd_ifan": ("25.37/0.789/0.0394/0.217", "25.86/0.825/0.0374/0.192"),
     "dpdd_ifan_jdrl": ("25.54/0.788/0.0389/0.207", "26.09/0.826/0.0372/0.177"),
     "dpdd_finetune": ("24.73/0.762/0.0422/0.273", "24.97/0.794/0.0413/0.248"),  # of its default network
+    # Others' networks by their own recipes, as far as these are known: PSNR as given in public tables.
+    "dpdd_nafnet": ("25.39",),
+    "dpdd_restormer": ("25.98",),
+    "dpdd_kpac": ("25.22",),
+    "dpdd_dpdnet": ("24.39/0.750/0.0435/0.277", "24.48/0.778/0.0435/0.262"),
+    "lfdof_drbnet": (),
+    "dpdd_drbnet": ("25.73",),
     "ablation_1": ("24.62/0.758/0.0360/0.344",),
     "ablation_2": ("24.80/0.758/0.0353/0.347",),
     "ablation_3": ("25.78/0.780/0.0326/0.309",),
@@ -194,6 +201,31 @@ def test_ifan_is_trained_for_six_hundred_thousand_steps(composed: Compose, tmp_p
         first = -(-halving // steps)
         assert (rate(first - 1), rate(first)) == (2 * factor, factor)
     assert data["views"]
+
+
+@pytest.mark.parametrize(("name", "steps", "crops"), [("nafnet", 200_000, 32), ("restormer", 300_000, 16)])
+def test_as_many_steps_as_published(name: str, steps: int, crops: int, composed: Compose, tmp_path: Path) -> None:
+    settings = composed(tmp_path, *command(f"dpdd_{name}"))
+    trainer, data = settings["trainer"], settings["data"]
+    assert data["batch_size"] * trainer["accumulate_grad_batches"] == crops
+    assert trainer["max_epochs"] == -(-steps * crops // (350 * data["repeat"]))
+    optim = {part: instantiate(setting) for part, setting in settings["optim"].items()}
+    peak, last = {"nafnet": (1e-3, 1e-7), "restormer": (3e-4, 1e-6)}[name]
+    assert [peak * optim["scheduler"](epoch) for epoch in (0, trainer["max_epochs"])] == pytest.approx(
+        [peak, last], rel=1e-2
+    )
+    if name == "restormer":
+        held = trainer["max_epochs"] * 92_000 / 300_000
+        assert optim["scheduler"](held - 1) == 1 > optim["scheduler"](held + 1)
+
+
+def test_the_second_stage_starts_from_the_first_ones_weights(run: Callable[..., Path]) -> None:
+    """LFDOF, then DPDD: the checkpoint of the one is where the other starts."""
+    few = (*overrides("drbnet"), "trainer.max_epochs=1", "trainer.limit_train_batches=1")
+    first = run("lfdof_drbnet", *few) / "checkpoints" / "last.ckpt"
+    second = run("dpdd_drbnet", *few, f"backbone.weights={first}") / "checkpoints" / "last.ckpt"
+    before, after = (build.read_checkpoint(file)["state_dict"] for file in (first, second))
+    assert change(before, after, "backbone.") == pytest.approx(2e-5, rel=0.05)  # Adam's first step, at its rate
 
 
 def test_a_network_to_start_from_is_asked_for(run: Callable[..., Path]) -> None:

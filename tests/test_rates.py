@@ -18,6 +18,12 @@ def test_cosine_warms_up_peaks_and_ends_at_its_floor() -> None:
     assert rate(100) == pytest.approx(0.01)
 
 
+def test_cosine_holds_for_a_fraction_of_the_training() -> None:
+    rate = Cosine(epochs=300, hold=0.3, floor=0.01)
+    assert [rate(epoch) for epoch in (0, 50, 90, 195, 300)] == pytest.approx([1, 1, 1, 0.505, 0.01])
+    assert Cosine(epochs=10, warmup_epochs=4, hold=0.2)(3) == pytest.approx(0.75)
+
+
 def test_milestones_are_fractions_of_the_training() -> None:
     rate = Milestones(epochs=12, at=[0.5, 0.75], gamma=0.1)
     assert [rate(epoch) for epoch in (0, 5, 6, 8, 9, 30)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])

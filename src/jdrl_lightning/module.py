@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from jdrl_lightning import __version__
+from jdrl_lightning.backbones.base import input_of
 from jdrl_lightning.backbones.guided import GuidedBackbone
 from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.flow.warp import magnitude
@@ -36,7 +37,8 @@ class DeblurringModule(L.LightningModule):
     """Trains ``backbone`` for ``objective``; all networks' parameters share one optimiser.
 
     Args:
-        backbone: ``backbone(blurry) -> Restored``; may have heads for training, see :meth:`Backbone.auxiliary`.
+        backbone: ``backbone(input_of(pair, backbone)) -> Restored``; may have heads for training, see
+            :meth:`Backbone.auxiliary`.
         objective: ``objective(restored, pair, stage) -> Losses``; its schedule says which stage an epoch belongs to.
         optimizer: parameters in, optimiser out.
         scheduler: factor on the learning rate at a time in epochs (2.25 is a quarter into the third); the stage's
@@ -76,7 +78,7 @@ class DeblurringModule(L.LightningModule):
         return self.objective.schedule.at(self.current_epoch)
 
     def forward(self, blurry: Tensor) -> Tensor:
-        """Restore ``(B, 3, H, W)`` RGB in [0, 1]: the final output, same shape."""
+        """Restore RGB in [0, 1], what :func:`.input_of` gives of a pair: the final output, ``(B, 3, H, W)``."""
         restored: Tensor = final_output(self.backbone)(blurry)
         return restored
 
@@ -105,7 +107,7 @@ class DeblurringModule(L.LightningModule):
         if isinstance(self.backbone, GuidedBackbone):
             self.backbone.network.strength = self.objective.guide_strength(self.current_epoch)
         batch = self.objective.prepare(batch, stage)
-        restored = (self._compiled or self.backbone)(batch.blurry)
+        restored = (self._compiled or self.backbone)(input_of(batch, self.backbone))
         losses = self.objective(restored, batch, stage)
         total, terms = losses.total, losses.terms
         if self.auxiliary is not None and "backbone" not in stage.frozen:
@@ -122,7 +124,7 @@ class DeblurringModule(L.LightningModule):
 
     def validation_step(self, batch: Pair, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
         """The restored images; callbacks measure them."""
-        return {"restored": self(batch.blurry).float()}
+        return {"restored": self(input_of(batch, self.backbone)).float()}
 
     test_step = validation_step
 

@@ -41,13 +41,14 @@ def predict(
     from rich.progress import Progress
 
     from jdrl_lightning.inference.failures import Failures
-    from jdrl_lightning.inference.network import blur_radius, ready
+    from jdrl_lightning.inference.network import blur_radius, check_takes_pictures, ready
     from jdrl_lightning.inference.output_names import blur_map_file
     from jdrl_lightning.inference.planned import check_output
     from jdrl_lightning.inference.tiles import check_tiles, restore
     from jdrl_lightning.io.image import read_picture, write_image
     from jdrl_lightning.types import to_float, to_uint
 
+    check_takes_pictures(backbone)
     check_tiles(tile, overlap, backbone.divisor, tile_batch)
     network, device = ready(backbone, precision, compile), next(backbone.parameters()).device
     failures = Failures(len(jobs))

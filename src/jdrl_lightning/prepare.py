@@ -69,7 +69,10 @@ def align(cfg: DictConfig) -> None:
         raise UserError(f"{report}: exists; give another output=… or overwrite=true")
     for split, pairs, folder in splits(cfg, ("train", "val", "test")):
         if not hasattr(pairs, "places"):
-            raise UserError("align works on picture files; give data=folder data.store=files data.register=none")
+            raise UserError(
+                "align works on picture files; give data=folder data.store=files data.register=none, or leave out "
+                "data.bit_depth"
+            )
         with progress(f"registering the {split} pairs") as show:
             found[split] = align_files(pairs.places, folder, device, cfg.overwrite, show)
         log.info("%s: %s", split, totals(found[split]))

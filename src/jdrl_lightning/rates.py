@@ -47,11 +47,12 @@ class Milestones:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Linear warm-up from ``floor`` to 1, then half a cosine back to ``floor`` at ``epochs``."""
+    """Linear warm-up from ``floor`` to 1, 1 until the fraction ``hold`` of ``epochs``, then half a cosine back."""
 
     epochs: int
     warmup_epochs: int = 0
     floor: float = 0.0
+    hold: float = 0.0
 
     def __post_init__(self) -> None:
         _check(self.epochs)
@@ -60,7 +61,8 @@ class Cosine:
         if epoch < self.warmup_epochs:
             height = epoch / self.warmup_epochs
         else:
-            done = min(1.0, (epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs))
+            start = max(self.warmup_epochs, self.hold * self.epochs)
+            done = min(1.0, max(0.0, epoch - start) / max(1, self.epochs - start))
             height = 0.5 * (1 + math.cos(math.pi * done))
         return self.floor + (1 - self.floor) * height
 

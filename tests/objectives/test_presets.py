@@ -41,7 +41,7 @@ def test_settings_of_the_reblurring_network_are_merged(settings: dict[str, str],
         assert float(layer.weight.detach().std()) == pytest.approx(math.sqrt(variance), rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["charbonnier", "l1", "mse"])
+@pytest.mark.parametrize("name", ["charbonnier", "l1", "mse", "psnr"])
 def test_plain_supervision_needs_neither_flow_nor_reblurring(name: str) -> None:
     objective = objectives.create(name)
     assert objective.known_terms == ("pixel",)

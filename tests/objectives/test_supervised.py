@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import correlate1d
 from torch.nn import functional as F
 
-from jdrl_lightning import Pair, Restored, UserError, flow, objectives
+from jdrl_lightning import Pair, Restored, UserError, flow, metrics, objectives
 
 
 def test_the_pixel_losses_are_what_their_names_say() -> None:
@@ -15,6 +15,7 @@ def test_the_pixel_losses_are_what_their_names_say() -> None:
         "charbonnier": ((image - sharp) ** 2 + 1e-6).sqrt().mean(),
         "l1": F.l1_loss(image, sharp),
         "mse": F.mse_loss(image, sharp),
+        "psnr": -metrics.psnr(image, sharp).mean(),
     }
     for name, value in expected.items():
         objective = objectives.create(name)
@@ -33,7 +34,9 @@ def test_the_target_is_the_given_image_or_the_truth() -> None:
         objectives.create("l1", target="true")
 
 
-@pytest.mark.parametrize("name", ["charbonnier", "l1", "mse", "shift_search", "contextual", "cobi", "fdl", "mimicked"])
+@pytest.mark.parametrize(
+    "name", ["charbonnier", "l1", "mse", "psnr", "shift_search", "contextual", "cobi", "fdl", "mimicked"]
+)
 def test_what_is_not_valid_does_not_count(name: str) -> None:
     image, sharp = torch.rand(2, 3, 24, 24, requires_grad=True), torch.rand(2, 3, 24, 24)
     valid = (torch.rand(2, 1, 24, 24) > 0.4).float()

@@ -33,6 +33,7 @@ Composed = Callable[..., dict[str, Any]]
         ("optim.optimizer.lr=fast", r"^optim\.optimizer\.lr=fast: .* set a number above 0"),
         ("optim.optimizer.lr=0", r"^optim\.optimizer\.lr=0: "),
         ("backbone.weights=absent.pth", r"^weights absent\.pth do not exist"),
+        ("backbone.in_channels=6", r"^backbone\.in_channels=6 takes both dual-pixel views: set data\.views=true"),
         ("data=folder data.root=absent", r"^absent: no such folder in .*; set data\.root to the folder of your pairs$"),
     ],
 )  # fmt: skip

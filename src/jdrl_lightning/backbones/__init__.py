@@ -20,6 +20,7 @@ _registry = Registry(
         "drbnet": "jdrl_lightning.backbones.drbnet:drbnet",
         "restormer": "jdrl_lightning.backbones.restormer:restormer",
         "nafnet": "jdrl_lightning.backbones.nafnet:nafnet",
+        "gkmnet": "jdrl_lightning.backbones.gkmnet:gkmnet",
         "timm_unet": "jdrl_lightning.backbones.timm_unet:timm_unet",
         "spandrel": "jdrl_lightning.backbones.spandrel:spandrel",
     },

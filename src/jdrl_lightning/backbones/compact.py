@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.base import Backbone, combined
 from jdrl_lightning.backbones.checkpoints import load_weights
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair, Restored
@@ -28,14 +28,15 @@ class Compact(nn.Module):
         width: channels at half resolution, doubled at each coarser level.
         blocks: residual blocks of each level, finest first; the coarsest has as many, the others have them twice, on
             the way down and up.
+        in_channels: 3; 6 for both dual-pixel views, whose mean the residual is added to.
     """
 
-    def __init__(self, width: int = 32, blocks: tuple[int, ...] = (2, 2, 2)) -> None:
+    def __init__(self, width: int = 32, blocks: tuple[int, ...] = (2, 2, 2), in_channels: int = 3) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(len(blocks))]
         steps = list(pairwise(channels))
         image = 3 * UNSHUFFLE**2
-        self.head = nn.Conv2d(image, width, 3, padding=1)
+        self.head = nn.Conv2d(in_channels * UNSHUFFLE**2, width, 3, padding=1)
         self.encoder = nn.ModuleList(_blocks(c, n) for c, n in zip(channels, blocks, strict=True))
         self.down = nn.ModuleList(nn.Conv2d(fine, coarse, 2, 2) for fine, coarse in steps)
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, 2) for fine, coarse in steps)
@@ -53,7 +54,7 @@ class Compact(nn.Module):
         return int(UNSHUFFLE * 2 ** len(self.down))
 
     def forward(self, blurry: Tensor) -> Restored:
-        """Restore ``(B, 3, H, W)``; ``aux["coc"]`` is the circle of confusion's radius, px, ``(B, 1, H, W)``."""
+        """Restore ``(B, in_channels, H, W)``; ``aux["coc"]`` is the radius of defocus, px, ``(B, 1, H, W)``."""
         features = self.head(F.pixel_unshuffle(blurry, UNSHUFFLE))
         skips = []
         for encode, down in zip(self.encoder, self.down, strict=False):
@@ -63,7 +64,7 @@ class Compact(nn.Module):
         features = self.encoder[-1](features)
         for up, decode in zip(reversed(self.up), reversed(self.decoder), strict=True):
             features = decode(up(features) + skips.pop())
-        restored = blurry + F.pixel_shuffle(self.tail(features), UNSHUFFLE)
+        restored = combined(blurry) + F.pixel_shuffle(self.tail(features), UNSHUFFLE)
         radius = F.softplus(self.map_head(features))
         radius = F.interpolate(radius, scale_factor=UNSHUFFLE, mode="bilinear", align_corners=False)
         return Restored((restored,), {"coc": radius})
@@ -106,8 +107,10 @@ class CircleOfConfusionLoss(nn.Module):
 class CompactBackbone(Backbone):
     """:class:`Compact` as a backbone, with its loss for the map."""
 
-    def __init__(self, network: Compact, map_weight: float) -> None:
-        super().__init__(network, divisor=network.divisor, licence="Apache-2.0", name="compact")
+    def __init__(self, network: Compact, map_weight: float, in_channels: int) -> None:
+        super().__init__(
+            network, divisor=network.divisor, licence="Apache-2.0", name="compact", in_channels=in_channels
+        )
         self.map_weight = map_weight
 
     def auxiliary(self) -> nn.Module:
@@ -116,7 +119,11 @@ class CompactBackbone(Backbone):
 
 
 def compact(
-    width: int = 32, blocks: tuple[int, ...] = (2, 2, 2), map_weight: float = 0.005, weights: str | None = None
+    width: int = 32,
+    blocks: tuple[int, ...] = (2, 2, 2),
+    map_weight: float = 0.005,
+    weights: str | None = None,
+    in_channels: int = 3,
 ) -> Backbone:
     """The network as a backbone; 1,049,245 parameters and 49,938 multiply-adds a pixel at the default size.
 
@@ -125,10 +132,11 @@ def compact(
         blocks: see :class:`Compact`.
         map_weight: of the loss of the predicted circle of confusion, a px; counts where the true one is there.
         weights: a file, or ``builtin``, the weights that come with the package; None: untrained.
+        in_channels: see :class:`Compact`.
     """
     if width < 1 or not blocks or min(blocks) < 1:
         raise UserError(f"backbone.width={width} and backbone.blocks={list(blocks)} must be positive")
-    backbone = CompactBackbone(Compact(width, tuple(blocks)), map_weight)
+    backbone = CompactBackbone(Compact(width, tuple(blocks), in_channels), map_weight, in_channels)
     if weights is not None:
         load_weights(backbone, weights)
     return backbone

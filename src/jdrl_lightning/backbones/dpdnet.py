@@ -1,4 +1,4 @@
-"""DPDNet for a single image: the U-Net of the dual-pixel paper."""
+"""DPDNet, the U-Net of the dual-pixel paper: for both views, or for a single image."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ class DPDNet(UNet):
     Args:
         width: channels of the first level, doubled at each of the other four.
         dropout: probability at the two deepest levels.
+        in_channels: 3 for a single image; 6 for both views.
 
-    Source: Abuolaim and Brown, ECCV 2020, "Defocus Deblurring Using Dual-Pixel Data", the single-image network.
+    Source: Abuolaim and Brown, ECCV 2020, "Defocus Deblurring Using Dual-Pixel Data".
     """
 
     relu_after_up = True
     skip_first = True
 
-    def __init__(self, width: int = 64, dropout: float = 0.4) -> None:
-        super().__init__(width, dropout)
+    def __init__(self, width: int = 64, dropout: float = 0.4, in_channels: int = 3) -> None:
+        super().__init__(width, dropout, in_channels=in_channels)
 
     def reset_parameters(self) -> None:
         """Initialise: He normal (fan in) and zero biases as in the paper, except in the tail.
@@ -54,17 +55,17 @@ class DPDNet(UNet):
         return nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(3, 3, 1))
 
 
-def dpdnet(width: int = 64, dropout: float = 0.4) -> Backbone:
-    """DPDNet as a backbone, BGR internally; 31,033,423 parameters at the published width.
+def dpdnet(width: int = 64, dropout: float = 0.4, in_channels: int = 3) -> Backbone:
+    """DPDNet as a backbone, BGR internally; 31,033,423 parameters at the published width, 31,035,151 for both views.
 
     Published weights are Keras HDF5 files, of the weights or of the whole model; reading them needs the h5py package.
-    Those of the dual-pixel network (six input channels) do not fit.
 
     Args:
         width: see :class:`DPDNet`.
         dropout: see :class:`DPDNet`.
+        in_channels: see :class:`DPDNet`.
     """
-    network = DPDNet(width, dropout)
+    network = DPDNet(width, dropout, in_channels)
     licence = "the published weights are MIT-licensed (Abdullah Abuolaim)"
     return Backbone(
         network,
@@ -73,4 +74,5 @@ def dpdnet(width: int = 64, dropout: float = 0.4) -> Backbone:
         color_order="bgr",
         name="dpdnet",
         read_foreign=partial(read_keras, network=network),
+        in_channels=in_channels,
     )

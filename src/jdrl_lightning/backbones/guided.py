@@ -146,7 +146,7 @@ def guided(of: Mapping[str, Any] | Backbone, channels: int = 1, width: int = 32,
         frozen: see :class:`Guided`.
 
     Raises:
-        UserError: no channels; or the network or its weights cannot be had.
+        UserError: no channels; the network takes both views; or it or its weights cannot be had.
     """
     if channels < 1 or width < 1:
         raise UserError(f"backbone.channels={channels} and backbone.width={width} must be at least 1")
@@ -158,4 +158,6 @@ def guided(of: Mapping[str, Any] | Backbone, channels: int = 1, width: int = 32,
             load_weights(inner, weights)
     else:
         inner = of
+    if inner.in_channels != 3:
+        raise UserError("backbone=guided estimates its map from one picture: set backbone.of.in_channels=3")
     return GuidedBackbone(Guided(inner, channels, width, frozen))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.base import Backbone, combined
 from jdrl_lightning.errors import UserError
 
 __all__ = ["LayerNorm2d", "NAFNet", "box_mean", "nafnet"]
@@ -23,6 +23,7 @@ class NAFNet(nn.Module):
         middle_blk_num: blocks at the lowest resolution.
         dec_blk_nums: blocks after each upsampling by 2, deepest first.
         local_pool: window of the blocks' local averages in eval mode, image pixels; see :func:`nafnet`.
+        in_channels: 3; 6 for both dual-pixel views, whose mean the residual is added to.
 
     Source: Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
     """
@@ -34,6 +35,7 @@ class NAFNet(nn.Module):
         middle_blk_num: int = 1,
         dec_blk_nums: Sequence[int] = (1, 1, 1, 1),
         local_pool: int | None = None,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         levels = len(enc_blk_nums)
@@ -48,7 +50,7 @@ class NAFNet(nn.Module):
             window = None if local_pool is None else local_pool >> level
             return nn.Sequential(*(_Block(width << level, window) for _ in range(number)))
 
-        self.intro = nn.Conv2d(3, width, 3, padding=1)
+        self.intro = nn.Conv2d(in_channels, width, 3, padding=1)
         self.encoders = nn.ModuleList(blocks(number, level) for level, number in enumerate(enc_blk_nums))
         self.downs = nn.ModuleList(nn.Conv2d(width << i, width << (i + 1), 2, 2) for i in range(levels))
         self.middle_blks = blocks(middle_blk_num, levels)
@@ -60,7 +62,7 @@ class NAFNet(nn.Module):
         self.ending = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, blurry: Tensor) -> Tensor:
-        """``(B, 3, H, W)``, height and width multiples of ``2 ** len(enc_blk_nums)``, to the same shape."""
+        """``(B, in_channels, H, W)``, sides multiples of ``2 ** len(enc_blk_nums)``, to ``(B, 3, H, W)``."""
         features, skips = self.intro(blurry), []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             features = encoder(features)
@@ -69,7 +71,7 @@ class NAFNet(nn.Module):
         features = self.middle_blks(features)
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             features = decoder(up(features) + skips.pop())
-        return blurry + self.ending(features)
+        return combined(blurry) + self.ending(features)
 
 
 class _Block(nn.Module):
@@ -171,6 +173,7 @@ def nafnet(
     middle_blk_num: int = 1,
     dec_blk_nums: Sequence[int] = (1, 1, 1, 1),
     local_pool: int | None = None,
+    in_channels: int = 3,
 ) -> Backbone:
     """NAFNet as a backbone; 17,111,907 parameters at width 32, 67,888,835 at width 64.
 
@@ -184,7 +187,8 @@ def nafnet(
         local_pool: side of a window that replaces the mean over the image in eval mode, since means over whole images
             differ from those over training crops; 1.5 × the crop's side as published (384 for 256). Images within the
             window are unaffected. None: no window.
+        in_channels: see :class:`NAFNet`.
     """
-    network = NAFNet(width, enc_blk_nums, middle_blk_num, dec_blk_nums, local_pool)
+    network = NAFNet(width, enc_blk_nums, middle_blk_num, dec_blk_nums, local_pool, in_channels)
     divisor, licence = 2 ** len(enc_blk_nums), "published weights: MIT"
-    return Backbone(network, divisor=divisor, licence=licence, name="nafnet", block=_Block)
+    return Backbone(network, divisor=divisor, licence=licence, name="nafnet", block=_Block, in_channels=in_channels)

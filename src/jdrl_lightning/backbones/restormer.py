@@ -18,12 +18,16 @@ __all__ = ["Restormer", "restormer"]
 class Restormer(nn.Module):
     """Predicts a residual to add to its input. Only the norms have biases; parameters are named as published.
 
+    For both dual-pixel views it predicts the image itself, out of the refined features and a 1×1 convolution of the
+    first ones: as published, no view is added.
+
     Args:
         dim: channels at full resolution, doubled at each of the three lower ones.
         num_blocks: transformer blocks at each of the four resolutions, finest first.
         num_refinement_blocks: blocks after the decoder, at full resolution with ``2 * dim`` channels.
         heads: attention heads at each of the four resolutions.
         ffn_expansion_factor: hidden channels of the feed-forward parts, relative to their outer channels.
+        in_channels: 3; 6 for both dual-pixel views.
 
     Source: Zamir et al., "Restormer: Efficient Transformer for High-Resolution Image Restoration", CVPR 2022.
     """
@@ -35,6 +39,7 @@ class Restormer(nn.Module):
         num_refinement_blocks: int = 4,
         heads: Sequence[int] = (1, 2, 4, 8),
         ffn_expansion_factor: float = 2.66,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         if len(num_blocks) != 4 or len(heads) != 4:
@@ -45,7 +50,7 @@ class Restormer(nn.Module):
         def blocks(number: int, channels: int, level: int) -> nn.Sequential:
             return nn.Sequential(*(_Block(channels, heads[level], ffn_expansion_factor) for _ in range(number)))
 
-        self.patch_embed = _Named(proj=_conv3(3, dim))
+        self.patch_embed = _Named(proj=_conv3(in_channels, dim))
         self.encoder_level1 = blocks(num_blocks[0], dim, 0)
         self.down1_2 = _down(dim)
         self.encoder_level2 = blocks(num_blocks[1], 2 * dim, 1)
@@ -62,11 +67,13 @@ class Restormer(nn.Module):
         self.up2_1 = _up(2 * dim)
         self.decoder_level1 = blocks(num_blocks[0], 2 * dim, 0)  # without reduction: twice the encoder's channels
         self.refinement = blocks(num_refinement_blocks, 2 * dim, 0)
+        self.skip_conv = _conv1(dim, 2 * dim) if in_channels == 6 else None
         self.output = _conv3(2 * dim, 3)
 
     def forward(self, blurry: Tensor) -> Tensor:
-        """``(B, 3, H, W)``, height and width multiples of 8, to the same shape."""
-        level1 = self.encoder_level1(self.patch_embed(blurry))
+        """``(B, in_channels, H, W)``, height and width multiples of 8, to ``(B, 3, H, W)``."""
+        embedded = self.patch_embed(blurry)
+        level1 = self.encoder_level1(embedded)
         level2 = self.encoder_level2(self.down1_2(level1))
         level3 = self.encoder_level3(self.down2_3(level2))
         features = self.up4_3(self.latent(self.down3_4(level3)))
@@ -74,7 +81,11 @@ class Restormer(nn.Module):
         features = self.up3_2(features)
         features = self.decoder_level2(self.reduce_chan_level2(torch.cat([features, level2], dim=1)))
         features = self.decoder_level1(torch.cat([self.up2_1(features), level1], dim=1))
-        return blurry + self.output(self.refinement(features))
+        features = self.refinement(features)
+        if self.skip_conv is not None:
+            restored: Tensor = self.output(features + self.skip_conv(embedded))
+            return restored
+        return blurry + self.output(features)
 
 
 class _Block(nn.Module):
@@ -160,8 +171,9 @@ def restormer(
     num_refinement_blocks: int = 4,
     heads: Sequence[int] = (1, 2, 4, 8),
     ffn_expansion_factor: float = 2.66,
+    in_channels: int = 3,
 ) -> Backbone:
-    """Restormer as a backbone; 26,126,644 parameters at the published size.
+    """Restormer as a backbone; 26,126,644 parameters at the published size, 26,132,548 for both dual-pixel views.
 
     Args:
         dim: see :class:`Restormer`.
@@ -169,7 +181,8 @@ def restormer(
         num_refinement_blocks: see :class:`Restormer`.
         heads: see :class:`Restormer`.
         ffn_expansion_factor: see :class:`Restormer`.
+        in_channels: see :class:`Restormer`.
     """
-    network = Restormer(dim, num_blocks, num_refinement_blocks, heads, ffn_expansion_factor)
+    network = Restormer(dim, num_blocks, num_refinement_blocks, heads, ffn_expansion_factor, in_channels)
     licence = "published weights: Academic Public Licence, for non-commercial use only"
-    return Backbone(network, divisor=8, licence=licence, name="restormer", block=_Block)
+    return Backbone(network, divisor=8, licence=licence, name="restormer", block=_Block, in_channels=in_channels)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.base import Backbone, combined
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.runtime.mkldnn_layout import MkldnnNetwork, to_dense, to_mkldnn
 
@@ -27,6 +27,7 @@ class UNet(MkldnnNetwork):
         global_residual: predict a residual to add to the input, without a sigmoid; the network then starts as the
             identity (see :meth:`reset_parameters`). False: the published network, which ends with a sigmoid.
         init: ``he`` (paper) or ``official`` (published code); see :meth:`reset_parameters`.
+        in_channels: 3; 6 for both dual-pixel views, whose mean the residual is added to.
 
     Source: Li et al., AAAI 2023, "vanilla U-Net"; its details follow the published code's behaviour.
     """
@@ -34,14 +35,21 @@ class UNet(MkldnnNetwork):
     relu_after_up: ClassVar[bool] = False
     skip_first: ClassVar[bool] = False  # channel order in concatenations
 
-    def __init__(self, width: int = 64, dropout: float = 0.4, global_residual: bool = False, init: str = "he") -> None:
+    def __init__(
+        self,
+        width: int = 64,
+        dropout: float = 0.4,
+        global_residual: bool = False,
+        init: str = "he",
+        in_channels: int = 3,
+    ) -> None:
         super().__init__()
         if init not in ("he", "official"):
             raise UserError(f"backbone.init={init!r} is neither he nor official")
         self.global_residual, self.init = global_residual, init
         channels = [width * 2**level for level in range(5)]
         self.encoder = nn.ModuleDict(
-            {f"block{i + 1}": _two_convolutions(channels[i - 1] if i else 3, channels[i]) for i in range(5)}
+            {f"block{i + 1}": _two_convolutions(channels[i - 1] if i else in_channels, channels[i]) for i in range(5)}
         )
         self.dropout = nn.Dropout(dropout)
         self.up6, self.block6 = _Up(channels[4]), _two_convolutions(channels[4], channels[3])
@@ -72,7 +80,7 @@ class UNet(MkldnnNetwork):
                 nn.init.zeros_(parameter)
 
     def forward(self, blurry: Tensor) -> Tensor:
-        """``(B, 3, H, W)``, height and width multiples of 16, to the same shape."""
+        """``(B, in_channels, H, W)``, height and width multiples of 16, to ``(B, 3, H, W)``."""
         features = self.encoder["block1"](to_mkldnn(blurry, self))
         skips = []  # released one by one: their memory limits the tile size
         for level in range(2, 6):
@@ -101,7 +109,7 @@ class UNet(MkldnnNetwork):
             for layer in others:
                 features = layer(features)
         output = to_dense(self.out(features), self)
-        return blurry + output if self.global_residual else torch.sigmoid(output)
+        return combined(blurry) + output if self.global_residual else torch.sigmoid(output)
 
     def _drop(self, features: Tensor) -> Tensor:
         dropped = self.dropout(to_dense(features, self))
@@ -148,6 +156,7 @@ def unet(
     dropout: float = 0.4,
     init: str = "he",
     color_order: str = "bgr",
+    in_channels: int = 3,
 ) -> Backbone:
     """The U-Net as a backbone; 31,033,411 parameters at the published width.
 
@@ -157,7 +166,8 @@ def unet(
         dropout: see :class:`UNet`.
         init: see :class:`UNet`.
         color_order: of the wrapped network; published weights are for ``bgr``.
+        in_channels: see :class:`UNet`.
     """
-    network = UNet(width, dropout, global_residual, init)
+    network = UNet(width, dropout, global_residual, init, in_channels)
     licence = "the published weights come without a licence: all rights reserved by the authors of JDRL"
-    return Backbone(network, divisor=16, licence=licence, color_order=color_order, name="unet")
+    return Backbone(network, divisor=16, licence=licence, color_order=color_order, name="unet", in_channels=in_channels)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.progress import Progress
 from torch.utils.data import Dataset
 
+from jdrl_lightning.data.bit_depth import EightBit
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair
 
@@ -18,7 +19,12 @@ Show = Callable[[int, int], None]
 
 
 def opened(
-    files: Callable[[Show], Dataset[Pair]], split: str, root: str | Path, register: str, store: str
+    files: Callable[[Show], Dataset[Pair]],
+    split: str,
+    root: str | Path,
+    register: str,
+    store: str,
+    bit_depth: int | None = None,
 ) -> Dataset[Pair]:
     """The pairs of ``split`` at ``root``.
 
@@ -26,9 +32,10 @@ def opened(
         files: creates the data set from image files; its argument is a progress callback of (done, total).
         register: ``none`` or ``affine``, see :func:`registered`.
         store: ``files``; ``packed`` or ``litdata`` if ``root`` is the output of ``prepare pack``.
+        bit_depth: None: as stored; 8: of 16 bits the high byte, see :func:`~.bit_depth.high_byte`.
 
     Raises:
-        UserError: an unknown store or registration, or an error of the data set.
+        UserError: an unknown store, bit depth or registration, or an error of the data set.
     """
     if store == "files":
         with progress(f"checking the {split} pairs of {root}") as show:
@@ -43,7 +50,9 @@ def opened(
         pairs = StreamedPairs(root, split)
     else:
         raise UserError(f"data.store={store!r} is not one of files, packed, litdata")
-    return registered(pairs, register)
+    if bit_depth not in (None, 8):
+        raise UserError(f"data.bit_depth={bit_depth!r} is neither null, as stored, nor 8")
+    return registered(pairs if bit_depth is None else EightBit(pairs), register)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from jdrl_lightning import DeblurringModule, backbones, objectives
+from jdrl_lightning.backbones.base import input_of
 from jdrl_lightning.data.augment import collate
 from jdrl_lightning.data.precomputed_flow import unmoved
 from jdrl_lightning.data.random_crops import TrainingCrops
@@ -69,7 +70,7 @@ def trained(config: Mapping[str, Any], crops: list[Pair], device: torch.device) 
         module.zero_grad()
         stage = objective.schedule.stages[-1]
         used = objective.prepare(pair, stage)
-        total = objective(module.backbone(used.blurry), used, stage).total
+        total = objective(module.backbone(input_of(used, module.backbone)), used, stage).total
         total.backward()
         float(total.detach())  # synchronizes with the device
 

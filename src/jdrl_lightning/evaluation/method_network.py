@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning import build
-from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.base import Backbone, input_of
 from jdrl_lightning.cli.checkpoints import checkpoint_file
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.evaluation.methods import Method, of_blurry
+from jdrl_lightning.evaluation.methods import Method
 from jdrl_lightning.inference import ready
 from jdrl_lightning.inference.tiles import check_tiles, restore
 from jdrl_lightning.io.weights import CHECKPOINT_KEY
@@ -56,11 +56,11 @@ def _in_tiles(backbone: Backbone, config: Mapping[str, Any]) -> Callable[[Pair],
     check_tiles(tile, overlap, backbone.divisor)
     network = ready(backbone)
 
-    def restored(blurry: Tensor) -> Tensor:
+    def restored(pair: Pair) -> Tensor:
         with torch.inference_mode():
-            return restore(network, blurry, tile=tile, overlap=overlap, divisor=backbone.divisor)
+            return restore(network, input_of(pair, backbone), tile=tile, overlap=overlap, divisor=backbone.divisor)
 
-    return of_blurry(restored)
+    return restored
 
 
 def _padding(divisor: int, config: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError, check_choice, first_line
-from jdrl_lightning.inference.network import final_output
+from jdrl_lightning.inference.network import check_takes_pictures, final_output
 
 __all__ = ["FORMATS", "TOLERANCE", "Shape", "check_formats", "difference", "program", "serialized"]
 
@@ -53,8 +53,9 @@ def program(backbone: Backbone, shape: Shape) -> torch.export.ExportedProgram:
     """The final output of ``backbone`` in eval mode: RGB in [0, 1] in and out, its own colour order and range inside.
 
     Raises:
-        UserError: torch cannot do it for this network, or not for any size or batch.
+        UserError: torch cannot do it for this network, or not for any size or batch; or it takes both views.
     """
+    check_takes_pictures(backbone)
     backbone.eval()
     free: dict[int, object] = {0: torch.export.Dim("batch")} if shape.any_batch else {}
     if shape.any_size:

@@ -12,7 +12,7 @@ from jdrl_lightning.errors import UserError
 from jdrl_lightning.runtime.compile import compiled
 from jdrl_lightning.types import Restored
 
-__all__ = ["PRECISIONS", "blur_radius", "final_output", "ready"]
+__all__ = ["PRECISIONS", "blur_radius", "check_takes_pictures", "final_output", "ready"]
 
 PRECISIONS = ("32-true", "bf16-mixed")  # Lightning's names
 
@@ -26,8 +26,21 @@ class _FinalOutput(nn.Module):
         return self.backbone(blurry).images[0]
 
 
+def check_takes_pictures(backbone: Backbone) -> None:
+    """Refuse a network that no single picture can be given to.
+
+    Raises:
+        UserError: it takes both dual-pixel views.
+    """
+    if backbone.in_channels != 3:
+        raise UserError(
+            f"{backbone.name} takes both dual-pixel views (in_channels={backbone.in_channels}), here are single "
+            "pictures: measure it by evaluate with data=dpdd data.views=true"
+        )
+
+
 def final_output(backbone: Callable[[Tensor], Restored]) -> nn.Module:
-    """``backbone`` without its side outputs: ``(B, 3, H, W)`` RGB in [0, 1] to the restored image, same shape.
+    """``backbone`` without its side outputs: RGB in [0, 1] to the restored image, ``(B, 3, H, W)``.
 
     The module holds ``backbone`` itself, so mode, device and weights are shared.
     """
@@ -65,7 +78,7 @@ def ready(backbone: Backbone, precision: str = "32-true", compile: bool = False)
         compile: by ``torch.compile``, at the first call for each size; needs a C++ compiler, on CUDA also Triton.
 
     Returns:
-        ``(B, 3, H, W)`` RGB in [0, 1] to the final output, same shape.
+        ``(B, in_channels, H, W)`` RGB in [0, 1] to the final output, ``(B, 3, H, W)``.
 
     Raises:
         UserError: unknown precision; or, when called, compilation fails.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.inference.network import blur_radius, ready
+from jdrl_lightning.inference.network import blur_radius, check_takes_pictures, ready
 from jdrl_lightning.inference.tiles import restore
 from jdrl_lightning.types import to_float, to_uint
 
@@ -33,9 +33,13 @@ class Restorer:
         backbone: a trained network, on the device where it is to compute; it is put into eval mode.
         tile: longest side of the tiles, px: bounds the memory.
         overlap: px that neighbouring tiles share and blend.
+
+    Raises:
+        UserError: the network takes both dual-pixel views.
     """
 
     def __init__(self, backbone: Backbone, tile: int = TILE, overlap: int = OVERLAP) -> None:
+        check_takes_pictures(backbone)
         self.backbone, self.tile, self.overlap = backbone, tile, overlap
         self._restore = ready(backbone)
 

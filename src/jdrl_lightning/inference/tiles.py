@@ -51,9 +51,9 @@ def restore(
     resolution sees the same grid as in the whole image. All tiles of an image have one size.
 
     Args:
-        network: ``(B, 3, h, w)`` to the same; its inputs' sides are multiples of ``divisor`` (reflected
+        network: ``(B, C, h, w)`` to ``(B, 3, h, w)``; its inputs' sides are multiples of ``divisor`` (reflected
             edges). It may compute on another device.
-        blurry: ``(B, 3, H, W)``, float in [0, 1].
+        blurry: ``(B, C, H, W)``, float in [0, 1].
         tile: longest side of a tile, px; a shorter side of the image is not divided.
         overlap: of neighbouring tiles, px, at least.
         divisor: the network's input sides must be multiples of it.
@@ -69,7 +69,7 @@ def restore(
     rows, columns = (spans(size, tile, overlap, divisor) for size in blurry.shape[-2:])
     row_weights, column_weights = weights(rows, blurry.device), weights(columns, blurry.device)
     places = list(product(range(len(rows)), range(len(columns))))
-    restored = torch.zeros(blurry.shape, dtype=torch.float32, device=blurry.device)
+    restored = torch.zeros((blurry.shape[0], 3, *blurry.shape[-2:]), dtype=torch.float32, device=blurry.device)
     for first in range(0, len(places), batch):
         group = places[first : first + batch]
         tiles = [pad_to_multiple(blurry[..., slice(*rows[i]), slice(*columns[j])], divisor) for i, j in group]

@@ -26,6 +26,7 @@ _registry = Registry(
             "charbonnier",
             "l1",
             "mse",
+            "psnr",
             "cobi",
             "gcm",
         )

@@ -13,7 +13,7 @@ from jdrl_lightning.objectives.supervised import Supervised
 
 __all__ = [
     "PRESETS", "charbonnier", "cobi", "gcm", "jdrl", "jdrl_map", "jdrl_map_official", "jdrl_official", "jdrl_robust",
-    "l1", "mse",
+    "l1", "mse", "psnr",
 ]  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -76,4 +76,5 @@ gcm = partial(_jdrl, PRESETS["gcm"])
 charbonnier = partial(Supervised, "charbonnier")
 l1 = partial(Supervised, "l1")
 mse = partial(Supervised, "mse")
+psnr = partial(Supervised, "psnr")
 cobi = partial(Contextual, spatial_weight=0.05, anchor=1.0)

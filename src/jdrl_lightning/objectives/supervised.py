@@ -11,6 +11,7 @@ from torch import Tensor
 from jdrl_lightning.errors import check_choice
 from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
 from jdrl_lightning.losses.edge import edge_loss
+from jdrl_lightning.losses.psnr import psnr_loss
 from jdrl_lightning.objectives.base import Objective, check_eps, trusted
 from jdrl_lightning.objectives.schedule import Schedule, Stage
 from jdrl_lightning.types import Losses, Pair, Restored
@@ -24,7 +25,7 @@ class Supervised(Objective):
     Where a pair's extra ``valid`` is 0, output and sharp image are both set to 0.
 
     Args:
-        loss: ``charbonnier`` (mean of ``sqrt(d² + eps²)``), ``l1`` or ``mse``.
+        loss: ``charbonnier`` (mean of ``sqrt(d² + eps²)``), ``l1``, ``mse`` or ``psnr`` (see :func:`.psnr_loss`).
         eps: of the Charbonnier loss, in units of the image range.
         output_weights: see :class:`Objective`.
         edge_weight: weight, inside the one term, of the edge loss (MPRNet's recipe: 0.05).
@@ -47,6 +48,7 @@ class Supervised(Objective):
             "charbonnier": partial(charbonnier_loss, eps=eps),
             "l1": F.l1_loss,
             "mse": F.mse_loss,
+            "psnr": psnr_loss,
         }
         check_choice("loss", loss, losses)
         check_choice("target", target, ("sharp", "aligned"))

@@ -34,6 +34,7 @@ def check(config: Mapping[str, Any]) -> None:
     """
     _check_numbers(config)
     _check_files(config)
+    _check_views(config)
     if config["trainer"].get("limit_val_batches") == 0 and (config.get("callbacks") or {}).get("best"):
         raise UserError("trainer.limit_val_batches=0 measures nothing: set callbacks.best=null, last.ckpt is written")
     _check_monitor(config["monitor"], config.get("callbacks") or {})
@@ -69,6 +70,19 @@ def _check_files(config: Mapping[str, Any]) -> None:
     weights = config["backbone"].get("weights")
     if weights and weights != "builtin" and not Path(weights).exists():
         raise UserError(f"weights {weights} do not exist: check the path of backbone.weights")
+
+
+def _check_views(config: Mapping[str, Any]) -> None:
+    data = config["data"]
+    if (
+        config["backbone"].get("in_channels", 3) == 6
+        and data.get("store", "files") == "files"
+        and not data.get("views")
+    ):
+        raise UserError(
+            "backbone.in_channels=6 takes both dual-pixel views: set data.views=true, which data=dpdd has, or "
+            "backbone.in_channels=3"
+        )
 
 
 def _check_monitor(monitor: Any, callbacks: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ def published(
     register: str,
     store: str,
     splits: tuple[str, ...] = SPLITS,
+    bit_depth: int | None = None,
 ) -> Dataset[Pair]:
     """A split of the data set ``name``, whose files ``find`` lists; only training pairs are cropped.
 
@@ -46,7 +47,7 @@ def published(
             f"use evaluate or doctor with data={name} split=test"
         )
     cropped = crop if split == "train" else None
-    return opened(lambda show: FilePairs(find(), cropped, progress=show), split, root, register, store)
+    return opened(lambda show: FilePairs(find(), cropped, progress=show), split, root, register, store, bit_depth)
 
 
 def home(root: Path, inner: tuple[str, ...], marks: list[str], what: str, expected: str) -> tuple[Path, str]:

@@ -6,6 +6,7 @@ Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020:
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,9 +44,11 @@ def dpdd(
     views: bool = False,
     register: str = "none",
     store: str = "files",
+    bit_depth: int | None = None,
 ) -> Dataset[Pair]:
     """The centre views and their sharp partners; ``views`` adds the dual-pixel views as extras ``left``, ``right``."""
-    return published("dpdd", lambda: find(Path(root), split, views), split, crop, root, register, store)
+    files = partial(find, Path(root), split, views)
+    return published("dpdd", files, split, crop, root, register, store, bit_depth=bit_depth)
 
 
 def find(root: Path, split: str, views: bool = False) -> list[PairPaths]:

@@ -5,6 +5,7 @@ Source: Abuolaim and Brown, Defocus Deblurring Using Dual-Pixel Data, ECCV 2020.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from torch.utils.data import Dataset
@@ -19,10 +20,17 @@ TREE = "<root>/test_c/source/*.png, or <root>/test_c/*.png"
 
 
 def pixeldp(
-    split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
+    split: str,
+    seed: int,
+    crop: int | None,
+    root: str | Path,
+    register: str = "none",
+    store: str = "files",
+    bit_depth: int | None = None,
 ) -> Dataset[Pair]:
     """The centre views; ``sharp`` is the blurry image and ``has_sharp`` is False."""
-    return published("pixeldp", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
+    files = partial(find, Path(root))
+    return published("pixeldp", files, split, crop, root, register, store, ("test",), bit_depth)
 
 
 def find(root: Path) -> list[PairPaths]:

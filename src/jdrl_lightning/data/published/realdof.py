@@ -5,6 +5,7 @@ Source: Lee et al., Iterative Filter Adaptive Network for Single Image Defocus D
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from torch.utils.data import Dataset
@@ -20,10 +21,17 @@ TREE = "<root>/{source,target}/*.png"
 
 
 def realdof(
-    split: str, seed: int, crop: int | None, root: str | Path, register: str = "none", store: str = "files"
+    split: str,
+    seed: int,
+    crop: int | None,
+    root: str | Path,
+    register: str = "none",
+    store: str = "files",
+    bit_depth: int | None = None,
 ) -> Dataset[Pair]:
     """The 50 blurry images and their sharp partners."""
-    return published("realdof", lambda: find(Path(root)), split, crop, root, register, store, splits=("test",))
+    files = partial(find, Path(root))
+    return published("realdof", files, split, crop, root, register, store, ("test",), bit_depth)
 
 
 def find(root: Path) -> list[PairPaths]:
