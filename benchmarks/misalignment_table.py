@@ -185,7 +185,7 @@ The network that comes with the package is
 fitted to a mirror lens, which it does not know, on 82 frames rendered from 41 photographs
 ([list](../models/compact_photographs.csv)), in 205 steps of eight crops, with the same rate for every row
 (conf/experiment/misalignment.yaml); its last weights restore frames of 24 others, compared with the ground truth.
-From scratch, even three times as many steps gain 0.2 dB over the input on aligned pairs: too little to tell rows apart."""
+From scratch, even three times as many steps gain 0.2 dB over the input on aligned pairs, too few to tell rows apart."""
 ROWS_EXPLAINED = """\
 Columns: kind of misalignment, mean displacement in pixels, and the seeds with which every row was trained. Rows:
 
