@@ -48,7 +48,7 @@ def test_the_network_is_had_without_what_trained_it(checkpoint: Path, monkeypatc
     def refuse(*args: Any, **kwargs: Any) -> Any:
         raise AssertionError("not needed to restore")
 
-    for part in ("build.objectives.create", "build.flow.create", "build.instantiate", "module.DeblurringModule"):
+    for part in ("build.objectives.create", "flow.create", "build.instantiate", "module.DeblurringModule"):
         monkeypatch.setattr(f"jdrl_lightning.{part}", refuse)
     backbone = build.backbone_from_checkpoint(checkpoint)
     assert not backbone.training

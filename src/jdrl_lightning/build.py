@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from jdrl_lightning import backbones, data, flow, objectives
+from jdrl_lightning import backbones, data, objectives
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.stored import backbone_from_here, built_backbone, naming
 from jdrl_lightning.cli.config import IDENTITY, config_hash
 from jdrl_lightning.cli.targets import TRUSTED_TRAINING, check_targets, instantiate
 from jdrl_lightning.errors import UserError, and_more, first_line
-from jdrl_lightning.flow.base import Unavailable
 from jdrl_lightning.inference.restorer import Restorer
+from jdrl_lightning.io.hub import CONFIG, WEIGHTS, model_file, on_hub
+from jdrl_lightning.io.pretrained import read_pretrained
 from jdrl_lightning.io.weights import CHECKPOINT_KEY, read_weights
+from jdrl_lightning.objectives.stored import objective_from_here
 from jdrl_lightning.registry import without_files
 from jdrl_lightning.runtime.distributed import requested_devices
 
@@ -125,7 +127,7 @@ def parts(configs: Mapping[str, Any] | None) -> list[Any]:
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read one of our checkpoints without running anything in it.
+    """Read one of our checkpoints, or a model that :meth:`save_pretrained` wrote, without running anything in it.
 
     Raises:
         UserError: the file is missing, truncated or damaged, holds pickled code, was not written by our training,
@@ -133,6 +135,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such checkpoint; give ckpt_path=<run folder>/checkpoints/last.ckpt")
+    if Path(path).with_name(CONFIG).is_file() and Path(path).name == WEIGHTS:
+        return read_pretrained(Path(path))
     checkpoint = read_weights(Path(path))
     if _damaged(path):
         raise UserError(f"{path}: damaged: its checksums are not those of what is in it; give an earlier checkpoint")
@@ -167,9 +171,10 @@ def from_checkpoint(path: str | os.PathLike[str]) -> DeblurringModule:
     Raises:
         UserError: see :func:`read_checkpoint`; or its stored config asks for something unknown here.
     """
+    path = model_file(path)
     checkpoint = read_checkpoint(path)
     stored = _stored(checkpoint, path)
-    with _naming(path):
+    with naming(path):
         built = module(_from_here(stored, path))
         built.load_state_dict(checkpoint["state_dict"])
     built.config = stored
@@ -182,19 +187,15 @@ def backbone_from_checkpoint(path: str | os.PathLike[str]) -> Backbone:
     Raises:
         UserError: see :func:`from_checkpoint`.
     """
-    return stored_backbone(read_checkpoint(path), path)
+    file = model_file(path)
+    return stored_backbone(read_checkpoint(file), file)
 
 
 def stored_backbone(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> Backbone:
     """:func:`backbone_from_checkpoint` of the ``checkpoint`` that was read from ``path``."""
-    settings = _backbone_from_here(_stored(checkpoint, path)["backbone"], path)
-    settings.pop("weights", None)
-    prefix = "backbone."
-    weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-    with _naming(path):
-        built: Backbone = backbones.create(**settings)
-        built.load_state_dict(weights)
-    return built.eval()
+    _stored(checkpoint, path)
+    network: Backbone = built_backbone(checkpoint, path)
+    return network
 
 
 def _stored(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -209,38 +210,9 @@ def _stored(checkpoint: Mapping[str, Any], path: str | os.PathLike[str]) -> dict
     )
 
 
-@contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Errors of building from the checkpoint at ``path``, in one line that names it."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except RuntimeError as error:
-        raise UserError(f"{path}: its weights do not fit its config ({first_line(error)})") from error
-
-
-def _backbone_from_here(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-    """``settings`` of a network; one that is recognised by its weights finds them in the checkpoint at ``path``."""
-    return {**settings, "path": str(path)} if "path" in settings else dict(settings)
-
-
 def _from_here(config: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
     """``config`` for a machine that has the checkpoint at ``path`` and none of the other files of the training."""
-    if "objective" not in config:
-        raise UserError(
-            "trained in Python, without the settings of its objective; jdrl_lightning.load(<file>) takes the network"
-        )
-    objective = dict(config["objective"])
-    if isinstance(objective.get("flow"), Mapping):
-        try:
-            flow.create(**objective["flow"])
-        except UserError as error:  # restoring needs no flow; training does, and raises this then
-            objective["flow"] = Unavailable(str(error))
-    file = objective.get("perceptual_file")
-    if objective.get("perceptual_weight") and not (file and Path(file).is_file()):
-        objective["perceptual_weight"] = 0.0  # neither does it need this term, which has nothing trained
-    own = {"backbone": _backbone_from_here(config["backbone"], path), "objective": objective}
+    own = {"backbone": backbone_from_here(config["backbone"], path), "objective": objective_from_here(config)}
     return {"seed": 0, **config, **own}
 
 
@@ -300,8 +272,9 @@ def load(
     """A network that restores pictures.
 
     Args:
-        path: a checkpoint of a training; or, with ``backbone``, a file of weights. None: the network that comes with
-            the package.
+        path: a checkpoint of a training; a folder that ``save_pretrained`` wrote; ``owner/name`` or
+            ``hf:owner/name@<revision>`` on the Hugging Face hub; or, with ``backbone``, a file of weights. None: the
+            network that comes with the package.
         device: ``auto``, ``cpu``, ``cuda``, …
         backbone: name of the network that weights without a configuration are for, or its settings with ``name``.
 
@@ -313,7 +286,7 @@ def load(
 
 def _network(path: str | os.PathLike[str] | None, named: Mapping[str, Any] | str | None, place: str) -> Backbone:
     if named is None:
-        network = backbone(SHIPPED) if path is None else backbone_from_checkpoint(path)
+        network = backbone(SHIPPED) if path is None else backbone_from_checkpoint(on_hub(path))
     else:
         network = backbone({**({"name": named} if isinstance(named, str) else named), "weights": path})
     return network.to(device(place))

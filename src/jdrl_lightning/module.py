@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
 import torch
 from torch import Tensor, distributed, nn
 
-from jdrl_lightning import __version__
+from jdrl_lightning import __version__, backbones, objectives
 from jdrl_lightning.backbones.base import input_of
 from jdrl_lightning.backbones.guided import GuidedBackbone
+from jdrl_lightning.backbones.stored import MISFIT, backbone_from_here, naming
+from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.masks import kept_quantile
 from jdrl_lightning.flow.warp import magnitude
 from jdrl_lightning.inference import final_output
-from jdrl_lightning.io.weights import CHECKPOINT_KEY
+from jdrl_lightning.io.hub_model import HubModel
+from jdrl_lightning.io.weights import CHECKPOINT_KEY, fill
 from jdrl_lightning.objectives.base import Objective
 from jdrl_lightning.objectives.schedule import Stage
+from jdrl_lightning.objectives.stored import objective_from_here
 from jdrl_lightning.rates import StepDecay
 from jdrl_lightning.registry import made_from, without_files
 from jdrl_lightning.runtime.compile import compiled
@@ -33,8 +38,10 @@ def paper_adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=2e-5, fused=True)
 
 
-class DeblurringModule(L.LightningModule):
+class DeblurringModule(L.LightningModule, HubModel):
     """Trains ``backbone`` for ``objective``; all networks' parameters share one optimiser.
+
+    :class:`HubModel` saves it to a folder or to the hub, and loads it, with what the objective has learned.
 
     Args:
         backbone: ``backbone(input_of(pair, backbone)) -> Restored``; may have heads for training, see
@@ -161,6 +168,26 @@ class DeblurringModule(L.LightningModule):
         """Add what rebuilding the module takes, as plain types: loading a checkpoint unpickles no code."""
         plan = self.objective.schedule
         checkpoint[CHECKPOINT_KEY] = {"config": self.config, "version": __version__, "schedule": plan.plain()}
+
+    def _restores(self) -> nn.Module:
+        return self.backbone
+
+    def _to_store(self) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+        if "backbone" not in self.config:
+            raise UserError("made with a network that backbones.create did not make, so its settings are unknown")
+        state = self.state_dict()
+        if "objective" not in self.config:  # made of objects: only the network can be built elsewhere
+            state = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
+        return self.config, state
+
+    @classmethod
+    def _from_stored(cls, content: Mapping[str, Any], file: Path) -> Any:
+        config = content[CHECKPOINT_KEY]["config"]
+        with naming(file):
+            network = backbones.create(**backbone_from_here(config["backbone"], file))
+            built = cls(network, objectives.create(**objective_from_here(config)), config=config)
+            fill(built, content["state_dict"], MISFIT)
+        return built.eval()
 
 
 def _settings_of(**parts: nn.Module) -> dict[str, Any]:

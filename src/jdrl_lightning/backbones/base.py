@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.hub_model import HubModel
+from jdrl_lightning.registry import made_from
 from jdrl_lightning.runtime.activation_checkpointing import checkpoint_activations
 from jdrl_lightning.types import Pair, Restored
 
 __all__ = ["Backbone", "combined", "input_of", "pad_to_multiple"]
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, HubModel):
     """Wraps a network with its own colour order, value range and image size. It has no parameters of its own.
 
     Images are clamped to [0, 1] in eval mode, but not in training, where a clamp has no gradient outside the range.
+    :class:`HubModel` saves it to a folder or to the hub, and loads it.
 
     Args:
         network: maps ``(B, in_channels, H, W)`` to a tensor ``(B, 3, H, W)``, a list or tuple of tensors (final output
@@ -104,6 +108,21 @@ class Backbone(nn.Module):
         """
         kind = self.block
         return kind is not None and checkpoint_activations(b for b in self.network.modules() if isinstance(b, kind))
+
+    def _restores(self) -> Backbone:
+        return self
+
+    def _to_store(self) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+        settings = made_from(self)
+        if settings is None:
+            raise UserError(f"{self.name}: made without backbones.create, so its settings are unknown; register it")
+        return {"backbone": settings}, {f"backbone.{name}": tensor for name, tensor in self.state_dict().items()}
+
+    @classmethod
+    def _from_stored(cls, content: Mapping[str, Any], file: Path) -> Any:
+        from jdrl_lightning.backbones.stored import built_backbone
+
+        return built_backbone(content, file)
 
     def extra_repr(self) -> str:
         return f"{self.name}, divisor={self.divisor}, {self.color_order}, range={self.value_range}"

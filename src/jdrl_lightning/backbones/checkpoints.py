@@ -12,6 +12,7 @@ from torch import Tensor
 
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.hub import model_file
 from jdrl_lightning.io.weights import fill, read_weights, unwrap
 
 __all__ = ["BUILTIN", "LoadedWeights", "load_weights", "weights_file"]
@@ -36,10 +37,10 @@ def weights_file(path: str | os.PathLike[str], name: str) -> Path:
     """The file behind a setting ``weights`` of the backbone ``name``: ``builtin`` is the one in the package.
 
     Raises:
-        UserError: the package has none for this backbone.
+        UserError: the package has none for this backbone; or see :func:`model_file`.
     """
     if path != BUILTIN:
-        return Path(path)
+        return model_file(path)
     file = SHIPPED / f"{name}.safetensors"
     if not file.is_file():
         known = ", ".join(sorted(shipped.stem for shipped in SHIPPED.glob("*.safetensors")))
@@ -58,7 +59,8 @@ def load_weights(backbone: Backbone, path: str | os.PathLike[str]) -> LoadedWeig
 
     Args:
         backbone: changed in place.
-        path: the file; or ``builtin``, the weights that come with the package.
+        path: the file; ``builtin``, the weights that come with the package; ``hf:owner/name``, or a folder that
+            ``save_pretrained`` wrote.
 
     Raises:
         UserError: the file is missing, unreadable, has pickled code, or does not fit; the message names the keys.

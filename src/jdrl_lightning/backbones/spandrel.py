@@ -68,8 +68,8 @@ def _recognise(content: Any, path: str, extra_arches: bool) -> Any:
         registry.add(*EXTRA_REGISTRY, ignore_duplicates=True)
     if not isinstance(content, Mapping):
         raise UserError(f"weights {path} hold no state dict")
-    inner = content.get("state_dict")
-    ours = {key.removeprefix(OURS): value for key, value in (inner or {}).items() if key.startswith(OURS)}
+    inner = content.get("state_dict") or content  # of a model that travels, the content itself
+    ours = {str(key).removeprefix(OURS): value for key, value in inner.items() if str(key).startswith(OURS)}
     try:
         return ModelLoader("cpu", registry).load_from_state_dict(ours or dict(content))
     except UnsupportedModelError as error:

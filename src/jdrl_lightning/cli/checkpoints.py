@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from jdrl_lightning.errors import UserError, and_more
+from jdrl_lightning.io.hub import model_file
 from jdrl_lightning.metrics.report import LARGEST_FIRST
 
 __all__ = ["LATEST", "checkpoint_file", "in_run"]
@@ -22,16 +23,17 @@ def checkpoint_file(given: str | Path, wanted: str = "best") -> Path:
     """The file that ``ckpt_path=<given>`` means; says so if that is another path.
 
     Args:
-        given: a file; ``latest``, the newest of all runs; or a folder, or its name under ``outputs/`` or ``multirun/``:
-            of a run, of several (the newest counts), or of a sweep (the best of its jobs counts).
+        given: a file; ``hf:owner/name`` or a folder that ``save_pretrained`` wrote; ``latest``, the newest of all runs;
+            or a folder, or its name under ``outputs/`` or ``multirun/``: of a run, of several (the newest counts), or
+            of a sweep (the best of its jobs counts).
         wanted: ``best`` or ``last``: which of a run's checkpoints, if it has both.
 
     Raises:
         UserError: there is no such checkpoint; lists those that are there.
     """
     given = str(given)
-    if Path(given).is_file():
-        return Path(given)
+    if (file := model_file(given)).is_file():
+        return file
     found = [_all_runs()] if given == LATEST else [_runs(folder) for folder in _named(given)]
     runs = next(filter(None, found), [])
     if not runs:

@@ -9,6 +9,7 @@ import torch
 
 from jdrl_lightning.backbones.checkpoints import BUILTIN, weights_file
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.hub import is_hub
 from jdrl_lightning.io.weights import described
 from jdrl_lightning.metrics.perceptual import FILE, lpips, lpips_weights
 
@@ -23,7 +24,8 @@ def settings(config: Any, name: str = "") -> Iterator[tuple[str, str | None]]:
         for key, value in config.items():
             setting = f"{name}.{key}".lstrip(".")
             if str(key).endswith(FILES) and (value is None or isinstance(value, str)):
-                yield setting, str(weights_file(value, str(config.get("name")))) if value == BUILTIN else value
+                stands = value == BUILTIN or is_hub(value)
+                yield setting, str(weights_file(str(value), str(config.get("name")))) if stands else value
             else:
                 yield from settings(value, setting)
 

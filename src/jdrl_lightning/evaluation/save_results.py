@@ -15,9 +15,9 @@ from jdrl_lightning.evaluation.evaluate_dataset import Figures
 from jdrl_lightning.evaluation.histograms import histograms
 from jdrl_lightning.evaluation.latex import grouped_table
 from jdrl_lightning.io.atomic import atomic_write
-from jdrl_lightning.metrics.report import figure, markdown_table, write_csv
+from jdrl_lightning.metrics.report import bootstrap_interval, figure, markdown_table, paired_interval, write_csv
 
-__all__ = ["RESTORED", "claim", "finite", "write", "write_json", "write_text"]
+__all__ = ["RESTORED", "claim", "finite", "intervals", "write", "write_json", "write_text"]
 
 RESTORED = "restored"
 WRITTEN = ("per_image.csv", "summary.json", "table.md", "table.tex", "contact_sheet.png", "histograms.png", RESTORED)
@@ -65,8 +65,24 @@ def write(output: Path, heading: str, figures: Figures, facts: Mapping[str, Any]
         histograms(figures.rows).savefig(file, format="png", dpi=120)
     # Last: a folder that has it is complete.
     means = {method: finite(values) for method, values in figures.means.items()}
-    write_json(output / "summary.json", {**facts, **means, "notes": list(notes), "version": __version__})
+    spans = {"intervals": intervals(figures.rows)}
+    write_json(output / "summary.json", {**facts, **means, **spans, "notes": list(notes), "version": __version__})
     return text
+
+
+def intervals(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, tuple[float, float] | None]]:
+    """95 % intervals of the means, over images: ``restored``, and the ``difference`` to the input, paired by image.
+
+    None: an image has no figure, or an infinite one.
+    """
+    before, after = ([row for row in rows if row["method"] == method] for method in ("input", RESTORED))
+    found: dict[str, dict[str, tuple[float, float] | None]] = {"restored": {}, "difference": {}}
+    for key in [name for name in rows[0] if name not in ("method", "name")]:
+        given, made = ([row[key] for row in lines] for lines in (before, after))
+        whole = all(value is not None and math.isfinite(value) for value in (*given, *made)) and len(given) == len(made)
+        found["restored"][key] = bootstrap_interval(made) if whole and made else None
+        found["difference"][key] = paired_interval(made, given) if whole and made else None
+    return found
 
 
 def _narrow(means: Mapping[str, Mapping[str, float | None]]) -> str:

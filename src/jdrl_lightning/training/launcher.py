@@ -8,6 +8,7 @@ and kills the launching process when a rank dies.)
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -26,6 +27,7 @@ from omegaconf import OmegaConf
 
 from jdrl_lightning.cli.checkpoints import checkpoint_file
 from jdrl_lightning.errors import INTERRUPTED, UserError
+from jdrl_lightning.io.hub import WEIGHTS
 from jdrl_lightning.runtime.distributed import launched_by, requested_devices
 from jdrl_lightning.runtime.preemption import REQUEUE
 from jdrl_lightning.training import settings
@@ -33,6 +35,8 @@ from jdrl_lightning.training.rank import Rank, exit_reason
 from jdrl_lightning.training.worker import Job, work
 
 __all__ = ["train"]
+
+log = logging.getLogger(__name__)
 
 POLL_EVERY_S = 0.1
 GRACE_S = 30.0  # for the ranks to exit by themselves: after Ctrl-C, which the terminal sends to them too, or a signal
@@ -52,7 +56,7 @@ def train(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     """
     settings.check(config)
     if config["ckpt_path"] not in (None, "auto"):
-        config = {**config, "ckpt_path": str(checkpoint_file(config["ckpt_path"], "last"))}
+        config = _located(config)
     hydra = HydraConfig.get()
     is_sweep = hydra.mode == RunMode.MULTIRUN
     keys = (*JOB_KEYS, "sweep") if is_sweep else JOB_KEYS
@@ -62,6 +66,16 @@ def train(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
         return work(job)
     with _launch(count, job) as ranks:
         return _monitor(ranks)
+
+
+def _located(config: dict[str, Any]) -> dict[str, Any]:
+    """``config`` with the file of its ``ckpt_path``; a model of ``save_pretrained`` becomes ``backbone.weights``."""
+    given = config["ckpt_path"]
+    file = checkpoint_file(given, "last")
+    if file.name != WEIGHTS:
+        return {**config, "ckpt_path": str(file)}
+    log.info("ckpt_path=%s: weights without the state of their training; this one starts from them, anew", given)
+    return {**config, "ckpt_path": None, "backbone": {**config["backbone"], "weights": given}}
 
 
 def _ranks_to_launch(trainer: dict[str, Any], choice: str | None, is_sweep: bool) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.io.hub import is_hub
 from jdrl_lightning.metrics.report import LARGEST_FIRST
 
 __all__ = ["MEASURED", "check"]
@@ -68,7 +69,7 @@ def _check_files(config: Mapping[str, Any]) -> None:
         what = "a file, not a folder" if Path(root).exists() else f"no such folder in {Path.cwd()}"
         raise UserError(f"{root}: {what}; set data.root to the folder of your pairs")
     weights = config["backbone"].get("weights")
-    if weights and weights != "builtin" and not Path(weights).exists():
+    if weights and weights != "builtin" and not is_hub(weights) and not Path(weights).exists():
         raise UserError(f"weights {weights} do not exist: check the path of backbone.weights")
 
 
