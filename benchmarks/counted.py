@@ -12,44 +12,13 @@ and matrix products. ``published``: float32, per-pixel kernels, the U-Net layer 
 from __future__ import annotations
 
 import argparse
-import weakref
-from typing import Any
 
-import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-from roofline import multiply_adds
+from jdrl_lightning.runtime.counting import Alive, multiply_adds
 from step import DEFAULT_FORMS, FORMS, Step
 
-__all__ = ["Alive", "counted"]
-
-
-class Alive(TorchDispatchMode):
-    """Counts the bytes of tensors made under it that are alive, ``now`` and at their ``peak``; views once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._known = weakref.WeakSet[torch.UntypedStorage]()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for storage in _storages(result) - _storages(args):  # an argument may be an existing weight, seen again
-            if storage not in self._known:
-                self._known.add(storage)
-                self._change(storage.nbytes())
-                weakref.finalize(storage, self._change, -storage.nbytes())
-        return result
-
-    def _change(self, by: int) -> None:
-        self.now += by
-        self.peak = max(self.peak, self.now)
-
-
-def _storages(tree: Any) -> set[torch.UntypedStorage]:
-    return {tensor.untyped_storage() for tensor in tree_leaves(tree) if isinstance(tensor, torch.Tensor)}
+__all__ = ["counted"]
 
 
 def counted(form: str, overrides: list[str]) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import torch
 from torch.nn.functional import conv2d
-from torch.utils.flop_counter import FlopCounterMode
 
 from jdrl_lightning.reblur.kernel_geometry import corner_levels, orbits
 
@@ -79,13 +78,6 @@ def ceilings() -> Ceilings:
         max(1024**3 / shortest(lambda: matrix @ matrix), convolution),
         20 * logits.numel() / shortest(lambda: [torch.exp(logits, out=result) for _ in range(20)]),
     )
-
-
-def multiply_adds(run: Callable[[], object]) -> float:
-    """Of the convolutions and matrix products in ``run``; what else it does is not counted."""
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops() / 2
 
 
 def shortest(run: Callable[[], object]) -> float:

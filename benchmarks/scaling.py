@@ -14,8 +14,9 @@ import time
 
 import torch
 
+from jdrl_lightning.runtime.counting import multiply_adds
 from jdrl_lightning.runtime.malloc import keep_freed_memory
-from roofline import ceilings, multiply_adds
+from roofline import ceilings
 from step import Step
 
 BATCHES, CROPS, THREADS = (1, 2, 4, 8), (64, 96, 128, 192), (1, 2)

@@ -40,13 +40,14 @@ from jdrl_lightning.data.precomputed_flow import unmoved
 from jdrl_lightning.demo.comparison import compose_training
 from jdrl_lightning.module import channels_last
 from jdrl_lightning.reblur import network as reblurring
+from jdrl_lightning.runtime.counting import multiply_adds
 from jdrl_lightning.runtime.malloc import keep_freed_memory
 from jdrl_lightning.runtime.mkldnn_layout import use_mkldnn_layout
 from jdrl_lightning.types import Pair
 from per_pixel_reblur import per_pixel_reblur
 from published_unet import published_forward
 from resident import resident_mib
-from roofline import ceilings, multiply_adds
+from roofline import ceilings
 
 PUBLISHED = [
     "objective.reblur.stride=1", "objective.reblur.width=64", "objective.flow_of=crop",

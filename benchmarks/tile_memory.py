@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
-from counted import Alive, FakeTensorMode
 from jdrl_lightning import backbones
+from jdrl_lightning.runtime.counting import Alive
 
 
 def main() -> None:

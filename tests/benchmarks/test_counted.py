@@ -1,4 +1,4 @@
-"""Counting without computing sees every tensor once, and what a training step really needs."""
+"""What a training step really needs, counted without computing it; tests/runtime/test_counting.py counts tensors."""
 
 from __future__ import annotations
 
@@ -6,34 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-import torch
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def test_a_tensor_counts_while_it_is_alive_and_its_views_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from counted import Alive
-
-    with Alive() as alive:
-        image = torch.ones(100, 100)
-        rows = image[:50].reshape(-1)
-        assert alive.now == 40_000
-        image = image.double()
-        assert alive.now == 120_000  # the view holds the first
-        del rows
-        assert (alive.now, alive.peak) == (80_000, 120_000)
-
-
-def test_what_was_there_before_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    from counted import Alive
-
-    weight = torch.ones(100, 100)
-    with Alive() as alive:
-        turned = weight.t()
-        assert (turned[0].add(1).numel(), alive.now, alive.peak) == (100, 0, 400)
 
 
 def test_a_step_too_large_to_train_here_is_counted() -> None:
