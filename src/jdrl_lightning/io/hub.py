@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -49,6 +50,8 @@ def model_file(given: str | os.PathLike[str], **download: Any) -> Path:
 def _fetched(given: str, download: dict[str, Any]) -> Path:
     from huggingface_hub import snapshot_download
 
+    for transport in ("httpx", "httpx2"):  # which log every request
+        logging.getLogger(transport).setLevel(logging.WARNING)
     name, _, revision = given.removeprefix(HUB).partition("@")
     wanted = {"revision": revision} if revision else {}
     try:
