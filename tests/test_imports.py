@@ -26,7 +26,7 @@ FLOORS = (
     {"build", "config", "sweeps"},
     {"callbacks", "diagnosis", "evaluation"},
     {"training"},
-    {"demo", "train", "evaluate", "predict", "export", "doctor", "prepare"},
+    {"demo", "train", "evaluate", "predict", "export", "doctor", "prepare", "start", "copy", "bench"},
 )
 
 BLOCKED = """
@@ -55,6 +55,7 @@ print("ok")
 LIGHT = """
 import sys
 import jdrl_lightning.train, jdrl_lightning.evaluate, jdrl_lightning.predict, jdrl_lightning.doctor
+import jdrl_lightning.start, jdrl_lightning.copy, jdrl_lightning.bench
 print(sorted({"torch", "lightning", "torchvision", "wandb", "kornia"} & set(sys.modules)))
 """
 

@@ -116,7 +116,7 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
     assert "unknown_key" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "doctor"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "doctor", "start", "copy", "bench"])
 def test_help_shows_examples_and_only_what_applies(name: str, tmp_path: Path) -> None:
     done = run_command(name, "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,8 @@ from PIL import Image
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.evaluation.contact_sheet import Example
 from jdrl_lightning.evaluation.evaluate_dataset import Figures
-from jdrl_lightning.evaluation.save_results import claim, finite, write, write_json
+from jdrl_lightning.evaluation.save_results import claim, finite, intervals, write, write_json
+from jdrl_lightning.metrics.report import bootstrap_interval
 
 
 def test_results_are_overwritten_only_on_request(tmp_path: Path) -> None:
@@ -72,3 +73,15 @@ def test_the_files_of_an_evaluation(tmp_path: Path) -> None:
     for name in ("contact_sheet.png", "histograms.png"):
         with Image.open(output / name) as image:
             image.verify()
+
+
+def test_intervals_are_those_of_the_bootstrap() -> None:
+    values = {"input": [20.0, 22.0, 25.0], "restored": [21.0, 24.0, 25.5]}
+    rows = [
+        {"method": method, "name": str(place), "gt/psnr": value, "gt/lpips": None}
+        for method, figures in values.items()
+        for place, value in enumerate(figures)
+    ]
+    found = intervals(rows)
+    assert found["restored"] == {"gt/psnr": bootstrap_interval(values["restored"]), "gt/lpips": None}
+    assert found["difference"]["gt/psnr"] == bootstrap_interval([1.0, 2.0, 0.5])

@@ -8,10 +8,19 @@ from jdrl_lightning.data.pair_list import SPLITS, read_pair_list
 from jdrl_lightning.data.pairing import pictures
 from jdrl_lightning.errors import UserError, and_more
 
-__all__ = ["both_sides", "own_splits", "published_hint", "split_folder", "subfolders"]
+__all__ = [
+    "SHARP_OR_BLURRY",
+    "both_sides",
+    "own_splits",
+    "published_hint",
+    "published_name",
+    "split_folder",
+    "subfolders",
+]
 
 BLURRY = ("blur", "blurry", "input", "lq", "source")  # in any case; the first is the documented one
 SHARP = ("gt", "sharp", "target", "hq")
+SHARP_OR_BLURRY = (*BLURRY, *SHARP)
 PUBLISHED = {  # folders that only a published data set has
     "dpdd": ("*_c/target", "*/inputC", "*/inputC_crops"),
     "sdd": ("train_patches/blur",),
@@ -65,15 +74,21 @@ def own_splits(root: Path, pairs: str | Path | None = None) -> tuple[str, ...]:
     return tuple(split for split in SPLITS if (root / split).is_dir()) or SPLITS[:2]
 
 
-def published_hint(root: Path) -> str | None:
-    """Which published data set ``root`` is, holds or is a part of, and its ``data=``, in words; None: none."""
+def published_name(root: Path) -> str | None:
+    """Which published data set ``root`` is, holds or is a part of, as ``data=`` names it; None: none."""
     here = root.absolute()
     for name, patterns in PUBLISHED.items():
         for folder, prefix in ((here, ""), (here, "*/"), (here.parent, "")):
             found = (path for pattern in patterns for path in folder.glob(prefix + pattern))
             if any(path.is_dir() and path.is_relative_to(here) for path in found):
-                return f"looks like {TITLES.get(name, name.upper())}, so set data={name}"
+                return name
     return None
+
+
+def published_hint(root: Path) -> str | None:
+    """:func:`published_name` in words."""
+    name = published_name(root)
+    return name and f"looks like {TITLES.get(name, name.upper())}, so set data={name}"
 
 
 def subfolders(folder: Path) -> list[Path]:

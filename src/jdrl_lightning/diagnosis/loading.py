@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from jdrl_lightning import DeblurringModule, backbones, objectives
 from jdrl_lightning.backbones.base import input_of
@@ -17,7 +18,7 @@ from jdrl_lightning.data.random_crops import TrainingCrops
 from jdrl_lightning.runtime.distributed import allowed_cores
 from jdrl_lightning.types import Pair
 
-__all__ = ["Rates", "bottleneck", "loaded", "rough", "trained"]
+__all__ = ["Rates", "bottleneck", "loaded", "rough", "trained", "training_step"]
 
 LONGEST = 5.0  # upper bound of the time spent reading, s
 SHORT = 2.0  # s of reading, below which the rate is rough
@@ -53,32 +54,39 @@ def trained(config: Mapping[str, Any], crops: list[Pair], device: torch.device) 
 
     On a CPU it is extrapolated from one crop of 64 px.
     """
-    settings = {key: value for key, value in config["backbone"].items() if key != "weights"}
-    objective = objectives.create(**config["objective"])
-    module = DeblurringModule(backbones.create(**settings), objective).to(device).train()
     steps, scale = 3, 1.0
     if device.type == "cpu":
         crop = crops[0].blurry.shape[-1]
         steps, scale, crops = 1, (min(SMALL, crop) / crop) ** 2, [_cut(crops[0])]
-    pair = collate(crops)
+    run = training_step(config, collate(crops), device)
+    float(run().detach())  # warm-up: kernels are compiled at first use
+    start = time.perf_counter()
+    for _ in range(steps):
+        float(run().detach())  # synchronizes with the device
+    return len(crops) * scale * steps / (time.perf_counter() - start)
+
+
+def training_step(config: Mapping[str, Any], pair: Pair, device: torch.device) -> Callable[[], Tensor]:
+    """A step of the last stage on ``pair``, forward and backward, float32, random weights; it returns the loss."""
+    settings = {key: value for key, value in config["backbone"].items() if key != "weights"}
+    objective = objectives.create(**config["objective"])
+    module = DeblurringModule(backbones.create(**settings), objective).train()
+    if device.type != "cpu":  # .to() is refused where tensors have no values
+        module.to(device)
     if getattr(objective, "picture_flow", None) is not None:
         pair = unmoved(pair)
     extras = {name: image.to(device) for name, image in pair.extras.items()}
     pair = Pair(pair.blurry.to(device), pair.sharp.to(device), pair.name, extras).to_float()
 
-    def step() -> None:
+    def step() -> Tensor:
         module.zero_grad()
         stage = objective.schedule.stages[-1]
         used = objective.prepare(pair, stage)
         total = objective(module.backbone(input_of(used, module.backbone)), used, stage).total
         total.backward()
-        float(total.detach())  # synchronizes with the device
+        return total
 
-    step()  # warm-up: kernels are compiled at first use
-    start = time.perf_counter()
-    for _ in range(steps):
-        step()
-    return len(crops) * scale * steps / (time.perf_counter() - start)
+    return step
 
 
 def _cut(pair: Pair) -> Pair:

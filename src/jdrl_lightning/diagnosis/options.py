@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from jdrl_lightning.errors import check_choice
 
-__all__ = ["LISTS", "broken", "descriptions", "group_of"]
+__all__ = ["LISTS", "broken", "descriptions", "group_of", "option_file"]
 
 LISTS = {
     "backbones": "backbone",
@@ -48,13 +48,16 @@ def broken() -> dict[str, str]:
     return errors
 
 
+def option_file(group: str, name: str) -> Any:
+    """The file of an option, as a path or what can be read like one; None: there is none."""
+    return next((file for root in _roots() if (file := root / group / f"{name}.yaml").is_file()), None)
+
+
 def _first_comment(group: str, name: str) -> str:
-    for root in _roots():
-        file = root / group / f"{name}.yaml"
-        if file.is_file():
-            comments = [line for line in file.read_text().splitlines() if line.startswith("#")]
-            return next((line.lstrip("# ") for line in comments if "@package" not in line), "")
-    return ""
+    if (file := option_file(group, name)) is None:
+        return ""
+    comments = [line for line in file.read_text().splitlines() if line.startswith("#")]
+    return next((line.lstrip("# ") for line in comments if "@package" not in line), "")
 
 
 def _roots() -> Iterator[Any]:

@@ -46,8 +46,12 @@ def show_parts(console: Any, config: dict[str, Any]) -> list[str]:
     return [f"{name}: {found}" for name, found in rows if isinstance(found, UserError)]
 
 
-def show_pairs(console: Any, config: dict[str, Any]) -> None:
-    """How far the images of the data set's pairs are apart, and what to do about it."""
+def show_pairs(console: Any, config: dict[str, Any]) -> Any:
+    """How far the images of the data set's pairs are apart, and what to do about it.
+
+    Returns:
+        The :class:`~jdrl_lightning.metrics.misalignment.Summary`; None: there are no sharp partners.
+    """
     from rich.progress import track
 
     from jdrl_lightning import build, flow
@@ -60,7 +64,7 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
         console.print(
             f"data={config['data']['name']}: {len(data)} images without sharp partners, so nothing to compare"
         )
-        return
+        return None
     estimator, device = flow.create("gauss_newton"), build.device(config["device"])
     chosen = misalignment.evenly_spaced(len(data), int(config["pairs"]))
     looking = track(chosen, description="measuring pairs", console=console, transient=True)
@@ -79,6 +83,7 @@ def show_pairs(console: Any, config: dict[str, Any]) -> None:
     console.print(table(f"data={config['data']['name']}", ("measure (gauss_newton)", "value"), rows))
     if config["split"] == "train":
         show_loading(console, config, module, chosen, device)
+    return found
 
 
 def show_loading(console: Any, config: dict[str, Any], module: Any, items: list[int], device: Any) -> None:
