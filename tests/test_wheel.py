@@ -51,7 +51,7 @@ def test_the_wheel_holds_the_configuration_and_uses_it(installed: Path, tmp_path
     assert [path.name for path in plugins] == ["jdrl_sweepers.py"]  # an __init__.py would hide other packages' plug-ins
     where = run(installed, tmp_path, "-c", "from jdrl_lightning.cli.config import CONF; print(CONF)")
     assert where.stdout.strip() == str(installed / "jdrl_lightning" / "conf")
-    for name in ("train", "evaluate", "predict", "doctor"):
+    for name in ("train", "evaluate", "predict", "doctor", "start", "copy", "bench"):
         shown = run(installed, tmp_path, "-m", f"jdrl_lightning.{name}", "--help")
         assert shown.returncode == 0, shown.stderr
         assert "Override anything" in shown.stdout
