@@ -51,8 +51,8 @@ def counted(settings: Mapping[str, Any], size: int) -> Counted:
 
 def _counted(settings: Mapping[str, Any], size: int) -> Counted:
     with FakeTensorMode():
-        picture = torch.rand(1, 3, size, size)
         backbone = backbones.create(**settings).eval()
+        picture = torch.rand(1, backbone.in_channels, size, size)
         with torch.no_grad(), Alive() as restoring:
             backbone(picture)
         with torch.no_grad():
@@ -66,8 +66,8 @@ def _counted(settings: Mapping[str, Any], size: int) -> Counted:
 
 def timed(settings: Mapping[str, Any], size: int, device: torch.device, repeats: int) -> Timed:
     """Medians over ``repeats``, float32, after one run of each, with random weights."""
-    picture = torch.rand(1, 3, size, size, device=device)
     trained = backbones.create(**settings).to(device).train()
+    picture = torch.rand(1, trained.in_channels, size, size, device=device)
     step = _median(_step(trained, picture), device, repeats)
     restore = ready(backbones.create(**settings).to(device))
     with torch.inference_mode():
@@ -78,7 +78,7 @@ def _step(backbone: Any, picture: Tensor) -> Callable[[], None]:
     def run() -> None:
         backbone.zero_grad()
         images = backbone(picture).images
-        sum(((image - picture).square() + 1e-6).sqrt().mean() for image in images).backward()
+        sum(((image - picture[:, :3]).square() + 1e-6).sqrt().mean() for image in images).backward()
 
     return run
 
