@@ -27,7 +27,10 @@ from misalignment_table import NONE, SHARED, Case, Line, read_lines, write_lines
 
 # Mean length of the flow over the training frames at data.amplitude=1, seeds 0 to 2; it grows in proportion.
 MEAN_PX = {"nonrigid": 3.72, "stack": 8.6}
-SETTINGS = ("data.frames_per_photo={train: 2, val: 1, test: 1}", "backbone.map_weight=0")  # no truth enters
+SETTINGS = ("data.frames_per_photo={train: 2, val: 1, test: 1}",)
+NETWORK = ("backbone.map_weight=0",)  # no truth enters
+GUIDED = ("backbone=guided", "backbone@backbone.of=compact", "backbone.of.weights=builtin", "backbone.weights=null",
+          "backbone.of.map_weight=0", "backbone.channels=1")  # fmt: skip
 JOINT = ("objective.warmup_epochs=1",)  # of the rows with a joint stage
 COARSE = ("objective.reblur.stride=4", "objective.reblur.width=32")  # changes no result: docs/results/objective.md
 WARP_ONLY = ("objective=jdrl_robust", "objective.alpha=0", "objective.warmup_epochs=1000")
@@ -157,7 +160,9 @@ def composed(row: str, case: Case, seed: int, settings: Sequence[str], run: Path
 
     amplitude = case.px / MEAN_PX.get(case.preset, 1.0)
     data = (f"data.misalignment={case.preset}", f"data.amplitude={amplitude:.4f}", f"seed={seed}")
-    return compose_training(run, ["experiment=misalignment", *QUIET, *SETTINGS, *data, *ROWS[row], *settings])
+    network = GUIDED if row == "jdrl_map" else NETWORK
+    own = (*SETTINGS, *network, *data, *ROWS[row])
+    return compose_training(run, ["experiment=misalignment", *QUIET, *own, *settings])
 
 
 if __name__ == "__main__":
