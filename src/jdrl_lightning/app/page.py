@@ -1,0 +1,43 @@
+"""The page: its tabs, its typeface, and what happens when it is opened and closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from jdrl_lightning.app.restore_tab import restore_tab
+from jdrl_lightning.app.sessions import Sessions
+from jdrl_lightning.app.settings import Settings
+
+__all__ = ["page", "theme"]
+
+FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", "Arial", "sans-serif")
+MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "Liberation Mono", "monospace")
+KEPT_S = 3600  # how long uploads are kept
+
+
+def page(settings: Settings, root: Path) -> gr.Blocks:
+    """The page as Gradio's object, with its queue.
+
+    Args:
+        root: existing folder for the visitors' files.
+    """
+    sessions = Sessions(root)
+    with gr.Blocks(title="jdrl_lightning", delete_cache=(KEPT_S // 6, KEPT_S), analytics_enabled=False) as blocks:
+        with gr.Tab("Restore", id="restore"):
+            opened, outputs = restore_tab(settings, sessions)
+        blocks.load(opened, None, outputs, show_progress="hidden", api_visibility="private")
+
+        def closed(request: gr.Request) -> None:
+            sessions.close(request.session_hash)
+
+        blocks.unload(closed)
+    blocks.queue(max_size=100, api_open=False)
+    return blocks
+
+
+def theme() -> Any:
+    """Gradio's default in the system's typeface: nothing is fetched for it."""
+    return gr.themes.Default(font=list(FONTS), font_mono=list(MONO))
