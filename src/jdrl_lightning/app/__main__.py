@@ -17,11 +17,13 @@ def main(cfg: DictConfig) -> None:
     """Check, then serve the page until Ctrl-C."""
     if find_spec("gradio") is None:
         raise UserError("the app needs Gradio: pip install 'jdrl_lightning[app]'")
-    from jdrl_lightning.app.server import serve
     from jdrl_lightning.app.settings import settings
     from jdrl_lightning.cli.config import plain
 
-    serve(settings(plain(cfg)), cfg.host, cfg.port)
+    chosen = settings(plain(cfg))
+    from jdrl_lightning.app.server import serve
+
+    serve(chosen, cfg.host, cfg.port)
 
 
 if __name__ == "__main__":

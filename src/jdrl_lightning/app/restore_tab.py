@@ -80,7 +80,8 @@ def restore_tab(settings: Settings, sessions: Sessions) -> Any:
     def blended(file: str | None, percent: float, request: gr.Request) -> tuple[Any, ...]:
         try:
             written = with_strength(Path(file), percent / 100, sessions.of(request.session_hash)) if file else []
-            return gr.skip(), *_offered(written)
+            text = f"{Path(file).name}: restored, strength {percent:g} %" if file and written else None
+            return status(text) if text else gr.skip(), *_offered(written)
         except UserError as error:
             return status(one_line(error, file), wrong=True), *_offered([])
 
@@ -95,7 +96,7 @@ def restore_tab(settings: Settings, sessions: Sessions) -> Any:
     done.then(lambda: (gr.update(interactive=True), gr.update(interactive=False)), None, [go, cancel], **private)
     cancel.click(stopped, queue=False, **private)
     strength.input(None, strength, js=STRENGTH)
-    strength.release(blended, [photo, strength], [line, *files], **private)
+    strength.change(blended, [photo, strength], [line, *files], trigger_mode="always_last", **private)
     return lambda: (gr.update(choices=choices(settings)), gr.update(choices=[("none", NONE), *choices(settings)])), [
         chosen,
         second,

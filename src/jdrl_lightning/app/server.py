@@ -14,7 +14,7 @@ from typing import Any
 from jdrl_lightning.app.settings import Settings
 from jdrl_lightning.errors import UserError
 
-__all__ = ["application", "serve"]
+__all__ = ["application", "listen", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +30,17 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until Ctrl-C; uploads and restored files lie in a temporary folder that is deleted then.
 
     Raises:
-        UserError: the port is taken.
+        UserError: see :func:`listen`.
     """
     with tempfile.TemporaryDirectory(prefix="jdrl-app-") as root:
         app = application(settings, Path(root))
         import uvicorn
 
-        listening = _listen(host, port)
+        listening = listen(host, port)
         if host not in LOCAL:
             log.warning("host=%s: whoever reaches this computer can use the page; it asks for no password", host)
         log.info("http://%s:%d  (Ctrl-C ends it)", host, listening.getsockname()[1])
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+        uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run(sockets=[listening])
 
 
 def application(settings: Settings, root: Path) -> Any:
@@ -75,9 +75,11 @@ def application(settings: Settings, root: Path) -> Any:
 
     sessions = root / "sessions"
     sessions.mkdir()
-    source = files("jdrl_lightning.app")
+    blocks, source = page(settings, sessions), files("jdrl_lightning.app")
+    # Only launch() sets them; without the first Gradio takes any path of this computer for an upload.
+    blocks.has_launched = blocks.is_running = True
     return gr.mount_gradio_app(
-        app, page(settings, sessions), path="/", footer_links=[], run_history=False, ssr_mode=False,
+        app, blocks, path="/", footer_links=[], run_history=False, ssr_mode=False,
         enable_monitoring=False, pwa=False, max_file_size=settings.upload_mb * 10**6, theme=theme(),
         css=source.joinpath("page.css").read_text("utf-8"),
         head=f"<script>{source.joinpath('paste.js').read_text('utf-8')}</script>",
@@ -88,11 +90,17 @@ def _refuse(*_: Any, **__: Any) -> Any:
     raise UserError("a web address is not fetched: give a file")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket of that address; ``port`` 0 is any that is free.
+
+    Raises:
+        UserError: it cannot be had.
+    """
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # who comes before the server runs waits
     except OSError as error:
         raise UserError(f"host={host} port={port}: cannot be used ({error.strerror}); give another port=…") from error
     return listening

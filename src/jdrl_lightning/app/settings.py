@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from hydra import compose
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.inference.restorer import OVERLAP, TILE
 
 __all__ = ["Settings", "settings"]
 
@@ -33,8 +32,8 @@ class Settings(NamedTuple):
     device: str = "auto"
     megapixels: float = 100
     upload_mb: int = 500
-    tile: int = TILE
-    overlap: int = OVERLAP
+    tile: int = 1184
+    overlap: int = 208
 
 
 def settings(config: Mapping[str, Any]) -> Settings:
