@@ -23,7 +23,7 @@ TILE, OVERLAP = 64, 16  # px
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Small tiles and folders of the tests' own; tests put runs and pairs there."""
     root = tmp_path_factory.mktemp("page")
-    for name in ("runs", "pairs"):
+    for name in ("runs", "pairs", "pairs/mine"):
         (root / name).mkdir()
     folders = (root / "runs", root / "pairs")
     return Settings(*folders, device="cpu", megapixels=1, upload_mb=4, tile=TILE, overlap=OVERLAP)

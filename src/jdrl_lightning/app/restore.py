@@ -22,7 +22,7 @@ from jdrl_lightning.inference.tiles import check_tiles
 from jdrl_lightning.io.image import header, read_picture
 from jdrl_lightning.io.written import written_suffix
 
-__all__ = ["check_size", "map_colours", "restore", "with_strength"]
+__all__ = ["check_size", "map_colours", "restore", "scale", "with_strength"]
 
 COLOURS, STOPS = "viridis", 9
 LEAST_PX = 1.0  # the map's scale ends there or higher
@@ -100,7 +100,7 @@ def restore(
         px = blur_px(models[0].backbone, picture, settings.tile, settings.overlap, progress(len(models), "blur map"))
         end = max(LEAST_PX, float(px[0].max()))
         layer = Shown("Blur map", show(map_colours(px[0], end), folder / "blur_map.png"))
-        note = _scale(end)
+        note = scale("Radius of the blur", end)
     session.restored = tuple(done)
     sides = ("blurry", "restored_0") if len(chosen) == 1 else ("restored_0", "restored_1")
     return viewer(pictures, sides, map=layer, note=note), with_strength(file, strength, session)
@@ -134,9 +134,10 @@ def _target(session: Session, file: Path, number: int) -> Path:
     return session.folder / f"{file.stem}_restored{count}{written_suffix(file)}"
 
 
-def _scale(end: float) -> str:
+def scale(what: str, end: float) -> str:
+    """The legend of :func:`map_colours`, as HTML."""
     stops = ", ".join(to_hex(matplotlib.colormaps[COLOURS](i / (STOPS - 1))) for i in range(STOPS))
     return (
-        f'<p class="note scale"><span>{escape("Radius of the blur")}</span><span>0</span>'
+        f'<p class="note scale"><span>{escape(what)}</span><span>0</span>'
         f'<span class="bar" style="background: linear-gradient(to right, {stops})"></span><span>{end:.1f} px</span></p>'
     )
