@@ -51,6 +51,5 @@ def chart(folders: Mapping[str, Path], metric: str | None) -> str:
     axis.grid(axis="y")
     figure.legend(loc="outside upper left", ncols=2, labelcolor="linecolor")
     ends = "; ".join(f"{name} ends at {curve[-1][1]:.4g}" for name, curve in drawn.items() if curve)
-    return (
-        f'<div class="chart">{inline_svg(figure, "curves", escape(f"{metric} over the steps. {ends}."), THEME)}</div>'
-    )
+    drawing = inline_svg(figure, "curves", f"{metric} over the steps. {ends}.", THEME)
+    return f'<div class="chart">{drawing}</div>'
