@@ -31,8 +31,8 @@ def test_a_pair_blinks_and_the_verdict_is_doctor_s(opened: Open, settings: Any, 
     assert "median 5.0" in page.locator("#pairs_view").inner_text()  # (4, 3) px
     page.click("#verdict")
     page.wait_for_selector("#pairs_line :text('pixel-wise') , #pairs_line :text('affine map')")
-    typed = page.locator("#typed").inner_text()
-    assert f"data.root={mine}" in typed.replace("\n", "")
+    typed = page.locator("#typed :is(textarea, input)").input_value()
+    assert typed.startswith(f"python -m jdrl_lightning.train data=folder data.root={mine} ")
     assert "objective=charbonnier" in typed
     page.fill("#pair input", "7")
     page.click("#look")

@@ -32,3 +32,8 @@ def test_curves_grow_and_panels_go_by_epoch(opened: Open, settings: Any) -> None
         file.write("2,1.0,29,22.75\n")
     page.wait_for_selector("#curves svg[aria-label*='ends at 22.75']")
     assert "stage 1" in page.locator("#curves").inner_text()
+    page.click("#runs input")
+    page.click("#runs [role=option]:has-text('train/live')")  # no longer chosen
+    page.wait_for_selector("#curves :text('Nothing measured yet')")
+    page.wait_for_timeout(4500)  # a tick of the clock
+    assert page.locator("text=is not in the list").count() == 0

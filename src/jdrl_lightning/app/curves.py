@@ -12,12 +12,17 @@ from matplotlib.figure import Figure
 from jdrl_lightning.app.run_list import curves, stages
 from jdrl_lightning.demo.inline_svg import inline_svg
 
-__all__ = ["chart"]
+__all__ = ["MOST", "chart"]
 
 WIDTH_PX, HEIGHT_PX = 760, 300
 FEW = 40  # points with a dot each
 INK, SOFT, GRID = "#000000", "#808080", "#d3d3d3"
+MOST = 6  # runs, a colour each
 THEME = {INK: "var(--body-text-color)", SOFT: "var(--body-text-color)", GRID: "var(--border-color-primary)"}
+THEME |= {  # lighter on a dark page, darker on a light one
+    to_hex(f"C{number}"): f"color-mix(in srgb, {to_hex(f'C{number}')} 75%, var(--body-text-color))"
+    for number in range(MOST)
+}
 STYLE = (
     "jdrl_lightning.figures",
     {

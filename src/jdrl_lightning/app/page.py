@@ -28,7 +28,9 @@ def page(settings: Settings, root: Path) -> gr.Blocks:
         root: existing folder for the visitors' files.
     """
     sessions = Sessions(root)
-    with gr.Blocks(title="jdrl_lightning", delete_cache=(KEPT_S // 6, KEPT_S), analytics_enabled=False) as blocks:
+    with gr.Blocks(
+        title="jdrl_lightning", delete_cache=(KEPT_S // 6, KEPT_S), analytics_enabled=False, fill_width=True
+    ) as blocks:
         with gr.Tab("Restore", id="restore") as first:
             opened, outputs = restore_tab(settings, sessions)
         with gr.Tab("Runs", id="runs") as second:

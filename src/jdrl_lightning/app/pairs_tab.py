@@ -36,8 +36,8 @@ def pairs_tab(settings: Settings, sessions: Sessions, tab: gr.Tab) -> None:
         go = gr.Button("Look at the pair", variant="primary", elem_id="look")
         judge = gr.Button("Doctor's verdict", elem_id="verdict")
         cancel = gr.Button("Cancel", elem_id="pairs_cancel")
-    line = gr.HTML(status(f"{root}: no pairs" if first is None else ""), elem_id="pairs_line")
-    typed = gr.Code("", label="To type", language="shell", visible=False, elem_id="typed", interactive=False)
+    line = gr.HTML(status(f"{root}: no pairs" if first is None else ""), elem_id="pairs_line", apply_default_css=False)
+    typed = gr.Textbox(label="To type", interactive=False, buttons=["copy"], visible=False, elem_id="typed")
     view = gr.HTML("", js_on_load=script(), elem_id="pairs_view", apply_default_css=False)
 
     def place(name: str | None) -> Path:

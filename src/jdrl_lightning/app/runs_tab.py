@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from jdrl_lightning.app.curves import chart
+from jdrl_lightning.app.curves import MOST, chart
 from jdrl_lightning.app.run_list import HEADLINES, curves, figures, runs
 from jdrl_lightning.app.sessions import Sessions
 from jdrl_lightning.app.settings import Settings
@@ -24,12 +24,14 @@ EVERY_S = 4
 def runs_tab(settings: Settings, sessions: Sessions) -> tuple[Any, list[Any], Any]:
     """Build the tab inside an open one; returns what is to be done when it is looked at, its outputs, and its clock."""
     with gr.Row():
-        chosen = gr.Dropdown([], multiselect=True, max_choices=6, label="Runs", elem_id="runs", scale=3)
-        metric = gr.Dropdown([], label="Curve", elem_id="metric", scale=2)
+        chosen = gr.Dropdown(
+            [], multiselect=True, max_choices=MOST, label="Runs", elem_id="runs", scale=3, min_width=260
+        )
+        metric = gr.Dropdown([], label="Curve", elem_id="metric", allow_custom_value=True, min_width=260)
     drawing = gr.HTML("", elem_id="curves")
-    numbers = gr.HTML("", elem_id="figures")
+    numbers = gr.HTML("", elem_id="figures", apply_default_css=False)
     with gr.Row():
-        run = gr.Dropdown([], label="Panels of", elem_id="panel_run")
+        run = gr.Dropdown([], label="Panels of", elem_id="panel_run", min_width=260)
         epoch = gr.Dropdown([], label="Epoch", elem_id="epoch")
     sheets = gr.HTML("", elem_id="panels")
     clock = gr.Timer(EVERY_S, active=False)
@@ -99,7 +101,7 @@ def _first(found: Sequence[str]) -> str | None:
 
 def _metrics(folders: Mapping[str, Path], one: str | None) -> Any:
     found = _names(folders)
-    return gr.update(choices=found, value=one if one in found else _first(found))
+    return gr.update(choices=found, value=one if one in found else _first(found)) if found else gr.skip()
 
 
 def _panels(settings: Settings, name: str | None) -> list[Path]:
