@@ -78,6 +78,11 @@ def test_the_page_may_load_nothing_from_elsewhere(served: str) -> None:
     assert "fonts.googleapis.com" not in answer.read().decode()
 
 
+def test_another_site_s_name_for_this_computer_is_refused(served: str) -> None:
+    assert status(served, headers={"Host": f"elsewhere.invalid:{urllib.parse.urlsplit(served).port}"}) == 403
+    assert status(served.replace("127.0.0.1", "localhost")) == 200
+
+
 def test_a_port_that_is_taken_is_one_line() -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

@@ -19,6 +19,7 @@ FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Liberation Sans", 
 MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "Liberation Mono", "monospace")
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 KEPT_S = 3600  # how long uploads are kept
+WAITING = 100
 
 
 def page(settings: Settings, root: Path) -> gr.Blocks:
@@ -47,7 +48,8 @@ def page(settings: Settings, root: Path) -> gr.Blocks:
             sessions.close(request.session_hash)
 
         blocks.unload(closed)
-    blocks.queue(max_size=100, api_open=False)
+    blocks.queue(max_size=WAITING, api_open=False)
+    blocks.state_session_capacity = sessions.most
     return blocks
 
 

@@ -33,7 +33,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         UserError: see :func:`listen`.
     """
     with tempfile.TemporaryDirectory(prefix="jdrl-app-") as root:
-        app = application(settings, Path(root))
+        app = application(settings, Path(root), local=host in LOCAL)
         import uvicorn
 
         listening = listen(host, port)
@@ -43,11 +43,12 @@ def serve(settings: Settings, host: str, port: int) -> None:
         uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)).run(sockets=[listening])
 
 
-def application(settings: Settings, root: Path) -> Any:
+def application(settings: Settings, root: Path, local: bool = True) -> Any:
     """The page as an ASGI application.
 
     Args:
         root: existing folder, for uploads and what is made of them: the only files that it hands out.
+        local: refuse requests under another name than this computer's own, as of a site whose name leads here.
     """
     os.environ |= {"GRADIO_TEMP_DIR": str(root), "GRADIO_ANALYTICS_ENABLED": "False"}
     import gradio as gr
@@ -67,6 +68,8 @@ def application(settings: Settings, root: Path) -> Any:
         path = request.url.path
         if path.startswith(("/gradio_api/proxy=", "/gradio_api/file=http")):
             return Response("not fetched from elsewhere", 403)
+        if local and request.url.hostname not in LOCAL:
+            return Response("only for this computer", 403)
         response = await go_on(request)
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
