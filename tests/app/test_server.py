@@ -24,7 +24,7 @@ Call = Callable[..., str]
 
 def status(url: str, **request: Any) -> int:
     try:
-        return int(urllib.request.urlopen(urllib.request.Request(url, **request), timeout=20).status)
+        return int(urllib.request.urlopen(urllib.request.Request(url, **request), timeout=60).status)
     except urllib.error.HTTPError as error:
         return error.code
 
@@ -115,7 +115,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
             assert status(address) == 200
             assert any((tmp_path / "temporary").iterdir())
             running.send_signal(signal.SIGINT)
-            assert running.wait(timeout=20) == 130
+            assert running.wait(timeout=60) == 130
         finally:
             running.kill()
     assert list((tmp_path / "temporary").iterdir()) == []
