@@ -17,6 +17,7 @@ from jdrl_lightning.app.sessions import Session
 from jdrl_lightning.app.settings import Settings
 from jdrl_lightning.app.viewer import Shown, show, viewer
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.inference.network import check_takes_pictures
 from jdrl_lightning.inference.picture_file import blend, blur_px, read_for, restored_pixels, write_like
 from jdrl_lightning.inference.tiles import check_tiles
 from jdrl_lightning.io.image import header, read_picture
@@ -83,6 +84,7 @@ def restore(
     folder, done = session.folder, []
     pictures = {"blurry": Shown("Blurry", show(picture.image, folder / "blurry.png", picture.icc))}
     for number, (name, (backbone, network)) in enumerate(zip(chosen, models, strict=True)):
+        check_takes_pictures(backbone)
         check_tiles(settings.tile, settings.overlap, backbone.divisor)
         try:
             pixels = restored_pixels(
