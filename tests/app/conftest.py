@@ -72,7 +72,7 @@ def opened(served: str, chromium: Any) -> Iterator[Callable[..., Any]]:
     def open_page(**context: Any) -> Any:
         contexts.append(chromium.new_context(**context))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.on("request", lambda request: asked.append(request.url))
         page.goto(served)
         page.wait_for_selector("#restore")

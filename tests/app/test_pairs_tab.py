@@ -22,6 +22,7 @@ def test_a_pair_blinks_and_the_verdict_is_doctor_s(opened: Open, settings: Any, 
     page.click("button[role=tab]:has-text('Pairs')")
     page.click("#pairs_folder input")
     page.click("#pairs_folder [role=option]:has-text('mine')")
+    page.wait_for_function("document.querySelector('#pairs_split input').value === 'train'")
     page.click("#look")
     page.wait_for_selector("#pairs_line :text('mine, train: pair 1 of 2')")
     left, right = (page.locator(f"#pairs_view .{side}") for side in ("left", "right"))
