@@ -27,6 +27,7 @@ FLOORS = (
     {"callbacks", "diagnosis", "evaluation"},
     {"training"},
     {"demo", "train", "evaluate", "predict", "export", "doctor", "prepare", "start", "copy", "bench"},
+    {"app"},
 )
 
 BLOCKED = """

@@ -41,18 +41,18 @@ def predict(
     from rich.progress import Progress
 
     from jdrl_lightning.inference.failures import Failures
-    from jdrl_lightning.inference.network import blur_radius, check_takes_pictures, ready
+    from jdrl_lightning.inference.network import check_takes_pictures, ready
     from jdrl_lightning.inference.output_names import blur_map_file
-    from jdrl_lightning.inference.planned import check_output
-    from jdrl_lightning.inference.tiles import check_tiles, restore
-    from jdrl_lightning.io.image import read_picture, write_image
-    from jdrl_lightning.types import to_float, to_uint
+    from jdrl_lightning.inference.picture_file import blur_px, read_for, restored_pixels, write_like
+    from jdrl_lightning.inference.tiles import check_tiles
+    from jdrl_lightning.io.image import write_image
+    from jdrl_lightning.types import to_uint
 
     check_takes_pictures(backbone)
     check_tiles(tile, overlap, backbone.divisor, tile_batch)
-    network, device = ready(backbone, precision, compile), next(backbone.parameters()).device
+    network = ready(backbone, precision, compile)
     failures = Failures(len(jobs))
-    with Progress() as progress, torch.inference_mode():
+    with Progress() as progress:
         pictures = progress.add_task("restoring", total=len(jobs))
         for number, (file, target) in enumerate(jobs):
 
@@ -60,26 +60,21 @@ def predict(
                 progress.update(pictures, completed=number + done / total)
 
             try:
-                picture = read_picture(file)
-                others = 0 if picture.others is None else len(picture.others)
-                check_output(file, target, picture.depth, picture.alpha is not None, others)
+                picture = read_for(file, target)
             except UserError as error:
                 failures.add(error)
                 show(1, 1)
                 continue
-            blurry = to_float(picture.image)[None].to(device)
             try:
-                restored = restore(network, blurry, tile, overlap, backbone.divisor, show, tile_batch)
+                pixels = restored_pixels(network, backbone, picture, tile, overlap, show, tile_batch)
             except torch.OutOfMemoryError as error:
                 raise UserError(f"{file}: out of GPU memory; lower tile_batch={tile_batch} or tile={tile}") from error
-            pixels = to_uint(restored[0].cpu(), picture.depth)
-            kept = {name: getattr(picture, name) for name in ("alpha", "grey", "icc", "others", "metadata")}
             if blur_map:
-                px = restore(blur_radius(backbone), blurry, tile, overlap, backbone.divisor, batch=tile_batch)[0].cpu()
+                px = blur_px(backbone, picture, tile, overlap, tile_batch=tile_batch)
             try:
                 if blur_map:
                     write_image(blur_map_file(target), to_uint(px * (MAP_LEVELS / 65535), 16), grey=True)
-                write_image(target, pixels, **kept)
+                write_like(target, pixels, picture)
             except UserError as error:
                 failures.add(error)
     failures.report()

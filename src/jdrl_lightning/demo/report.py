@@ -34,7 +34,7 @@ def write_report(path: Path, results: Mapping[str, Any], curves: Curves, example
         curves: (step, validation PSNR against the truth, dB) of each method.
         examples: frames to show, in this order; the first is that of the slider.
     """
-    style, script = (_text(name) for name in ("report.css", "report.js"))
+    style, script = _text("report.css"), "\n\n".join(_text(name) for name in ("report.js", "zoom.js"))
     page = Template(_text("report.html")).substitute(
         style=style,
         script=script,

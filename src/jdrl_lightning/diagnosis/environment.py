@@ -15,6 +15,7 @@ PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "
 # Extra: its package, and the setting that needs it.
 EXTRAS = {
     "docs": ("mkdocs-material", "make docs"),
+    "app": ("gradio", "python -m jdrl_lightning.app"),
     "export": ("onnx", "formats=[onnx] of python -m jdrl_lightning.export"),
     "formats": ("pillow-heif", "HEIC and raw files of cameras"),
     "joblib": ("hydra-joblib-launcher", "hydra/launcher=joblib"),
