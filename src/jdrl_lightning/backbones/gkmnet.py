@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.residual_block import ResidualBlock
 
 __all__ = ["GKMNet", "gkmnet", "mixture"]
 
@@ -114,20 +115,8 @@ class _ConvLSTM(nn.Module):
         return [shown.sigmoid() * cell.tanh(), cell]
 
 
-class _Residual(nn.Module):
-    """Adds convolution, ReLU, convolution."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-
-    def forward(self, features: Tensor) -> Tensor:
-        changed: Tensor = self.second(F.relu(self.first(features)))
-        return features + changed
-
-
 def _blocks(width: int) -> nn.Sequential:
-    return nn.Sequential(_Residual(width), _Residual(width))
+    return nn.Sequential(ResidualBlock(width), ResidualBlock(width))
 
 
 def gaussians() -> Tensor:

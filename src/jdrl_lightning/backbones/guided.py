@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.backbones.checkpoints import load_weights
+from jdrl_lightning.backbones.residual_block import ResidualBlock
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair, Restored
 
@@ -47,7 +47,7 @@ class Guided(nn.Module):
         self.inner = inner.requires_grad_(not frozen)
         self.estimator = nn.Sequential(
             nn.Conv2d(3, width, 3, padding=1),
-            *(_Residual(width) for _ in range(3)),
+            *(ResidualBlock(width) for _ in range(3)),
             nn.Conv2d(width, channels, 3, padding=1),
         )
         self.attention = nn.Sequential(
@@ -87,18 +87,6 @@ class Guided(nn.Module):
         if self.frozen:
             self.inner.network.eval()
         return self
-
-
-class _Residual(nn.Module):
-    """Adds convolution, ReLU, convolution."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.first, self.second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-
-    def forward(self, features: Tensor) -> Tensor:
-        changed: Tensor = self.second(F.relu(self.first(features)))
-        return features + changed
 
 
 class _InnerHeads(nn.Module):
