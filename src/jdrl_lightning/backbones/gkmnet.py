@@ -138,4 +138,4 @@ def gkmnet(width: int = 32) -> Backbone:
         width: see :class:`GKMNet`.
     """
     licence = "the published weights come without a licence, and do not fit: what they are of is not described in full"
-    return Backbone(GKMNet(width), divisor=SHORTEST_PX, licence=licence, name="gkmnet", block=_Residual)
+    return Backbone(GKMNet(width), divisor=SHORTEST_PX, licence=licence, name="gkmnet", block=ResidualBlock)
