@@ -2,12 +2,13 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 READY := .venv/.ready
+LOWEST := .venv-min/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test smoke docs bench clean
+.PHONY: help setup demo test test-min smoke docs bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## create .venv and install the package with its tools
 
@@ -28,6 +29,15 @@ test: $(READY) ## ruff, mypy and the test suite
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-min: $(LOWEST) ## the test suite on the lowest versions that pyproject.toml allows
+	.venv-min/bin/python -m pytest -n 2 --dist loadfile
+
+$(LOWEST): pyproject.toml
+	$(PYTHON) -m venv --clear .venv-min
+	.venv-min/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-min/bin/uv pip install --quiet --python .venv-min --resolution lowest-direct -e '.[dev,litdata,tensorboard]'
+	touch $@
+
 docs: $(READY) ## the documentation as a site: build/site/index.html
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -36,5 +46,5 @@ bench: $(READY) ## benchmark the reblurring operator and the flow estimator agai
 	$(BIN)/python benchmarks/reblur_operator.py
 	$(BIN)/python benchmarks/flow.py
 
-clean: ## remove .venv and everything built or trained here
-	rm -rf .venv build dist outputs multirun .cache .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environments and everything built or trained here
+	rm -rf .venv .venv-min build dist outputs multirun .cache .mypy_cache .pytest_cache .ruff_cache
