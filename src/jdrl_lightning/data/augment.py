@@ -50,7 +50,7 @@ def _enlarged(image: Tensor, full: int, start: int, count: int, dim: int) -> Ten
 
 def flip(pair: Pair) -> Pair:
     """Flip horizontally. The dx of flows changes sign, and the dual-pixel views swap."""
-    return _swapped(_each(pair, hflip, lambda dx, dy: (-dx, dy)))
+    return _swapped(_each(pair, lambda image: _moved(image, hflip), lambda dx, dy: (-dx, dy)))
 
 
 def quarter_turn(pair: Pair, k: int) -> Pair:
@@ -66,7 +66,7 @@ def quarter_turn(pair: Pair, k: int) -> Pair:
         2: lambda dx, dy: (-dx, -dy),
         3: lambda dx, dy: (-dy, dx),
     }[k]
-    turned = _each(pair, lambda image: torch.rot90(image, k, (-2, -1)).contiguous(), vectors)
+    turned = _each(pair, lambda image: _moved(image, lambda bits: torch.rot90(bits, k, (-2, -1)).contiguous()), vectors)
     return _swapped(turned) if k == 2 else turned
 
 
@@ -146,6 +146,11 @@ def _each(
             dx, dy = extras[key].unbind(-3)
             extras[key] = torch.stack(vectors(dx, dy), dim=-3)
     return Pair(image(pair.blurry), image(pair.sharp), pair.name, extras)
+
+
+def _moved(image: Tensor, move: Callable[[Tensor], Tensor]) -> Tensor:
+    """``move(image)``; torch below 2.14 cannot flip uint16, whose bits are moved as int16."""
+    return move(image.view(torch.int16)).view(torch.uint16) if image.dtype == torch.uint16 else move(image)
 
 
 def _swapped(pair: Pair) -> Pair:

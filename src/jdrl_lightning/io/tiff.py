@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from jdrl_lightning.io import tiff_channels as channels
 from jdrl_lightning.io.limits import check_pixels
@@ -24,7 +24,7 @@ __all__ = ["SIGNATURES", "decode", "encode", "read_head"]
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 COLOURS = {"MINISWHITE": 1, "MINISBLACK": 1, "RGB": 3, "PALETTE": 1, "SEPARATED": 4, "YCBCR": 3}
 RAW = ("CFA", "LINEAR_RAW")
-JPEG, CONTIGUOUS = 7, 1  # values of the tags Compression and PlanarConfiguration
+UNCOMPRESSED, JPEG, CONTIGUOUS = 1, 7, 1  # values of the tags Compression and PlanarConfiguration
 XMP = 700
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # of a damaged file it logs a line for each damaged tag
@@ -98,6 +98,9 @@ def _samples(stream: BinaryIO, page: Any, photometric: str) -> NDArray[Any]:
 
 def _by_pillow(stream: BinaryIO, page: Any) -> NDArray[Any]:
     """RGB of YCbCr that is not in JPEG's own form, which tifffile does not convert."""
+    if page.compression == UNCOMPRESSED and page.planarconfig == CONTIGUOUS:  # Pillow below 13 reads four channels
+        size = (page.imagewidth, page.imagelength)
+        return np.asarray(Image.frombytes("YCbCr", size, page.asarray().tobytes()).convert("RGB"))
     stream.seek(0)
     image = TiffImagePlugin.TiffImageFile(BytesIO(stream.read()))
     image.seek(page.index)
