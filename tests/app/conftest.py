@@ -29,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(*folders, device="cpu", megapixels=1, upload_mb=4, tile=TILE, overlap=OVERLAP)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page's address."""
     pytest.importorskip("gradio", reason="the extra app is not installed")
@@ -49,7 +49,7 @@ def served(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
     thread.join(timeout=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # ended before other files' tests, which fork and run event loops of their own
 def chromium() -> Iterator[Any]:
     """A Chromium of the system's, or of Playwright's."""
     sync = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")

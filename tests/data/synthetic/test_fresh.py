@@ -64,6 +64,7 @@ def test_training_crops_come_from_their_epochs_frames() -> None:
         frame = expected.render(item % 4, epoch)
         assert ours[epoch, item].blurry.double().sum() == frame.blurry.double().sum()  # the whole frame, turned
         assert ours[epoch, item].name == frame.name
+    module.teardown("fit")
 
 
 def test_what_new_frames_do_not_go_with() -> None:
