@@ -31,6 +31,12 @@ def start(page: Any, file: Path) -> None:
     page.click("#restore")
 
 
+def clear(page: Any) -> None:
+    """Done once the page has answered: its answer would replace that to the next file."""
+    page.click("#photo button[aria-label=Clear]")
+    page.wait_for_selector("#line p.line:empty", state="attached")
+
+
 def line(page: Any, text: str) -> None:
     page.wait_for_selector(f"#line :text('{text}')")
 
@@ -126,7 +132,7 @@ def test_a_restoration_is_cancelled_between_tiles(opened: Open, photo: torch.Ten
     page.click("#cancel")
     line(page, "Cancelled.")
     assert page.locator("#view .viewer").count() == 0
-    page.click("#photo button[aria-label=Clear]")
+    clear(page)
     start(page, tmp_path / "small.png")
     line(page, "small.png: restored")
 
@@ -139,7 +145,7 @@ def test_bad_files_get_one_line(opened: Open, tmp_path: Path) -> None:
     start(page, tmp_path / "bad.png")
     line(page, "cannot be read (not a PNG, TIFF, JPEG, BMP, WebP, AVIF or HEIC file)")
     assert str(tmp_path) not in page.locator("#line").inner_text()
-    page.click("#photo button[aria-label=Clear]")
+    clear(page)
     start(page, tmp_path / "huge.png")
     line(page, "megapixels")
     assert page.locator("#line [role=alert]").count() == 1

@@ -26,7 +26,7 @@ def test_curves_grow_and_panels_go_by_epoch(opened: Open, settings: Any) -> None
     page.click("#epoch input")
     page.click("#epoch [role=option]:has-text('4')")
     page.wait_for_selector("#panels img[alt=epoch_0004_a]")
-    assert page.locator("#panels img").evaluate("(one) => one.naturalWidth") == 8
+    page.wait_for_function("document.querySelector('#panels img').naturalWidth == 8")
     assert "stage" not in page.locator("#curves").inner_text()
     with (run / "metrics.csv").open("a") as file:
         file.write("2,1.0,29,22.75\n")
