@@ -113,7 +113,7 @@ for name in ("owner/name", "hf:owner/name", "hf:owner/name@main"):
     shape = ("backbone=unet", "backbone.width=4")
     done = run(tmp_path, endpoint, "-m", "jdrl_lightning.train", given, *shape, *data, *few)
     assert done.returncode == 0, done.stderr
-    assert "this one starts from them, anew" in done.stdout + done.stderr
+    assert "this one starts from them at step 0" in done.stdout + done.stderr
     assert "from the weights of hf:owner/name" in done.stdout + done.stderr
     assert not list((tmp_path / "cache").rglob("evil.bin"))
 

@@ -64,7 +64,7 @@ def model(chosen: str, settings: Settings) -> Model:
 
 @lru_cache(KEPT)
 def _loaded(device: str, file: Path | None, written: int) -> Model:
-    """``written`` is there so that a checkpoint that is written anew is read anew."""
+    """``written`` is there so that a checkpoint that is written again is read again."""
     backbone = build.backbone(build.SHIPPED) if file is None else build.backbone_from_checkpoint(file)
     backbone = backbone.to(build.device(device))
     return Model(backbone, ready(backbone))

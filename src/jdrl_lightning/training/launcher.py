@@ -74,7 +74,7 @@ def _located(config: dict[str, Any]) -> dict[str, Any]:
     file = checkpoint_file(given, "last")
     if file.name != WEIGHTS:
         return {**config, "ckpt_path": str(file)}
-    log.info("ckpt_path=%s: weights without the state of their training; this one starts from them, anew", given)
+    log.info("ckpt_path=%s: weights without the state of their training; this one starts from them at step 0", given)
     return {**config, "ckpt_path": None, "backbone": {**config["backbone"], "weights": given}}
 
 
