@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable
 from multiprocessing import active_children
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import torch
 
+import jdrl_lightning.train
 from conftest import TINY
-from jdrl_lightning import UserError, build
+from jdrl_lightning import UserError, build, copy, start
 from jdrl_lightning.build import read_checkpoint
 from jdrl_lightning.callbacks.timed_checkpoint import MidwayCheckpoint
 from jdrl_lightning.training.fit import fit
@@ -155,6 +157,17 @@ def test_the_command_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) ->
         f"objective=jdrl data=folder optim=paper, into outputs/default/{runs[0].name}; loading PyTorch"
     )
     assert {path.name for path in tmp_path.iterdir()} == {"outputs"}
+
+
+@pytest.mark.parametrize(("word", "module"), [("init", start), ("copy", copy)])
+def test_the_commands_that_write_settings_are_words_of_train(
+    word: str, module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    monkeypatch.setattr(module, "main", lambda: seen.append(sys.argv[1:]))
+    monkeypatch.setattr(sys, "argv", ["jdrl-train", word, "name=mine"])
+    jdrl_lightning.train.main()
+    assert seen == [["name=mine"]]
 
 
 def test_a_user_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:

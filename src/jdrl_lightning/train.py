@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -16,8 +18,20 @@ __all__ = ["main"]
 log = logging.getLogger(__name__)
 
 
+WRITES_SETTINGS = {"init": "jdrl_lightning.start", "copy": "jdrl_lightning.copy"}
+
+
+def main() -> None:
+    """``train``; ``train init`` and ``train copy`` are the commands that write settings to train with."""
+    if sys.argv[1:2] and (module := WRITES_SETTINGS.get(sys.argv[1])):
+        del sys.argv[1]
+        import_module(module).main()
+    else:
+        composed()
+
+
 @command("train")
-def main(cfg: DictConfig) -> float | None:
+def composed(cfg: DictConfig) -> float | None:
     """Compose and train; returns the value of ``monitor`` for sweepers."""
     from hydra.core.hydra_config import HydraConfig
 
