@@ -33,7 +33,7 @@ GUIDED = ("backbone=guided", "backbone@backbone.of=compact", "backbone.of.weight
           "backbone.of.map_weight=0", "backbone.channels=1")  # fmt: skip
 JOINT = ("objective.warmup_epochs=1",)  # of the rows with a joint stage
 COARSE = ("objective.reblur.stride=4", "objective.reblur.width=32")  # changes no result: docs/results/objective.md
-WARP_ONLY = ("objective=jdrl_robust", "objective.alpha=0", "objective.warmup_epochs=1000")
+WARP_ONLY = ("objective=jdrl_robust", "objective.alpha=0", "objective.warmup_epochs=1000", "objective.flow_of=picture")
 ROWS: dict[str, tuple[str, ...]] = {
     "input": (),
     "aligned_ceiling": ("objective=charbonnier",),

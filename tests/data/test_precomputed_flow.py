@@ -21,6 +21,7 @@ from jdrl_lightning.flow import create
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.gauss_newton import GaussNewton
 from jdrl_lightning.flow.warp import invert, warp
+from jdrl_lightning.inference.restorer import Restorer
 from jdrl_lightning.types import Pair
 
 HEIGHT, WIDTH = 61, 83  # not multiples of the factor by which stored flow is reduced
@@ -81,6 +82,30 @@ def test_every_pair_carries_its_flow_both_ways() -> None:
         assert (pair.extras[key] - flow[0]).abs().max() < 0.15
     assert estimator.asked == 6
     assert pairs.flows.nbytes == 3 * 16 * 21 * 4 * 2
+
+
+def test_the_blurry_image_is_restored_once_before_its_flow_is_measured() -> None:
+    class Seen(Known):
+        def estimate(self, first: Tensor, second: Tensor) -> Tensor:
+            seen.append((first, second))
+            return super().estimate(first, second)
+
+    seen: list[tuple[Tensor, Tensor]] = []
+    restored: list[Tensor] = []
+
+    def restore(blurry: Tensor) -> Tensor:
+        restored.append(blurry)
+        return 2 * blurry
+
+    WithFlow(Scenes(), Seen(), CPU, restore=restore)
+    assert len(restored) == 3
+    for index, blurry in enumerate(restored):
+        pair = Scenes()[index]
+        assert torch.equal(blurry, pair.blurry)
+        (there, _), (_, back) = seen[2 * index : 2 * index + 2]
+        assert torch.equal(there[0], (2 * blurry).clamp(0, 1))
+        assert torch.equal(back, there)
+        assert all(torch.equal(sharp[0], pair.sharp) for sharp in (seen[2 * index][1], seen[2 * index + 1][0]))
 
 
 def test_what_is_kept_is_cut_as_if_it_had_been_enlarged_first() -> None:
@@ -144,6 +169,23 @@ def test_a_warm_up_measures_each_pair_once(
     assert crops == [(4, 3, 32, 32)] * 8  # the last epoch's steps, of the output
 
 
+@pytest.mark.parametrize(("flow_of", "times"), [("picture", 0), ("restored", 8)])
+def test_the_shipped_network_restores_each_pair_once(
+    flow_of: str, times: int, train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    restored: list[Tensor] = []
+    restore = Restorer.restore
+
+    def counted(self: Restorer, picture: Tensor) -> Any:
+        restored.append(picture)
+        return restore(self, picture)
+
+    monkeypatch.setattr(Restorer, "restore", counted)
+    settings = ("objective=jdrl_robust", "trainer.max_epochs=1", "objective.warmup_epochs=1")
+    run = train(tmp_path / "run", *settings, f"objective.flow_of={flow_of}")
+    assert (len(restored), len(list((run / "flow").iterdir()))) == (times, 8)
+
+
 @pytest.mark.parametrize("objective", ["jdrl", "jdrl_robust"])
 def test_pictures_of_the_validation_are_drawn_too(objective: str, train: Callable[..., Path], tmp_path: Path) -> None:
     settings = (f"objective={objective}", "objective.flow_of=picture", "callbacks.panels.every_n_epochs=1")
@@ -179,6 +221,7 @@ def test_other_pictures_another_estimator_and_damaged_files_are_measured_again(t
     assert store.read(pair._replace(sharp=pair.sharp + 1e-6)) is None
     assert FlowStore(tmp_path, GaussNewton()).read(pair) is None
     assert FlowStore(tmp_path, create("gauss_newton", dense=False)).read(pair) is None
+    assert FlowStore(tmp_path, Known(), "a network").read(pair) is None
     for file in tmp_path.iterdir():
         file.write_bytes(b"damaged")
     assert store.read(pair) is None

@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from jdrl_lightning.data.augment import collate
@@ -98,6 +99,8 @@ class PairDataModule(L.LightningDataModule):
         device: torch.device,
         folder: Path | None = None,
         share: tuple[int, int] = (0, 1),
+        restore: Callable[[Tensor], Tensor] | None = None,
+        restored_by: str = "",
     ) -> None:
         """Add the flow between the whole images to the training pairs, see :class:`WithFlow`.
 
@@ -106,6 +109,8 @@ class PairDataModule(L.LightningDataModule):
             device: to measure on.
             folder: where flow that has been measured is kept; None: nowhere.
             share: rank and number of the processes.
+            restore: see :class:`WithFlow`.
+            restored_by: tells what ``restore`` makes from what others would.
 
         Raises:
             UserError: a pair cannot be read, whole images do not fit the device's memory, or the pairs are fresh.
@@ -122,8 +127,9 @@ class PairDataModule(L.LightningDataModule):
                     device,
                     self.on_error == "skip",
                     show,
-                    None if folder is None else FlowStore(folder, estimator),
+                    None if folder is None else FlowStore(folder, estimator, restored_by),
                     share,
+                    restore,
                 )
         except torch.OutOfMemoryError as error:
             raise UserError(

@@ -23,11 +23,12 @@ class FlowStore:
     Args:
         folder: made when something is written.
         estimator: its class and the settings that it was made from count.
+        restored_by: what has restored the blurry images before; empty: nothing.
     """
 
-    def __init__(self, folder: Path, estimator: FlowEstimator) -> None:
+    def __init__(self, folder: Path, estimator: FlowEstimator, restored_by: str = "") -> None:
         self.folder = folder
-        self._estimator = estimator.identity.encode()
+        self._how = f"{estimator.identity}{restored_by}".encode()
 
     def read(self, pair: Pair) -> Tensor | None:
         """What :meth:`write` was given; None if there is nothing, or a damaged file."""
@@ -42,7 +43,7 @@ class FlowStore:
             file.write(save({"flow": flow.contiguous()}))
 
     def _file(self, pair: Pair) -> Path:
-        digest = blake2b(self._estimator, digest_size=16)
+        digest = blake2b(self._how, digest_size=16)
         for image in (pair.blurry, pair.sharp):
             digest.update(f"{image.dtype} {tuple(image.shape)}".encode())
             digest.update(image.contiguous().view(torch.uint8).numpy().data)

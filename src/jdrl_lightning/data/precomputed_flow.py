@@ -36,6 +36,7 @@ class WithFlow(Dataset[Pair]):
         store: where flow that has been measured is kept; None: nowhere.
         share: rank and number of processes that measure the same pairs; each begins at its own share, and finds in
             ``store`` what the others have measured by then.
+        restore: makes a sharper image ``(3, H, W)`` of a blurry one before its flow is measured.
 
     Raises:
         UserError: a pair cannot be read.
@@ -50,6 +51,7 @@ class WithFlow(Dataset[Pair]):
         progress: Callable[[int, int], None] | None = None,
         store: FlowStore | None = None,
         share: tuple[int, int] = (0, 1),
+        restore: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.pairs = pairs
         count = len(pairs)  # type: ignore[arg-type]
@@ -66,7 +68,7 @@ class WithFlow(Dataset[Pair]):
             else:
                 kept = None if store is None else store.read(pair)
                 if kept is None:
-                    kept = _measured(pair, estimator, device)
+                    kept = _measured(pair, estimator, device, restore)
                     if store is not None:
                         store.write(pair, kept)
                 flows[index] = kept
@@ -88,9 +90,13 @@ class WithFlow(Dataset[Pair]):
         return pair._replace(extras={**pair.extras, "there": there, "back": back})
 
 
-def _measured(pair: Pair, estimator: FlowEstimator, device: torch.device) -> Tensor:
-    blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
-    return _small(torch.cat(both_ways(estimator, blurry, sharp, together=False), dim=1))
+def _measured(
+    pair: Pair, estimator: FlowEstimator, device: torch.device, restore: Callable[[Tensor], Tensor] | None
+) -> Tensor:
+    blurry, sharp = (to_float(image.to(device)) for image in (pair.blurry, pair.sharp))
+    if restore is not None:
+        blurry = restore(blurry).clamp(0, 1)
+    return _small(torch.cat(both_ways(estimator, blurry[None], sharp[None], together=False), dim=1))
 
 
 def _small(flow: Tensor) -> Tensor:

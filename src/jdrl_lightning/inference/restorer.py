@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,14 @@ class Restorer:
         check_takes_pictures(backbone)
         self.backbone, self.tile, self.overlap = backbone, tile, overlap
         self._restore = ready(backbone)
+
+    @property
+    def identity(self) -> str:
+        """Name of the network and a digest of its weights."""
+        digest = blake2b(digest_size=8)
+        for tensor in self.backbone.state_dict().values():
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        return f"{self.backbone.name} {digest.hexdigest()}"
 
     def restore(self, picture: str | os.PathLike[str] | Picture) -> Any:
         """Restore a picture.

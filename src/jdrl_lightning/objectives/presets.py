@@ -28,8 +28,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warp": "legacy",
         "reblur": {"init": "xavier"},
     },
-    # Ours: forward-backward consistency, mean over the kept pixels, flow that starts from that of the whole pictures,
-    # and a reblurring network that learns from the aligned sharp image and predicts maps for 4×4 px at once.
+    # Ours: forward-backward consistency, mean over the kept pixels, flow that starts from that of the whole pictures
+    # restored, and a reblurring network that learns from the aligned sharp image, with maps for 4×4 px at once.
     "jdrl_robust": {
         "alpha": 0.1,
         "warmup_reblur": "detached",
@@ -37,7 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mask": "consistency",
         "min_px": 0.5,
         "anchor": "affine",
-        "flow_of": "picture",
+        "flow_of": "restored",
         "reduction": "masked_mean",
         "reblur": {"stride": 4, "width": 32},
     },

@@ -38,7 +38,8 @@ class Registering(Objective):
         anchor: ``none``, or ``affine``: take the affine part of the flow from the blurry image, whose position is right
             by definition, so that a bias of the estimator cannot accumulate over the steps.
         flow_of: where the blurry image's flow is measured: ``crop``: at every step; ``picture``: once per pair, on the
-            whole images, then cropped and augmented with them; the output's flow starts from it.
+            whole images, then cropped and augmented with them; the output's flow starts from it; ``restored``: the
+            same, of the blurry image as the network that comes with the package restores it.
         match_color: the estimator sees images whose colours match, see :func:`.match_color`; for pairs that differ in
             colour or exposure.
         warp: ``exact``, or ``legacy`` for the published half-pixel grid.
@@ -67,7 +68,7 @@ class Registering(Objective):
         for key, value, known in (
             ("mask", mask, MASKS),
             ("anchor", anchor, ("none", "affine")),
-            ("flow_of", flow_of, ("crop", "picture")),
+            ("flow_of", flow_of, ("crop", "picture", "restored")),
             ("warp", warp, ("exact", "legacy")),
         ):
             check_choice(f"objective.{key}", value, known)
@@ -77,18 +78,18 @@ class Registering(Objective):
         self.flow: FlowEstimator = ColorMatched(estimator) if match_color else estimator
         self.lam, self.mask, self.min_px, self.mask_warmup, self.in_frame = lam, mask, min_px, mask_warmup, in_frame
         self.anchor, self.flow_of, self.grid = anchor, flow_of, warp
-        if flow_of == "picture" and self.picture_flow is None:
+        if flow_of != "crop" and self.picture_flow is None:
             raise UserError(
-                "objective.flow_of=picture, but no stage measures the blurry image's flow: set flow_of=crop"
+                f"objective.flow_of={flow_of}, but no stage measures the blurry image's flow: set flow_of=crop"
             )
 
     @property
     def picture_flow(self) -> FlowEstimator | None:
-        """The estimator, if with ``flow_of=picture`` some stage uses the blurry image's flow."""
+        """The estimator, if flow of whole images is asked for and some stage uses the blurry image's."""
         stages = [stage for stage in self.schedule.stages if not self.warping_terms.isdisjoint(stage.weights)]
         sources = {stage.flow_source for stage in stages}
         asked = "blurry" in sources or ("restored" in sources and (self.anchor != "none" or self.flow.uses_start))
-        return self.flow if self.flow_of == "picture" and asked and not self.flow.uses_truth else None
+        return self.flow if self.flow_of != "crop" and asked and not self.flow.uses_truth else None
 
     def flows(self, restored: Tensor, pair: Pair, stage: Stage) -> tuple[Tensor, Tensor]:
         """Flow from the output to the sharp image (Eq. 2 calls it S→Î), and the reverse: ``(B, 2, H, W)`` each."""
@@ -103,7 +104,7 @@ class Registering(Objective):
         if stage.flow_source == "blurry":
             return self._flows_of_blurry(pair)
         output = restored.detach().clamp(0, 1).to(pair.sharp.dtype)
-        if self.flow_of == "picture":
+        if self.flow_of != "crop":
             theirs = self._flows_of_blurry(pair)
             ours = both_ways(self.flow, output, pair.sharp, start=theirs)
             if self.anchor == "none":
@@ -122,7 +123,7 @@ class Registering(Objective):
             return both_ways(self.flow, pair.blurry, pair.sharp)
         if not carried:
             raise UserError(
-                "objective.flow_of=picture needs pairs that carry their flow: wrap them in "
+                f"objective.flow_of={self.flow_of} needs pairs that carry their flow: wrap them in "
                 "jdrl_lightning.data.precomputed_flow.WithFlow, as jdrl_lightning.train does, or set flow_of=crop"
             )
         return pair.extras["there"].to(pair.sharp.dtype), pair.extras["back"].to(pair.sharp.dtype)

@@ -131,7 +131,10 @@ def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> 
     """Measure what the objective needs of the pairs, then train; errors end in one line, loggers are closed."""
     if (estimator := getattr(module.objective, "picture_flow", None)) is not None:
         share = (trainer.global_rank, trainer.world_size)
-        data.measure(estimator, trainer.strategy.root_device, run.run_dir / "flow", share)
+        device = trainer.strategy.root_device
+        restorer = build.load(device=str(device)) if getattr(module.objective, "flow_of", None) == "restored" else None
+        how = (restorer.restore, restorer.identity) if restorer else (None, "")
+        data.measure(estimator, device, run.run_dir / "flow", share, *how)
     checkpoint = str(run.checkpoint) if run.checkpoint else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
