@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,33 +10,28 @@ import torch
 import yaml
 
 from jdrl_lightning.io.image import write_image
+from processes import forked, fresh
 from stacks import rendered
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=folder, capture_output=True, text=True, timeout=200
-    )  # fmt: skip
-
-
 def test_the_printed_command_trains_what_was_proposed(pairs_folder: Path, tmp_path: Path) -> None:
-    done = run(tmp_path, "jdrl_lightning.start", f"input={pairs_folder}", "name=mine")
+    done = fresh(tmp_path, "-m", "jdrl_lightning.start", f"input={pairs_folder}", "name=mine")
     assert done.returncode == 0, done.stderr
     assert "One affine map per pair explains the misalignment" in done.stdout
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == ["experiment/mine.yaml"]
     command = done.stdout.splitlines()[-1]
     assert command == "python -m jdrl_lightning.train --config-dir . experiment=mine"
     few = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1")
-    trained = run(tmp_path, *shlex.split(command)[2:], *few)
+    trained = forked(tmp_path, *shlex.split(command)[1:], *few)
     assert trained.returncode == 0, trained.stderr
     (summary,) = tmp_path.glob("outputs/mine/*/summary.json")
     stored = yaml.safe_load((summary.parent / ".hydra" / "config.yaml").read_text())
     assert stored["data"]["root"] == str(pairs_folder)
     assert (stored["data"]["register"], stored["objective"]["name"]) == ("affine", "charbonnier")
 
-    again = run(tmp_path, "jdrl_lightning.start", f"input={pairs_folder}", "name=mine")
+    again = forked(tmp_path, "-m", "jdrl_lightning.start", f"input={pairs_folder}", "name=mine")
     assert again.stderr == "error: experiment/mine.yaml: exists; give another name=<name>\n"
-    shipped = run(tmp_path, "jdrl_lightning.start", f"input={pairs_folder}", "name=finetune")
+    shipped = forked(tmp_path, "-m", "jdrl_lightning.start", f"input={pairs_folder}", "name=finetune")
     assert shipped.stderr == "error: experiment/finetune.yaml: exists in the package; give another name=<name>\n"
 
 
@@ -46,11 +39,11 @@ def test_frames_of_a_focus_stack_get_a_command_that_makes_pairs(photo: torch.Ten
     for name, zooms in (("one", [1.0, 1.01]), ("two", [1.0, 1.005])):
         for number, frame in enumerate(rendered(photo, zooms).frames):
             write_image(tmp_path / "shots" / name / f"{number}.png", frame)
-    done = run(tmp_path, "jdrl_lightning.start", "input=shots")
+    done = forked(tmp_path, "-m", "jdrl_lightning.start", "input=shots")
     assert done.returncode == 0, done.stderr
-    made = run(tmp_path, *shlex.split(done.stdout.splitlines()[-1])[2:])
+    made = forked(tmp_path, *shlex.split(done.stdout.splitlines()[-1])[1:])
     assert made.returncode == 0, made.stderr
-    done = run(tmp_path, "jdrl_lightning.start", "input=shots_pairs")
+    done = forked(tmp_path, "-m", "jdrl_lightning.start", "input=shots_pairs")
     assert done.returncode == 0, done.stderr
     assert yaml.safe_load((tmp_path / "experiment" / "shots_pairs.yaml").read_text())["defaults"][0] == {
         "override /data": "stack"
@@ -60,13 +53,13 @@ def test_frames_of_a_focus_stack_get_a_command_that_makes_pairs(photo: torch.Ten
 def test_photos_get_partners(photo: torch.Tensor, tmp_path: Path) -> None:
     for number in range(4):
         write_image(tmp_path / "my photos" / f"{number}.png", photo[:, :, 60 * number : 60 * number + 300].contiguous())
-    done = run(tmp_path, "jdrl_lightning.start", "input=my photos")
+    done = forked(tmp_path, "-m", "jdrl_lightning.start", "input=my photos")
     assert done.returncode == 0, done.stderr
     content = yaml.safe_load((tmp_path / "experiment" / "my_photos.yaml").read_text())
     assert content["data"]["misalignment"] == "none"
     few = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1")
     frames = ("data.frames_per_photo={train:1,val:1,test:1}", "data.frame=128")
-    trained = run(tmp_path, *shlex.split(done.stdout.splitlines()[-1])[2:], *few, *frames)
+    trained = forked(tmp_path, *shlex.split(done.stdout.splitlines()[-1])[1:], *few, *frames)
     assert trained.returncode == 0, trained.stderr
 
 
@@ -78,6 +71,6 @@ def test_photos_get_partners(photo: torch.Tensor, tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
-    done = run(tmp_path, "jdrl_lightning.start", *arguments)
+    done = forked(tmp_path, "-m", "jdrl_lightning.start", *arguments)
     assert (done.returncode, done.stderr) == (1, message)
     assert not list(tmp_path.iterdir())
