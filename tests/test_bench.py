@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from processes import forked, fresh
 
-def bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jdrl_lightning.bench", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
+BENCH = ("-m", "jdrl_lightning.bench")
 
 
 def test_the_table_has_the_published_sizes(tmp_path: Path) -> None:
     """Those that docs/models/compact.md and conf/backbone name, counted otherwise."""
-    done = bench(tmp_path, "backbones=[compact,unet_small]", "size=64", "repeats=1", "device=cpu")
+    done = fresh(tmp_path, *BENCH, "backbones=[compact,unet_small]", "size=64", "repeats=1", "device=cpu")
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("| `")]
     assert rows[0].startswith("| `compact` | 1,049,245 | 49,938 | ")
@@ -27,10 +24,10 @@ def test_the_table_has_the_published_sizes(tmp_path: Path) -> None:
 
 
 def test_benchmarks_are_listed_and_run_by_name(tmp_path: Path) -> None:
-    listed = bench(tmp_path).stdout
+    listed = forked(tmp_path, *BENCH).stdout
     assert re.search(r"^tile_memory +Memory of a tile for each network", listed, re.MULTILINE)
     assert "resident" not in listed  # no program
-    done = bench(tmp_path, "script=tile_memory", "arguments='--help'")
+    done = forked(tmp_path, *BENCH, "script=tile_memory", "arguments='--help'")
     assert done.returncode == 0, done.stderr
     assert "usage: tile_memory.py" in done.stdout
 
@@ -44,7 +41,7 @@ def test_benchmarks_are_listed_and_run_by_name(tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_one_line(argument: str, message: str, tmp_path: Path) -> None:
-    done = bench(tmp_path, *argument.split())
+    done = forked(tmp_path, *BENCH, *argument.split())
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {message}")
     assert len(done.stderr.splitlines()) == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +10,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from jdrl_lightning.cli import config as conf
 from jdrl_lightning.cli.own_experiments import copied
+from processes import forked, fresh
 
 RECIPES = sorted(path.stem for path in Path(conf.CONF, "experiment").glob("*.yaml"))
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", *arguments], cwd=folder, capture_output=True, text=True, timeout=200)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -37,12 +32,13 @@ def test_a_copy_is_the_recipe_under_another_name(recipe: str, tmp_path: Path) ->
 
 
 def test_the_printed_command_trains(tmp_path: Path) -> None:
-    done = run(tmp_path, "jdrl_lightning.copy", "experiment=smoke", "name=mine")
+    done = fresh(tmp_path, "-m", "jdrl_lightning.copy", "experiment=smoke", "name=mine")
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["experiment"]
     command = done.stdout.splitlines()[-1].split()
     small = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "backbone.width=4")
-    done = run(tmp_path, *command[2:], *small, "data=leaves", "data.frame=64", "data.crop=32")
+    few = ("data.frames_per_photo={train:1,val:1,test:1}", "data.frame=64", "data.crop=32")
+    done = forked(tmp_path, *command[1:], *small, *few)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("outputs/mine/*/summary.json"))
 
@@ -57,7 +53,7 @@ def test_the_printed_command_trains(tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_one_line(arguments: str, message: str, tmp_path: Path) -> None:
-    done = run(tmp_path, "jdrl_lightning.copy", *arguments.split())
+    done = forked(tmp_path, "-m", "jdrl_lightning.copy", *arguments.split())
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {message}")
     assert len(done.stderr.splitlines()) == 1
