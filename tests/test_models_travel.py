@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from hub_server import Repos, hub
 from jdrl_lightning import UserError, backbones, build, load
 from jdrl_lightning.io.image import write_image
 from jdrl_lightning.module import DeblurringModule
+from processes import forked
 
 ONE_STEP = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "callbacks.best=null", "objective.warmup_epochs=0")
 
@@ -36,12 +35,8 @@ def server() -> Iterator[tuple[str, Repos]]:
 
 
 def run(folder: Path, endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A fresh process whose hub is the server at ``endpoint``."""
-    environment = os.environ | {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "cache"), "HF_TOKEN": "hf_none"}
-    environment |= {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
-    )
+    """A process whose hub is the server at ``endpoint``."""
+    return forked(folder, *arguments, HF_ENDPOINT=endpoint, HF_HOME=str(folder / "cache"), HF_TOKEN="hf_none")
 
 
 def test_a_trained_module_travels_through_a_folder(checkpoint: Path, tmp_path: Path) -> None:
