@@ -15,6 +15,7 @@ from jdrl_lightning import UserError
 from jdrl_lightning.cli import config
 from jdrl_lightning.diagnosis import plugins
 from jdrl_lightning.registry import Registry
+from processes import forked
 
 EXAMPLE = Path(__file__).parent / "plugin_example"
 THEIRS = ("backbone=theirs", "flow=theirs", "objective=theirs", "data=theirs", "trainer.accelerator=cpu")
@@ -59,10 +60,7 @@ def hostile_site(tmp_path: Path) -> Path:
 
 
 def python(folder: Path, sites: list[Path], *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(str(site) for site in sites)
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200)
+    return forked(folder, *arguments, PYTHONPATH=os.pathsep.join(str(site) for site in sites))
 
 
 def test_the_real_command_trains_what_a_plug_in_brings_and_its_checkpoint_loads_again(
