@@ -10,12 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-
-def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", f"jdrl_lightning.{name}", *arguments],
-        cwd=cwd, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+from processes import forked, fresh
 
 
 @pytest.mark.parametrize(
@@ -42,7 +37,7 @@ def run_command(name: str, *arguments: str, cwd: Path) -> subprocess.CompletedPr
     ],
 )
 def test_user_errors_are_one_line_with_a_remedy(arguments: str, message: str, tmp_path: Path) -> None:
-    done = run_command("train", *arguments.split(), cwd=tmp_path)
+    done = forked(tmp_path, "-m", "jdrl_lightning.train", *arguments.split())
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith(f"error: {message}")
@@ -55,21 +50,22 @@ def test_every_command_takes_a_checkpoint_by_name(arguments: str, tmp_path: Path
 
     Image.fromarray(astronaut()[:32, :32]).save(tmp_path / "photo.png")
     name, *others = arguments.split()
-    done = run_command(name, *others, "ckpt_path=latest", cwd=tmp_path)
+    done = forked(tmp_path, "-m", f"jdrl_lightning.{name}", *others, "ckpt_path=latest")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: latest: no such checkpoint; no run under outputs/ or multirun/ has one; give ")
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
 def test_the_suggested_quoting_works(tmp_path: Path) -> None:
-    error = run_command("predict", "input=phot\u00f6,s=1.png", "ckpt_path=none.ckpt", cwd=tmp_path).stderr
+    command = ("-m", "jdrl_lightning.predict", "ckpt_path=none.ckpt")
+    error = forked(tmp_path, *command, "input=phot\u00f6,s=1.png").stderr
     assert error.endswith("; write \"input='phot\u00f6,s=1.png'\"\n")
-    again = run_command("predict", "input='phot\u00f6,s=1.png'", "ckpt_path=none.ckpt", cwd=tmp_path)
+    again = forked(tmp_path, *command, "input='phot\u00f6,s=1.png'")
     assert again.stderr == "error: phot\u00f6,s=1.png: no such file or folder; give input=<image or folder>\n"
 
 
 def test_an_error_in_a_sweep_is_one_line(tmp_path: Path) -> None:
-    done = run_command("train", "-m", "data=folder", "seed=0,1", cwd=tmp_path)
+    done = forked(tmp_path, "-m", "jdrl_lightning.train", "-m", "data=folder", "seed=0,1")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1] == "error: data.root is missing: set data.root=..."
@@ -118,7 +114,7 @@ def test_a_bug_keeps_its_traceback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "predict", "doctor", "start", "copy", "bench"])
 def test_help_shows_examples_and_only_what_applies(name: str, tmp_path: Path) -> None:
-    done = run_command(name, "--help", cwd=tmp_path)
+    done = fresh(tmp_path, "-m", f"jdrl_lightning.{name}", "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{name}: ")
     assert done.stdout.count(f"python -m jdrl_lightning.{name} ") >= 2
