@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -19,9 +15,11 @@ from jdrl_lightning.build import from_checkpoint
 from jdrl_lightning.export import export
 from jdrl_lightning.inference import export_formats
 from jdrl_lightning.inference.export_formats import Shape
+from processes import forked, fresh
 from small import drawn
 
 FORMATS = ["onnx", "pt2"]
+EXPORT = ("-m", "jdrl_lightning.export")
 
 
 def onnx_runs(file: Path, blurry: Tensor) -> Tensor:
@@ -83,13 +81,7 @@ def test_nothing_is_overwritten_without_overwrite(tmp_path: Path) -> None:
 
 def test_the_command(train: Callable[..., Path], tmp_path: Path) -> None:
     checkpoint = train(tmp_path / "run", "trainer.max_epochs=1") / "checkpoints" / "last.ckpt"
-
-    def call(*arguments: str) -> Any:
-        command = [sys.executable, "-m", "jdrl_lightning.export", *arguments]
-        variables = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=120)
-
-    done = call(f"ckpt_path={checkpoint}", "output=exported", "size=[64,64]", "formats=[pt2]")
+    done = fresh(tmp_path, *EXPORT, f"ckpt_path={checkpoint}", "output=exported", "size=[64,64]", "formats=[pt2]")
     assert done.returncode == 0, done.stderr
     blurry = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
@@ -100,7 +92,7 @@ def test_the_command(train: Callable[..., Path], tmp_path: Path) -> None:
         (["backbone=unet"], "error: give backbone.weights=<file>: without it unet is untrained"),
         ([f"ckpt_path={checkpoint}", "size=64"], "error: size=64 batch=1: give size="),
     ):
-        refused = call(*arguments)
+        refused = forked(tmp_path, *EXPORT, *arguments)
         assert refused.returncode == 1
         assert refused.stderr.strip().splitlines()[-1].startswith(words)
         assert "Traceback" not in refused.stderr
