@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from processes import forked, fresh
 
-def doctor(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jdrl_lightning.doctor", *arguments]
-    variables = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=200)
+DOCTOR = ("-m", "jdrl_lightning.doctor")
 
 
 def test_the_command_looks_at_everything_and_leaves_nothing(pairs_folder: Path, tmp_path: Path) -> None:
-    done = doctor(tmp_path, "data=folder", f"data.root={pairs_folder}", "data.crop=32")
+    done = fresh(tmp_path, *DOCTOR, "data=folder", f"data.root={pairs_folder}", "data.crop=32", COLUMNS="120")
     assert done.returncode == 0, done.stderr
     for word in ("torch", torch.__version__.split("+")[0], "cpu:", "8 of 8, split train", "joint from epoch 15"):
         assert word in done.stdout
@@ -38,7 +33,9 @@ def test_the_command_looks_at_everything_and_leaves_nothing(pairs_folder: Path, 
 
 def test_what_is_wrong_ends_in_one_line_that_names_the_files(tmp_path: Path) -> None:
     (tmp_path / "torn.pth").write_text("not weights")
-    done = doctor(tmp_path, "backbone.weights=torn.pth", "flow=pwcnet", "flow.weights=nowhere.pth")
+    done = forked(
+        tmp_path, *DOCTOR, "backbone.weights=torn.pth", "flow=pwcnet", "flow.weights=nowhere.pth", COLUMNS="120"
+    )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: backbone: weights torn.pth cannot be read")
@@ -47,13 +44,13 @@ def test_what_is_wrong_ends_in_one_line_that_names_the_files(tmp_path: Path) -> 
 
 
 def test_lists_and_help(tmp_path: Path) -> None:
-    listed = doctor(tmp_path, "list=backbones")
+    listed = forked(tmp_path, *DOCTOR, "list=backbones", COLUMNS="120")
     assert listed.returncode == 0, listed.stderr
     assert "31,033,411 parameters" in " ".join(listed.stdout.split())
-    helped = doctor(tmp_path, "--help")
+    helped = forked(tmp_path, *DOCTOR, "--help", COLUMNS="120")
     assert "list=backbones" in helped.stdout
     assert "Override anything" in helped.stdout
-    unknown = doctor(tmp_path, "list=bananas")
+    unknown = forked(tmp_path, *DOCTOR, "list=bananas", COLUMNS="120")
     assert (unknown.returncode, unknown.stderr) == (
         1,
         "error: list='bananas' is not one of backbones, flows, data, objectives, experiments\n",
