@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +22,9 @@ from jdrl_lightning.io import png_chunks
 from jdrl_lightning.io.image import Metadata, read_picture, write_image
 from jdrl_lightning.predict import MAP_LEVELS, predict
 from jdrl_lightning.types import to_float, to_uint
+from processes import forked, fresh
+
+PREDICT = ("-m", "jdrl_lightning.predict")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ class Killed(torch.nn.Module):
 jobs = planned(Path({str(tmp_path / "in")!r}), Path({str(tmp_path / "out")!r}), overwrite=False)
 predict(Backbone(Killed(), divisor=1, licence="", name="killed"), jobs, 64, 16)
 """
-    killed = subprocess.run([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=120)
+    killed = forked(tmp_path, "-c", code)
     assert killed.returncode == -9
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
     assert [path.name for path in sorted(done)] == ["a.png", "b.png", "c.png"]
@@ -251,9 +251,7 @@ def test_the_command_restores_the_rest_of_a_folder_and_exits_with_1(photo: torch
     for name in ("a.png", "one/a.png", "one/b.png"):
         write_image(tmp_path / "in" / name, photo[:, :20, :20])
     damage(tmp_path / "in" / "one" / "a.png")
-    call = [sys.executable, "-m", "jdrl_lightning.predict", "input=in", "recursive=true", "device=cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = forked(tmp_path, *PREDICT, "input=in", "recursive=true", "device=cpu")
     assert done.returncode == 1
     assert done.stderr.count("error: 1 of 3 files were not restored") == 1
     assert "Traceback" not in done.stderr
@@ -335,16 +333,19 @@ def test_compile_without_a_compiler_is_reported_in_one_line(tmp_path: Path, phot
     write_image(tmp_path / "photo.png", photo[:, :64, :64])
     code = f"""
 from pathlib import Path
-from jdrl_lightning import UserError, backbones
+from torch.nn import Conv2d, Sequential, Sigmoid
+from jdrl_lightning import UserError
+from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.predict import predict
+network = Backbone(Sequential(Conv2d(3, 3, 5, padding=2), Sigmoid()), divisor=16, licence="", name="small")
 try:
     job = (Path({str(tmp_path / "photo.png")!r}), Path({str(tmp_path / "out.png")!r}))
-    predict(backbones.create("unet", width=4), [job], 64, 16, compile=True)
+    predict(network, [job], 64, 16, compile=True)
 except UserError as error:
     print(error)
 """
-    bare = os.environ | {"CXX": "absent", "OMP_NUM_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, timeout=120)
+    # Fresh, since torch._inductor reads CXX when it is imported.
+    done = fresh(tmp_path, "-c", code, CXX="absent", TORCHINDUCTOR_CACHE_DIR=str(tmp_path / "cache"))
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("compile")]
     assert line.startswith("compile=true: ")
     assert line.endswith("set compile=false")
@@ -358,9 +359,8 @@ def test_without_a_checkpoint_the_shipped_network_restores_and_maps_the_blur(
         blur_by_discs(rgb_to_linear_rgb(to_float(sharp)), torch.full(sharp.shape[-2:], 3.0)).clamp(0, 1)
     )
     write_image(tmp_path / "photo.png", to_uint(blurry))
-    call = [sys.executable, "-m", "jdrl_lightning.predict", "input=photo.png", "output=restored", "blur_map=true"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    call = (*PREDICT, "input=photo.png", "output=restored", "blur_map=true")
+    done = forked(tmp_path, *call)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("restoring with the shipped network compact") == 1
     restored = read_picture(tmp_path / "restored" / "photo.png").image
@@ -373,7 +373,7 @@ def test_without_a_checkpoint_the_shipped_network_restores_and_maps_the_blur(
     radius = read_picture(tmp_path / "restored" / "photo_blur.png")
     assert (radius.depth, radius.grey) == (16, True)
     assert float(radius.image[0].int()[16:-16, 16:-16].float().median()) / MAP_LEVELS == pytest.approx(3, abs=1)
-    again = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    again = forked(tmp_path, *call)
     assert again.returncode == 1
 
 
@@ -399,13 +399,11 @@ def test_an_output_that_is_a_file(photo: torch.Tensor, tmp_path: Path) -> None:
 
 def test_the_command(checkpoint: Path, photo: torch.Tensor, tmp_path: Path) -> None:
     write_image(tmp_path / "photo.png", photo[:, :70, :90])
-    arguments = [f"ckpt_path={checkpoint}", "input=photo.png", "output=restored", "device=cpu"]
-    call = [sys.executable, "-m", "jdrl_lightning.predict", *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    first = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    call = (*PREDICT, f"ckpt_path={checkpoint}", "input=photo.png", "output=restored", "device=cpu")
+    first = fresh(tmp_path, *call)
     assert first.returncode == 0, first.stderr
     assert np.asarray(Image.open(tmp_path / "restored" / "photo.png")).shape == (70, 90, 3)
-    again = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    again = forked(tmp_path, *call)
     assert again.returncode == 1
     assert "exists" in again.stderr
     assert "Traceback" not in again.stderr
