@@ -26,14 +26,9 @@ from jdrl_lightning import UserError, build, copy, start
 from jdrl_lightning.build import read_checkpoint
 from jdrl_lightning.callbacks.timed_checkpoint import MidwayCheckpoint
 from jdrl_lightning.training.fit import fit
+from processes import forked, fresh
 
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "jdrl_lightning.train", *arguments],
-        cwd=cwd, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+TRAIN = ("-m", "jdrl_lightning.train")
 
 
 def test_a_run_writes_the_files_of_the_readme(train: Callable[..., Path], tmp_path: Path) -> None:
@@ -140,7 +135,7 @@ def test_accumulation_and_clipping_reach_the_trainer(train: Callable[..., Path],
 
 
 def test_the_command_runs_from_any_folder(pairs_folder: Path, tmp_path: Path) -> None:
-    done = command(*TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast", cwd=tmp_path)
+    done = fresh(tmp_path, *TRAIN, *TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast")
     assert done.returncode == 0, done.stderr
     runs = list((tmp_path / "outputs" / "default").iterdir())
     assert len(runs) == 1
@@ -171,13 +166,13 @@ def test_the_commands_that_write_settings_are_words_of_train(
 
 
 def test_a_user_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
-    done = command("data=folder", "data.root=nowhere", cwd=tmp_path)
+    done = forked(tmp_path, *TRAIN, "data=folder", "data.root=nowhere")
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "nowhere" in errors[0]
     assert "Traceback" not in done.stderr
-    unknown = command("backbone.depth=3", cwd=tmp_path)
+    unknown = forked(tmp_path, *TRAIN, "backbone.depth=3")
     assert unknown.returncode == 1
     assert "depth" in unknown.stderr
     assert "Traceback" not in unknown.stderr
@@ -185,10 +180,8 @@ def test_a_user_error_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
 
 def test_a_multirun_continues_after_a_failed_job(pairs_folder: Path, tmp_path: Path) -> None:
     """The first job's mask does not exist; the second job trains."""
-    done = command(
-        "-m", *TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast", "objective.mask=soft,magnitude",
-        cwd=tmp_path,
-    )  # fmt: skip
+    settings = (*TINY, f"data.root={pairs_folder}", "trainer.max_epochs=1", "debug=fast")
+    done = forked(tmp_path, *TRAIN, "-m", *settings, "objective.mask=soft,magnitude")
     summaries = list(tmp_path.glob("multirun/default/*/*/summary.json"))
     assert [path.parent.name for path in summaries] == ["1"], done.stderr
     assert "objective.mask='soft'" in done.stderr
@@ -280,13 +273,8 @@ def test_a_kill_while_writing_a_checkpoint_keeps_the_earlier_one(
     pairs_folder: Path, train: Callable[..., Path], tmp_path: Path
 ) -> None:
     run, settings = tmp_path / "run", ("trainer.max_epochs=3", "callbacks.best=null")
-    script = tmp_path / "killed.py"
-    script.write_text(KILLED_IN_A_WRITE.format(n=2))
-    arguments = [*TINY, f"data.root={pairs_folder}", *settings, f"hydra.run.dir={run}"]
-    done = subprocess.run(
-        [sys.executable, str(script), *arguments], cwd=tmp_path, capture_output=True, timeout=300,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    arguments = (*TINY, f"data.root={pairs_folder}", *settings, f"hydra.run.dir={run}")
+    done = forked(tmp_path, "-c", KILLED_IN_A_WRITE.format(n=2), *arguments)
     assert done.returncode == -signal.SIGKILL
     assert read_checkpoint(run / "checkpoints" / "last.ckpt")["epoch"] == 0
     assert len(list(run.rglob(".last.ckpt.*.tmp"))) == 1
@@ -315,7 +303,7 @@ def test_after_a_kill_auto_resumes_in_the_same_folder(pairs_folder: Path, tmp_pa
     (first,) = folder.iterdir()
     reached = read_checkpoint(first / "checkpoints" / "last.ckpt")["epoch"]
     time.sleep(1.1)  # run folders are named by the second
-    done = command(*arguments, "ckpt_path=auto", f"trainer.max_epochs={reached + 3}", cwd=tmp_path)
+    done = forked(tmp_path, *TRAIN, *arguments, "ckpt_path=auto", f"trainer.max_epochs={reached + 3}")
     assert done.returncode == 0, done.stderr
     assert list(folder.iterdir()) == [first]
     assert read_checkpoint(first / "checkpoints" / "last.ckpt")["epoch"] == reached + 2
