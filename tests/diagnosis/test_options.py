@@ -54,4 +54,6 @@ def test_an_option_that_does_not_compose_is_named(hydra: None, monkeypatch: pyte
         return compose(name, overrides) if overrides == ["optim=paper"] else None
 
     monkeypatch.setattr(options, "compose", refuse)
+    assert options.broken() == {}  # the package's own are not composed
+    monkeypatch.setattr(options, "CONF", str(tmp_path))
     assert options.broken() == {"flow=oracle": "torn yaml"}
