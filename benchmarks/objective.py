@@ -38,6 +38,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "jdrl_quick": QUICK,
     "stride=1": (*QUICK, "objective.reblur.stride=1"),
     "stride=2": (*QUICK, "objective.reblur.stride=2"),
+    "flow_of=picture": (*QUICK, "objective.flow_of=picture"),
     "flow_of=crop": (*QUICK, "objective.flow_of=crop"),
     "true flow": (*QUICK, "flow=oracle", "objective.flow_of=crop"),
     "anchor=none": (*QUICK, "objective.anchor=none"),
