@@ -3,8 +3,9 @@
 Rendered pairs with known flow (``data=photos``): flow is measured on square crops, as with ``objective.flow_of=crop``,
 and on whole images, stored at a quarter of the resolution and cropped, as with ``flow_of=picture``. End-point errors
 against the ground truth over all pixels of the same crops, two of each image, including pixels whose match lies outside
-the crop. ``restored`` is what the joint stage measures, from the output of the shipped network instead of the blurry
-crop: from scratch, and starting from the image's flow, each with its processor time a crop.
+the crop. ``of the restored picture``: the same after the shipped network has restored the blurry one, as with
+``flow_of=restored``. Then what the joint stage measures, from the output of the shipped network instead of the blurry
+crop: from scratch, and starting from the restored image's flow, each with its processor time a crop.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from jdrl_lightning import backbones, build
+from jdrl_lightning import build
 from jdrl_lightning import flow as flows
 from jdrl_lightning.data.augment import augment, collate
 from jdrl_lightning.data.augment import crop as crop_of
@@ -32,8 +33,8 @@ from jdrl_lightning.types import to_float
 SIZES = {96: 256, 192: 384, 256: 512}  # side of the crop: side of the image, px
 KINDS = ("stack", "nonrigid", "biased", "none")
 COLUMNS = {
-    "crop": "of the crop", "picture": "of the picture", "kept": "kept", "scratch": "restored, from scratch",
-    "from": "restored, from the picture's",
+    "crop": "of the crop", "picture": "of the picture", "sharper": "of the restored picture", "kept": "kept",
+    "scratch": "restored, from scratch", "from": "restored, from the picture's",
 }  # fmt: skip
 TIMES = {"scratch_ms": "from scratch, ms", "from_ms": "from the picture's, ms"}
 CROPS = 2  # per image
@@ -72,9 +73,10 @@ def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict
     ]
     with tempfile.TemporaryDirectory() as run:
         config = compose_training(Path(run), ["data=photos", *settings])
-    pairs = WithFlow(build.datamodule(config).pairs("train"), estimator, torch.device("cpu"))
+    restorer, given = build.load(device="cpu"), build.datamodule(config).pairs("train")
+    pairs = WithFlow(given, estimator, torch.device("cpu"))
+    sharper = WithFlow(given, estimator, torch.device("cpu"), restore=restorer.restore)
     errors: dict[str, list[float]] = defaultdict(list)
-    network = backbones.create("compact", weights="builtin").eval()
     for index in range(len(pairs)):
         whole = pairs[index]
         full = estimator(to_float(whole.blurry)[None], to_float(whole.sharp)[None])[0]
@@ -82,12 +84,13 @@ def measured(estimator: FlowEstimator, crop: int, frame: int, kind: str) -> dict
         errors["kept"].append(distance(full, kept.extras["there"]))
         for draw in range(CROPS):
             cut = augment(whole, crop, seed=0, epoch=draw, index=index, turn=False)
-            batch = collate([cut])
+            better = augment(sharper[index], crop, seed=0, epoch=draw, index=index, turn=False)
+            batch = collate([better])
             flow = estimator(to_float(batch.blurry), to_float(batch.sharp))[0]
             errors["crop"].append(distance(flow, cut.extras["flow"]))
             errors["picture"].append(distance(cut.extras["there"], cut.extras["flow"]))
-            with torch.no_grad():
-                restored = network(to_float(batch.blurry)).images[0]
+            errors["sharper"].append(distance(better.extras["there"], cut.extras["flow"]))
+            restored = restorer.restore(to_float(batch.blurry[0]))[None]
             for key, start in (("scratch", None), ("from", batch.extras["there"])):
                 started = time.process_time()
                 flow = estimator(restored, to_float(batch.sharp), start)[0]
