@@ -19,7 +19,7 @@ FLOORS = (
     {"__init__", "errors"},
     {"registry", "rates", "types", "runtime"},
     {"io"},
-    {"flow"},
+    {"flow", "native"},
     {"reblur", "losses", "metrics", "backbones", "data"},
     {"objectives", "classical", "preparation", "inference"},
     {"module", "testing", "cli"},

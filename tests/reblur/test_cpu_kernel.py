@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from jdrl_lightning.native.library import load_library
 from jdrl_lightning.reblur import cpu_kernel, reference
-from jdrl_lightning.reblur.cpu_library import load_library
 from jdrl_lightning.reblur.kernel_interface import ReblurInputs, ReblurKernel
 from reblur.random_maps import random_inputs
 
 try:
-    load_library()
+    load_library(*cpu_kernel.LIBRARY)
 except OSError:
     pytest.skip("no C++ compiler here", allow_module_level=True)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
-from jdrl_lightning.reblur.cpu_library import load_library
+from jdrl_lightning.native.library import load_library
 from jdrl_lightning.reblur.kernel_interface import ReblurInputs
 
-__all__ = ["backward", "forward"]
+__all__ = ["LIBRARY", "backward", "forward"]
 
+SOURCE = Path(__file__).parent / "cpp" / "reblur.cpp"
+LIBRARY = SOURCE, ("jdrl_reblur_forward", 4, 9), ("jdrl_reblur_backward", 7, 9)
 PIXELS_PER_THREAD = 2048  # fewer are done before another thread has started
 
 
@@ -18,7 +22,7 @@ def forward(inputs: ReblurInputs) -> Tensor:
     inputs = inputs.map(_contiguous_float32)
     out = inputs.padded.new_empty(inputs.output_shape)
     tensors = (inputs.padded, inputs.seeds, inputs.weights, out)
-    load_library().jdrl_reblur_forward(*map(Tensor.data_ptr, tensors), *_settings(inputs))
+    load_library(*LIBRARY).jdrl_reblur_forward(*map(Tensor.data_ptr, tensors), *_settings(inputs))
     return out
 
 
@@ -32,7 +36,7 @@ def backward(grad_out: Tensor, inputs: ReblurInputs, need_image: bool, need_maps
     pointers: list[int | None] = [*map(Tensor.data_ptr, (grad_out, inputs.padded, inputs.seeds, inputs.weights))]
     pointers += [*map(Tensor.data_ptr, for_image)] or [None]
     pointers += [*map(Tensor.data_ptr, for_maps)] or [None, None]
-    load_library().jdrl_reblur_backward(*pointers, *_settings(inputs))
+    load_library(*LIBRARY).jdrl_reblur_backward(*pointers, *_settings(inputs))
     return for_image + [grad.to(dtype) for grad, dtype in zip(for_maps, dtypes, strict=False)]
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from jdrl_lightning.errors import first_line
+from jdrl_lightning.native.library import COMPILER
 from jdrl_lightning.reblur import reference
 from jdrl_lightning.reblur.kernel_interface import ReblurInputs, ReblurKernel
 
@@ -23,7 +24,7 @@ __all__ = ["reblur_op"]
 INPUTS = "Tensor padded, Tensor seeds, Tensor weights, str support, bool absolute"  # ReblurInputs as a schema
 STRIDE = "int stride=1"  # its last field: in the last place and optional, since exported programs may not have it
 FAST_KERNELS = {  # by device type: the module, and what it takes to run it
-    "cpu": ("cpu_kernel", "a C++ compiler (g++ or clang++, or the one named in CXX)"),
+    "cpu": ("cpu_kernel", COMPILER),
     "cuda": ("triton_kernel", "Triton"),
 }
 TRIAL_SHAPES = (1, 1, 3, 5), (1, 2, 1, 3), (1, 2, 1, 3)  # padded image, seeds and weights of three pixels, two levels

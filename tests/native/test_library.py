@@ -13,12 +13,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from jdrl_lightning.reblur import cpu_kernel, cpu_library, custom_op, reference
+from jdrl_lightning.native import library
+from jdrl_lightning.reblur import cpu_kernel, custom_op, reference
 from jdrl_lightning.reblur.operator import reblur
 from reblur.random_maps import random_inputs, random_maps
 
 try:
-    cpu_library.load_library()
+    library.load_library(*cpu_kernel.LIBRARY)
 except OSError:
     pytest.skip("no C++ compiler here", allow_module_level=True)
 
@@ -27,11 +28,11 @@ except OSError:
 def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A cache folder that does not exist yet, and a quick build."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(cpu_library, "FLAGS", tuple(flag.replace("-O3", "-O0") for flag in cpu_library.FLAGS))
-    cpu_library.load_library.cache_clear()
+    monkeypatch.setattr(library, "FLAGS", tuple(flag.replace("-O3", "-O0") for flag in library.FLAGS))
+    library.load_library.cache_clear()
     custom_op._fast_kernel.cache_clear()
     yield tmp_path / "cache" / "jdrl_lightning"
-    cpu_library.load_library.cache_clear()
+    library.load_library.cache_clear()
     custom_op._fast_kernel.cache_clear()
 
 
@@ -54,7 +55,7 @@ def lying(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def hanging(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", f'{sys.executable} -c "import time; time.sleep(60)"')
-    monkeypatch.setattr(cpu_library, "BUILD_SECONDS", 0.2)
+    monkeypatch.setattr(library, "BUILD_SECONDS", 0.2)
 
 
 @pytest.mark.parametrize(
@@ -88,29 +89,29 @@ def test_without_a_working_compiler_the_reference_takes_over_with_one_warning(
 def test_a_broken_cache_is_replaced_by_two_at_once(empty_cache: Path) -> None:
     empty_cache.mkdir(mode=0o700, parents=True)
     with ThreadPoolExecutor(2) as pool:
-        build = cpu_library.load_library.__wrapped__
-        first, second = pool.submit(build), pool.submit(build)
+        build = library.load_library.__wrapped__
+        first, second = (pool.submit(build, *cpu_kernel.LIBRARY) for _ in range(2))
         assert first.result()._name != second.result()._name  # neither found the other's
     (cached,) = empty_cache.iterdir()
     whole = cached.read_bytes()
     cached.unlink()
     cached.write_bytes(whole[:100])
-    assert cpu_library.load_library()._name != str(cached)
+    assert library.load_library(*cpu_kernel.LIBRARY)._name != str(cached)
     assert cached.stat().st_size == len(whole)
-    cpu_library.load_library.cache_clear()
-    assert cpu_library.load_library()._name == str(cached)
+    library.load_library.cache_clear()
+    assert library.load_library(*cpu_kernel.LIBRARY)._name == str(cached)
 
 
 def test_a_cache_that_others_can_write_is_not_used(empty_cache: Path) -> None:
     empty_cache.mkdir(parents=True)
     empty_cache.chmod(0o777)
     with pytest.warns(UserWarning, match="compiled at every start: .* is writable by others"):
-        cpu_library.load_library()
+        library.load_library(*cpu_kernel.LIBRARY)
     assert not list(empty_cache.iterdir())
 
 
 def test_the_plainest_instruction_set_gives_the_same(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu_library, "INSTRUCTIONS", {})
+    monkeypatch.setattr(library, "INSTRUCTIONS", {})
     inputs = random_inputs(4, 9, 35, dtype=torch.float64)
     grad = torch.linspace(-1, 1, 3 * 9 * 35, dtype=torch.float64).view(inputs.output_shape)
     single = inputs.map(Tensor.float)
@@ -122,6 +123,6 @@ def test_the_plainest_instruction_set_gives_the_same(empty_cache: Path, monkeypa
 
 def test_the_sources_compile_without_warnings(tmp_path: Path) -> None:
     flags = ("-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-ignored-attributes")
-    command = [*cpu_library._compiler(), *cpu_library.FLAGS, *flags, str(cpu_library.SOURCES / "reblur.cpp")]
+    command = [*library._compiler(), *library.FLAGS, *flags, "-I", str(library.SHARED), str(cpu_kernel.SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 0, done.stderr

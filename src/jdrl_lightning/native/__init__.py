@@ -1,0 +1,1 @@
+"""C++ that is compiled on first use, and what all of it includes."""
