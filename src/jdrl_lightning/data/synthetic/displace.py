@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.data.synthetic import displace_cpu
+from jdrl_lightning.data.synthetic.compiled import compiled_for
 from jdrl_lightning.data.synthetic.misalignment import Displacement, invert_at
 from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut
 from jdrl_lightning.data.synthetic.scene import Layer
@@ -36,6 +38,9 @@ def displaced(layers: Sequence[Layer], frame: Box, margin: int, scale: int, disp
     Returns:
         ``(3, h, w)`` linear light.
     """
+    library = compiled_for(layers[0].rgba)
+    if library is not None and scale == 2:
+        return displace_cpu.displaced(library, layers, frame, margin, displacement, EDGE)
     height, width = frame.height // scale, frame.width // scale
     light, mixed = torch.zeros(3, height, width), torch.zeros(height, width, dtype=torch.bool)
     drawn = []

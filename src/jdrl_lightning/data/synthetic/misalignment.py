@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jdrl_lightning.errors import check_choice
 
-__all__ = ["PRESETS", "Displacement", "Misalignment", "invert_at", "preset"]
+__all__ = ["CONVERGED_PX", "PRESETS", "Displacement", "Misalignment", "invert_at", "preset"]
 
 CONVERGED_PX = 1e-4
 
