@@ -17,7 +17,7 @@ from jdrl_lightning.native.library import COMPILER, load_library
 __all__ = ["LIBRARY", "SOURCE", "compiled_for"]
 
 SOURCE = Path(__file__).parent / "cpp" / "render.cpp"
-LIBRARY = SOURCE, ("jdrl_displaced", 6, 2)
+LIBRARY = SOURCE, ("jdrl_displaced", 6, 2), ("jdrl_defocused", 7, 4)
 
 
 def compiled_for(image: Tensor) -> ctypes.CDLL | None:

@@ -1,4 +1,4 @@
-"""The blurry shot: each layer of a scene blurred by its own circle of confusion, blended far to near."""
+"""The blurry shot: each layer of a scene blurred by its own circle of confusion, blended near to far."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.data.synthetic import defocus_cpu
+from jdrl_lightning.data.synthetic.compiled import compiled_for
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_kernels, disc_kernel
 from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut, smooth_size
 from jdrl_lightning.data.synthetic.scene import Layer, Plane
@@ -36,20 +38,23 @@ def defocused(
         kernel: the aperture's picture at a radius of so many master pixels; see :func:`.blur_by_kernels`.
     """
     light = torch.zeros(3, frame.height // scale, frame.width // scale)
-    for i, layer in enumerate(layers):
+    passing = torch.ones(light.shape[1:])  # what the layers drawn so far, near to far, let through
+    for i, layer in reversed(list(enumerate(layers))):
         least, most = _extremes(layer.plane, layer.extent.common(frame), scale, radius)
         if i == 0 or least >= SOFT:
-            _over(light, layer, frame, scale, scale, radius, kernel)
+            _under(light, passing, layer, frame, scale, scale, radius, kernel)
             continue
         around = layer.extent.grown(math.ceil(most) + 1).common(frame)
         region = _whole_pixels(around, frame, scale)
         if region.empty:
             continue
-        fine = torch.zeros(3, region.height, region.width)
-        for behind in layers[: i + 1]:
-            _over(fine, behind, region, scale, 1, radius, kernel)
         rows, columns = _pixels(region, frame, scale)
-        light[:, rows, columns] = F.avg_pool2d(fine[None], scale)[0]
+        fine = torch.zeros(3, region.height, region.width)
+        fine_passing = passing[rows, columns].repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+        for behind in reversed(layers[: i + 1]):
+            _under(fine, fine_passing, behind, region, scale, 1, radius, kernel)
+        light[:, rows, columns] += F.avg_pool2d(fine[None], scale)[0]
+        passing[rows, columns] = 0
     return light
 
 
@@ -80,8 +85,9 @@ def _pixels(part: Box, frame: Box, at: int) -> tuple[slice, slice]:
     )
 
 
-def _over(
+def _under(
     light: Tensor,
+    passing: Tensor,
     layer: Layer,
     frame: Box,
     scale: int,
@@ -89,13 +95,44 @@ def _over(
     radius: Radius,
     kernel: Callable[[int], Tensor],
 ) -> None:
-    """Blend a layer over the ``light`` of ``frame``, in place; its pixels are ``at`` master pixels, 1 or ``scale``."""
+    """Blend a layer under those drawn before it, in place.
+
+    Args:
+        light: ``(3, h, w)`` of ``frame``, in pixels of ``at`` master pixels a side, 1 or ``scale``.
+        passing: ``(h, w)``, the share of the light from behind that passes the layers drawn before.
+    """
     most = math.ceil(_extremes(layer.plane, frame, scale, radius)[1])
     reach = max(kernel(most).shape[0] // 2, 1)
     content = layer.extent.common(frame.grown(reach))
     if content.empty:
         return
-    # In steps of light's pixels from the frame's corner, zeros all round: nothing wraps into the picture.
+    seen = _whole_pixels(content.grown(reach).common(frame), frame, at)
+    rgba = content.of(layer.rgba, layer.extent)
+    opaque = content == frame.grown(reach) and bool(rgba[3].min() == 1)
+    # Beyond the frame the plane may be blurred more than anywhere inside: not seen, and there is no room for it.
+    radii = (radius(layer.plane, *coordinates(seen, scale, at)) * scale).clamp_max(most)
+    library = compiled_for(rgba)
+    if library is not None:
+        defocus_cpu.blend_under(library, light, passing, layer, frame, seen, radii, kernel, at, opaque)
+        return
+    near = _blurred(rgba[:3] if opaque else rgba, content, frame, seen, reach, radii, kernel, at)
+    rows, columns = _pixels(seen, frame, at)
+    light[:, rows, columns] += passing[rows, columns] * near[:3]
+    passing[rows, columns] *= 0 if opaque else 1 - near[3].clamp(0, 1)
+
+
+def _blurred(
+    image: Tensor,
+    content: Box,
+    frame: Box,
+    seen: Box,
+    reach: int,
+    radii: Tensor,
+    kernel: Callable[[int], Tensor],
+    at: int,
+) -> Tensor:
+    """``(C, h, w)``: what is ``seen`` of a picture of ``content`` with nothing around it."""
+    # In steps of the result's pixels from the frame's corner, zeros all round: nothing wraps into the picture.
     top, left = (
         start - reach - (start - reach - origin) % at
         for start, origin in ((content.top, frame.top), (content.left, frame.left))
@@ -105,19 +142,5 @@ def _over(
         for start, end in ((top, content.bottom), (left, content.right))
     )
     part = Box(top, left, top + height, left + width)
-    seen = part.common(frame)
-    if seen.empty:
-        return
-    rgba = content.of(layer.rgba, layer.extent)
-    opaque = content == frame.grown(reach) and bool(rgba[3].min() == 1)
-    # Beyond the frame the plane may be blurred more than anywhere inside: not seen, and there is no room for it.
-    x, y = coordinates(seen, scale, at)
-    radii = (radius(layer.plane, x, y) * scale).clamp_max(most)
     first = (seen.top - top) // at, (seen.left - left) // at
-    near = blur_by_kernels(cut(rgba[:3] if opaque else rgba, content, part), radii, kernel, at, first)
-    rows, columns = _pixels(seen, frame, at)
-    behind = light[:, rows, columns]
-    if opaque:
-        behind.copy_(near)
-    else:
-        behind.mul_(1 - near[3].clamp(0, 1)).add_(near[:3])
+    return blur_by_kernels(cut(image, content, part), radii, kernel, at, first)
