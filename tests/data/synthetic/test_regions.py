@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.fft import next_fast_len
 
-from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut, smooth_size
+from jdrl_lightning.data.synthetic.regions import Box, areas, coordinates, cut, smooth_size
 
 
 def test_cut_pads_with_zeros() -> None:
@@ -28,6 +28,13 @@ def test_coordinates_are_of_pixel_centres() -> None:
     assert x.shape == y.shape == (4, 8)
     assert x[0].tolist() == [-1.75, -1.25, -0.75, -0.25, 0.25, 0.75, 1.25, 1.75]
     assert float(y.mean()) == 0
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_areas_are_pooled(scale: int) -> None:
+    image = torch.rand(3, 12, 18, generator=torch.Generator().manual_seed(0))
+    pooled = torch.nn.functional.avg_pool2d(image[None], scale)[0]
+    assert torch.equal(areas(image, scale), pooled) if scale < 3 else torch.allclose(areas(image, scale), pooled)
 
 
 @pytest.mark.parametrize("length", [1, 7, 121, 543, 601, 1025])

@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from jdrl_lightning.data.synthetic import defocus_cpu
 from jdrl_lightning.data.synthetic.compiled import compiled_for
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_kernels, disc_kernel
-from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut, smooth_size
+from jdrl_lightning.data.synthetic.regions import Box, areas, coordinates, cut, smooth_size
 from jdrl_lightning.data.synthetic.scene import Layer, Plane
 
 __all__ = ["defocused"]
@@ -53,7 +52,7 @@ def defocused(
         fine_passing = passing[rows, columns].repeat_interleave(scale, 0).repeat_interleave(scale, 1)
         for behind in reversed(layers[: i + 1]):
             _under(fine, fine_passing, behind, region, scale, 1, radius, kernel)
-        light[:, rows, columns] += F.avg_pool2d(fine[None], scale)[0]
+        light[:, rows, columns] += areas(fine, scale)
         passing[rows, columns] = 0
     return light
 

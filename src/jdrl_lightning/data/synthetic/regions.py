@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Box", "coordinates", "cut", "smooth_size"]
+__all__ = ["Box", "areas", "coordinates", "cut", "smooth_size"]
 
 
 class Box(NamedTuple):
@@ -59,6 +59,15 @@ def cut(image: Tensor, extent: Box, wanted: Box) -> Tensor:
     left, top = common.left - wanted.left, common.top - wanted.top
     right, bottom = wanted.right - common.right, wanted.bottom - common.bottom
     return F.pad(common.of(image, extent), (left, right, top, bottom))
+
+
+def areas(image: Tensor, scale: int) -> Tensor:
+    """``(C, H / scale, W / scale)``: the mean of each ``scale × scale`` pixels; quicker than ``avg_pool2d``."""
+    parts = [image[:, row::scale, column::scale] for row in range(scale) for column in range(scale)]
+    total = parts[0].clone()
+    for part in parts[1:]:
+        total += part
+    return total.div_(scale * scale)
 
 
 def coordinates(box: Box, scale: int, step: int = 1) -> tuple[Tensor, Tensor]:

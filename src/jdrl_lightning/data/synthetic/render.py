@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from kornia.color import linear_rgb_to_rgb
 from torch import Tensor
 
@@ -14,7 +13,7 @@ from jdrl_lightning.data.synthetic.camera import MARGIN_PX, Optics
 from jdrl_lightning.data.synthetic.defocus import defocused
 from jdrl_lightning.data.synthetic.displace import displaced
 from jdrl_lightning.data.synthetic.misalignment import Misalignment
-from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut
+from jdrl_lightning.data.synthetic.regions import Box, areas, coordinates, cut
 from jdrl_lightning.data.synthetic.scene import Plane, draw_scene
 from jdrl_lightning.types import Pair
 
@@ -114,13 +113,13 @@ def _blend(frame: Box, layers: Iterable[tuple[Tensor, Box]]) -> Tensor:
         if part.empty:
             continue
         near, behind = part.of(rgba, extent), part.of(light, frame)
-        behind.copy_(near[:3] + (1 - near[3:].clamp(0, 1)) * behind)
+        behind.mul_(1 - near[3:].clamp(0, 1)).add_(near[:3])
     return light
 
 
 def _to_frame(light: Tensor) -> Tensor:
     """Area sampling of the master."""
-    return F.avg_pool2d(light[None], MASTER)[0]
+    return areas(light, MASTER)
 
 
 def _eight_bit(light: Tensor) -> Tensor:

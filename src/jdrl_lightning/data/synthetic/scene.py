@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -44,16 +45,24 @@ def canvas(photo: Tensor, top: int, left: int, height: int, width: int, flipped:
         return canvas(photo, top, photo.shape[2] - left - width, height, width).flip(2)
     if 0 <= top <= photo.shape[1] - height and 0 <= left <= photo.shape[2] - width:
         return photo[:, top : top + height, left : left + width]
-    rows, columns = (
-        _mirror(torch.arange(start, start + length), size)
-        for start, length, size in ((top, height, photo.shape[1]), (left, width, photo.shape[2]))
-    )
-    return photo[:, rows[:, None], columns]
+    whole = photo.new_empty(len(photo), height, width)
+    for rows, photo_rows, upside_down in _mirrored(top, height, photo.shape[1]):
+        for columns, photo_columns, reversed_ in _mirrored(left, width, photo.shape[2]):
+            mirrored = [dim for dim, turned in ((1, upside_down), (2, reversed_)) if turned]
+            whole[:, rows, columns] = photo[:, photo_rows, photo_columns].flip(mirrored)
+    return whole
 
 
-def _mirror(index: Tensor, size: int) -> Tensor:
-    index = index % (2 * size)
-    return torch.where(index < size, index, 2 * size - 1 - index)
+def _mirrored(start: int, length: int, size: int) -> Iterator[tuple[slice, slice, bool]]:
+    """Pieces of an axis that goes on mirrored: where each comes to lie, its part of the photograph, whether turned."""
+    at = start
+    while at < start + length:
+        repetition, first = divmod(at, size)
+        count = min(size - first, start + length - at)
+        turned = bool(repetition % 2)
+        first = size - first - count if turned else first
+        yield slice(at - start, at - start + count), slice(first, first + count), turned
+        at += count
 
 
 def draw_scene(
@@ -70,31 +79,38 @@ def draw_scene(
     """
     height, width = extent.height, extent.width
     x, y = coordinates(extent, scale)
-    reach_x, reach_y = float(x.max()), float(y.max())
+    reach_x, reach_y = float(x[0, -1]), float(y[-1, 0])
     flipped = rng.random() < 0.5
     # The margin around the frame may lie beyond the photograph, an eighth of the whole at most.
     top = _anywhere(rng, -(height // 8), photo.shape[1] - height * 7 // 8)
     left = _anywhere(rng, -(width // 8), photo.shape[2] - width * 7 // 8)
-    ones = torch.ones(1, height, width)
     tilt = rng.uniform(-0.15, 0.15, size=2)
     background = Plane(float(rng.uniform(0.05, 0.35)), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
-    layers = [Layer(torch.cat([canvas(photo, top, left, height, width, flipped), ones]), extent, background)]
+    rgba = torch.ones(4, height, width)
+    rgba[:3] = canvas(photo, top, left, height, width, flipped)
+    layers = [Layer(rgba, extent, background)]
     levels = np.sort(rng.uniform(0.4, 1.0, size=int(rng.integers(1, 4))))
     for level in levels:
         texture = others[int(rng.integers(len(others)))]
         flipped = rng.random() < 0.5
-        coverage = cut_out(rng, x, y, reach_x, reach_y, scale)
+        coverage, around = cut_out(rng, x, y, reach_x, reach_y, scale)
         tilt = rng.uniform(-0.08, 0.08, size=2)
         plane = Plane(float(level), (float(tilt[0] / reach_x), float(tilt[1] / reach_y)))
-        rows, columns = (coverage.amax(dim).nonzero().flatten() for dim in (1, 0))
-        if len(rows) == 0:  # it lies wholly beyond the margin
+        inside = coverage > 0
+        rows, columns = (inside.any(dim).nonzero().flatten().tolist() for dim in (1, 0))
+        if not rows:  # it lies wholly beyond the margin
             continue
-        first, last = (int(rows[0]), int(columns[0])), (int(rows[-1]) + 1, int(columns[-1]) + 1)
-        part = Box(extent.top + first[0], extent.left + first[1], extent.top + last[0], extent.left + last[1])
+        drawn = Box(
+            around.top + rows[0], around.left + columns[0], around.top + rows[-1] + 1, around.left + columns[-1] + 1
+        )
+        part = Box(
+            extent.top + drawn.top, extent.left + drawn.left, extent.top + drawn.bottom, extent.left + drawn.right
+        )
         top, left = _anywhere(rng, 0, texture.shape[1] - part.height), _anywhere(rng, 0, texture.shape[2] - part.width)
-        colour = canvas(texture, top, left, part.height, part.width, flipped)
-        coverage = part.of(coverage, extent)[None]
-        layers.append(Layer(torch.cat([colour * coverage, coverage]), part, plane))
+        rgba = torch.empty(4, part.height, part.width)
+        rgba[3] = drawn.of(coverage, around)
+        torch.mul(canvas(texture, top, left, part.height, part.width, flipped), rgba[3], out=rgba[:3])
+        layers.append(Layer(rgba, part, plane))
     return layers
 
 
@@ -102,8 +118,10 @@ def _anywhere(rng: np.random.Generator, least: int, end: int) -> int:
     return int(rng.integers(least, max(least + 1, end)))
 
 
-def cut_out(rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reach_y: float, scale: int) -> Tensor:
-    """Coverage ``(H, W)`` of a blob, a polygon or a bar, its edge one master pixel soft.
+def cut_out(
+    rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reach_y: float, scale: int
+) -> tuple[Tensor, Box]:
+    """Coverage of a blob, a polygon or a bar, its edge one master pixel soft, and the rows and columns around it.
 
     Args:
         x, y: ``(H, W)``, frame pixels from the frame's centre, one master pixel apart.
@@ -129,7 +147,7 @@ def cut_out(rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reac
 
         def inside(along: Tensor, across: Tensor) -> Tensor:
             angles = 2 * math.pi * np.arange(sides) / sides
-            return apothem - torch.stack([math.cos(a) * along + math.sin(a) * across for a in angles]).amax(0)
+            return apothem - reduce(torch.maximum, (math.cos(a) * along + math.sin(a) * across for a in angles))
 
     else:
         mean = float(rng.uniform(0.25, 0.55)) * reach
@@ -143,12 +161,10 @@ def cut_out(rng: np.random.Generator, x: Tensor, y: Tensor, reach_x: float, reac
                 edge = edge * (1 + height * torch.cos(order * angle + phase))
             return edge - distance
 
-    coverage = torch.zeros(x.shape)
-    rows, columns = (
-        slice(*torch.searchsorted(line, torch.tensor([centre - radius - 1, centre + radius + 1])).tolist())
+    (top, bottom), (left, right) = (
+        torch.searchsorted(line, torch.tensor([centre - radius - 1, centre + radius + 1])).tolist()
         for line, centre in ((y[:, 0].contiguous(), middle[1]), (x[0].contiguous(), middle[0]))
     )
-    dx, dy = x[rows, columns] - middle[0], y[rows, columns] - middle[1]
+    dx, dy = x[:1, left:right] - middle[0], y[top:bottom, :1] - middle[1]
     along, across = along_x * dx + along_y * dy, -along_y * dx + along_x * dy
-    coverage[rows, columns] = (inside(along, across) * scale + 0.5).clamp(0, 1)
-    return coverage
+    return (inside(along, across) * scale + 0.5).clamp(0, 1), Box(top, left, bottom, right)
