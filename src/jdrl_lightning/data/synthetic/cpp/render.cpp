@@ -17,7 +17,7 @@ extern "C" void jdrl_displaced(const double* displacement, const double* planes,
     shot.refine();
     const int64_t plane = shot.height * shot.width;
     for (int64_t pixel = 0; pixel < plane; ++pixel)
-        for (int64_t c = 0; c < 3; ++c) light[c * plane + pixel] = shot.light[3 * pixel + c];
+        for (int64_t c = 0; c < 3; ++c) light[c * plane + pixel] = shot.light[pixel][c];
 }
 
 // Blends a blurred layer under those before it: light (3, h, w), and passing (h, w), the light that they let pass.
