@@ -11,7 +11,7 @@ from torch import Tensor
 from jdrl_lightning.data.synthetic import defocus_cpu
 from jdrl_lightning.data.synthetic.compiled import compiled_for
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_kernels, disc_kernel
-from jdrl_lightning.data.synthetic.regions import Box, areas, coordinates, cut, smooth_size
+from jdrl_lightning.data.synthetic.regions import Box, areas, axes, cut, smooth_size
 from jdrl_lightning.data.synthetic.scene import Layer, Plane
 
 __all__ = ["defocused"]
@@ -33,7 +33,7 @@ def defocused(
         layers: far to near; the first is opaque and covers whatever is blurred into the frame.
         frame: of the master picture.
         scale: master pixels a frame pixel.
-        radius: ``(plane, x, y)`` to the circle of confusion's radius, frame pixels.
+        radius: ``(plane, x, y)`` to the circle of confusion's radius, frame pixels; x and y are broadcast.
         kernel: the aperture's picture at a radius of so many master pixels; see :func:`.blur_by_kernels`.
     """
     light = torch.zeros(3, frame.height // scale, frame.width // scale)
@@ -109,7 +109,8 @@ def _under(
     rgba = content.of(layer.rgba, layer.extent)
     opaque = content == frame.grown(reach) and bool(rgba[3].min() == 1)
     # Beyond the frame the plane may be blurred more than anywhere inside: not seen, and there is no room for it.
-    radii = (radius(layer.plane, *coordinates(seen, scale, at)) * scale).clamp_max(most)
+    radii = (radius(layer.plane, *axes(seen, scale, at)) * scale).clamp_max(most)
+    radii = radii.expand(seen.height // at, seen.width // at)
     library = compiled_for(rgba)
     if library is not None:
         defocus_cpu.blend_under(library, light, passing, layer, frame, seen, radii, kernel, at, opaque)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Box", "areas", "coordinates", "cut", "smooth_size"]
+__all__ = ["Box", "areas", "axes", "coordinates", "cut", "smooth_size"]
 
 
 class Box(NamedTuple):
@@ -70,14 +70,20 @@ def areas(image: Tensor, scale: int) -> Tensor:
     return total.div_(scale * scale)
 
 
-def coordinates(box: Box, scale: int, step: int = 1) -> tuple[Tensor, Tensor]:
-    """x and y ``(H, W)`` of a box's pixels from the frame's centre, in frame pixels of ``scale`` master pixels.
+def axes(box: Box, scale: int, step: int = 1) -> tuple[Tensor, Tensor]:
+    """x ``(1, W)`` and y ``(H, 1)`` of a box's pixels from the frame's centre, in frame pixels of ``scale`` master pixels.
 
-    With ``step`` those of the centres of ``step × step`` blocks, ``(H // step, W // step)``.
+    With ``step`` those of the centres of ``step × step`` blocks, ``W // step`` and ``H // step``.
     """
     y = ((torch.arange(box.top, box.bottom, step) + step / 2) / scale)[:, None]
-    x = (torch.arange(box.left, box.right, step) + step / 2) / scale
-    return x.expand(len(y), len(x)), y.expand(len(y), len(x))
+    x = ((torch.arange(box.left, box.right, step) + step / 2) / scale)[None]
+    return x, y
+
+
+def coordinates(box: Box, scale: int) -> tuple[Tensor, Tensor]:
+    """The same, each ``(H, W)``."""
+    x, y = torch.broadcast_tensors(*axes(box, scale))
+    return x, y
 
 
 def smooth_size(length: int) -> int:

@@ -13,7 +13,7 @@ from jdrl_lightning.data.synthetic.camera import MARGIN_PX, Optics
 from jdrl_lightning.data.synthetic.defocus import defocused
 from jdrl_lightning.data.synthetic.displace import displaced
 from jdrl_lightning.data.synthetic.misalignment import Misalignment
-from jdrl_lightning.data.synthetic.regions import Box, areas, coordinates, cut
+from jdrl_lightning.data.synthetic.regions import Box, areas, axes, cut
 from jdrl_lightning.data.synthetic.scene import Plane, draw_scene
 from jdrl_lightning.types import Pair
 
@@ -83,7 +83,7 @@ def render(
     moved, in_place = (light * exposure * balance for light in (sharp, aligned))
     shot, reference = camera.take(blurry, noise, 1.0), camera.take(moved, noise, 0.25)
 
-    x, y = coordinates(frame, MASTER, MASTER)
+    x, y = axes(frame, MASTER, MASTER)
     flow, coc = torch.zeros(2, *size), torch.zeros(1, *size)
     for layer in layers:
         part = layer.extent.common(frame)
@@ -98,7 +98,7 @@ def render(
             cut(layer.rgba[3:], layer.extent, frame)[:, MASTER // 2 :: MASTER, MASTER // 2 :: MASTER][:, rows, columns]
             > 0.5
         )
-        here = x[rows, columns], y[rows, columns]
+        here = x[:, columns], y[rows]
         for field, value in ((flow, displacement(*here, layer.plane(*here))), (coc, radius(layer.plane, *here)[None])):
             field[:, rows, columns] = torch.where(seen, value, field[:, rows, columns])
     extras = {"aligned": _eight_bit(in_place), "flow": flow, "coc": coc}

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from jdrl_lightning.data.synthetic.regions import Box, coordinates
+from jdrl_lightning.data.synthetic.regions import Box, axes
 
 __all__ = ["Layer", "Plane", "canvas", "draw_scene"]
 
@@ -78,7 +78,7 @@ def draw_scene(
         scale: master pixels a frame pixel.
     """
     height, width = extent.height, extent.width
-    x, y = coordinates(extent, scale)
+    x, y = axes(extent, scale)
     reach_x, reach_y = float(x[0, -1]), float(y[-1, 0])
     flipped = rng.random() < 0.5
     # The margin around the frame may lie beyond the photograph, an eighth of the whole at most.
@@ -124,7 +124,7 @@ def cut_out(
     """Coverage of a blob, a polygon or a bar, its edge one master pixel soft, and the rows and columns around it.
 
     Args:
-        x, y: ``(H, W)``, frame pixels from the frame's centre, one master pixel apart.
+        x, y: ``(1, W)`` and ``(H, 1)``, frame pixels from the frame's centre, one master pixel apart.
         reach_x, reach_y: their largest values.
         scale: master pixels a frame pixel.
     """
@@ -163,8 +163,8 @@ def cut_out(
 
     (top, bottom), (left, right) = (
         torch.searchsorted(line, torch.tensor([centre - radius - 1, centre + radius + 1])).tolist()
-        for line, centre in ((y[:, 0].contiguous(), middle[1]), (x[0].contiguous(), middle[0]))
+        for line, centre in ((y[:, 0], middle[1]), (x[0], middle[0]))
     )
-    dx, dy = x[:1, left:right] - middle[0], y[top:bottom, :1] - middle[1]
+    dx, dy = x[:, left:right] - middle[0], y[top:bottom] - middle[1]
     along, across = along_x * dx + along_y * dy, -along_y * dx + along_x * dy
     return (inside(along, across) * scale + 0.5).clamp(0, 1), Box(top, left, bottom, right)
