@@ -44,7 +44,8 @@ def run(installed: Path, folder: Path, *arguments: str) -> subprocess.CompletedP
 
 def test_the_wheel_holds_the_configuration_and_uses_it(installed: Path, tmp_path: Path) -> None:
     assert (installed / "jdrl_lightning" / "conf" / "train.yaml").is_file()
-    assert (installed / "jdrl_lightning" / "reblur" / "cpp" / "reblur.cpp").is_file()
+    for source in ("native/cpp/simd.h", "reblur/cpp/reblur.cpp", "data/synthetic/cpp/render.cpp"):
+        assert (installed / "jdrl_lightning" / source).is_file()
     shipped = installed / "jdrl_lightning" / "backbones" / "weights" / "compact.safetensors"
     assert 1e6 < shipped.stat().st_size < 3e6
     plugins = (installed / "hydra_plugins").glob("*.py")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from jdrl_lightning.data.synthetic import compiled
 from jdrl_lightning.native import library
 from jdrl_lightning.reblur import cpu_kernel, custom_op, reference
 from jdrl_lightning.reblur.operator import reblur
@@ -121,8 +122,9 @@ def test_the_plainest_instruction_set_gives_the_same(empty_cache: Path, monkeypa
         torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=4e-6)
 
 
-def test_the_sources_compile_without_warnings(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", [cpu_kernel.SOURCE, compiled.SOURCE], ids=lambda path: path.name)
+def test_the_sources_compile_without_warnings(source: Path, tmp_path: Path) -> None:
     flags = ("-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-ignored-attributes")
-    command = [*library._compiler(), *library.FLAGS, *flags, "-I", str(library.SHARED), str(cpu_kernel.SOURCE)]
+    command = [*library._compiler(), *library.FLAGS, *flags, "-I", str(library.SHARED), str(source)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 0, done.stderr

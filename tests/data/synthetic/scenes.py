@@ -32,4 +32,4 @@ def without_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         return None
 
     for module in ("displace", "defocus"):
-        monkeypatch.setattr(f"jdrl_lightning.data.synthetic.{module}.compiled_for", none, raising=False)
+        monkeypatch.setattr(f"jdrl_lightning.data.synthetic.{module}.compiled_for", none)

@@ -12,13 +12,14 @@ from kornia.color import rgb_to_linear_rgb
 from skimage.registration import phase_cross_correlation
 from torch import Tensor
 
+from data.synthetic.scenes import scene
 from jdrl_lightning.data.synthetic import defocus, displace
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.data.synthetic.misalignment import Displacement, invert_at, preset
 from jdrl_lightning.data.synthetic.photographs import from_scikit_image
 from jdrl_lightning.data.synthetic.regions import Box, coordinates, cut
 from jdrl_lightning.data.synthetic.render import MARGIN_PX, MASTER, Optics, _blend, _to_frame, render
-from jdrl_lightning.data.synthetic.scene import Layer, Plane, draw_scene
+from jdrl_lightning.data.synthetic.scene import Layer, Plane
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.flow.gauss_newton import smooth
 from jdrl_lightning.flow.warp import in_frame, warp
@@ -171,11 +172,6 @@ def radius(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
     return (9 * (plane(x, y) - 0.3)).abs().clamp_max(7)
 
 
-def scene(number: int) -> list[Layer]:
-    photo = torch.rand(3, 200, 220, generator=torch.Generator().manual_seed(number))
-    return draw_scene(np.random.default_rng(number), photo, [photo], CANVAS, MASTER)
-
-
 def blurred_whole(layers: list[Layer]) -> Tensor:
     """Every layer over the whole canvas at the master's resolution."""
     x, y = coordinates(CANVAS, MASTER)
@@ -202,7 +198,7 @@ def test_only_what_reaches_the_frame_is_computed_and_nothing_else_is_lost(
     def fine(plane: Plane, x: Tensor, y: Tensor) -> Tensor:
         return MASTER * radius(plane, x / MASTER, y / MASTER)
 
-    layers = scene(number)
+    layers = scene(number, FRAME)
     blurry = _to_frame(defocus.defocused(layers, FRAME, 1, fine))
     torch.testing.assert_close(blurry, blurred_whole(layers), atol=1e-5, rtol=0)
     monkeypatch.setattr(displace, "EDGE", -1.0)
@@ -215,7 +211,7 @@ def test_away_from_sharp_edges_the_frames_resolution_is_enough() -> None:
     """White noise in every layer is the worst there can be: blending and averaging change places nowhere so badly."""
     blurry, sharp = [], []
     for number in range(12):
-        layers = scene(number)
+        layers = scene(number, FRAME)
         blurry.append((defocus.defocused(layers, FRAME, MASTER, radius) - blurred_whole(layers)).abs())
         displacement = preset("nonrigid").draw(np.random.default_rng(number), 0.5, (48, 64))
         moved = displace.displaced(layers, FRAME, MARGIN_PX * MASTER, MASTER, displacement)

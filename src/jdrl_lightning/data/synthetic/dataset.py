@@ -11,6 +11,7 @@ from kornia.color import rgb_to_linear_rgb
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from jdrl_lightning.data.synthetic.compiled import compiled_for
 from jdrl_lightning.data.synthetic.misalignment import Misalignment
 from jdrl_lightning.data.synthetic.photographs import Photograph
 from jdrl_lightning.data.synthetic.render import MASTER, Optics, render
@@ -90,7 +91,8 @@ class RenderedPairs(Dataset[Pair]):
         self._pixels.kept.clear()
 
     def load(self) -> None:
-        """Read the photographs into memory, as many as are kept there."""
+        """Make ready in this process what forked ones then share: photographs in memory, compiled code."""
+        compiled_for(torch.empty(0, device=self.device))
         for which in range(min(len(self.photographs), KEPT)):
             self._pixels[which]
 

@@ -71,7 +71,7 @@ def areas(image: Tensor, scale: int) -> Tensor:
 
 
 def axes(box: Box, scale: int, step: int = 1) -> tuple[Tensor, Tensor]:
-    """x ``(1, W)`` and y ``(H, 1)`` of a box's pixels from the frame's centre, in frame pixels of ``scale`` master pixels.
+    """x ``(1, W)`` and y ``(H, 1)`` of a box's pixels from the frame's centre, frame pixels of ``scale`` master pixels.
 
     With ``step`` those of the centres of ``step × step`` blocks, ``W // step`` and ``H // step``.
     """
