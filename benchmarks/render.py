@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torchvision.io  # noqa: F401  # which the varied camera's first JPEG would load
 
 from jdrl_lightning.data.synthetic.camera import CAMERAS, Optics
 from jdrl_lightning.data.synthetic.dataset import RenderedPairs
