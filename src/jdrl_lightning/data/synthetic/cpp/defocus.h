@@ -153,16 +153,15 @@ struct Gather {
     }
 };
 
-// Adds what a layer lets be seen of itself behind those before it, and takes it away from the light that passes.
-//
-// picture: `frame` in pixels of `at` master pixels, light (3, h, w) and what passes (h, w). seen: the part that the layer
-// reaches, with radii (h, w).
+// `frame` in pixels of `at` master pixels: light (3, h, w), and the share of what is behind that passes (h, w).
 struct Shot {
     Box frame;
     int64_t at;
     float *light, *passing;
 };
 
+// Adds a layer behind those before it, and takes what it covers away from what passes. seen: the part of the frame that it
+// reaches, with radii (h, w).
 template <int CHANNELS>
 void under(const Shot& shot, const float* rgba, const Box& extent, const Box& seen, const float* radii,
            const std::vector<Kernel>& kernels, int64_t lowest) {
