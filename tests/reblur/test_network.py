@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
+from jdrl_lightning.reblur.contrast import log_contrast
 from jdrl_lightning.reblur.free import reblur_free
 from jdrl_lightning.reblur.kernels import mean_radius
 from jdrl_lightning.reblur.network import PredictionNet, ReblurNet
@@ -167,7 +168,8 @@ def test_maps_of_a_fraction_of_the_resolution(stride: int, weight_maps: bool) ->
     both = torch.cat([restored, blurry], 1)
     padded = nn.functional.pad(both, (0, -9 % stride, 0, -11 % stride), mode="replicate")
     assert network.trunk is not None
-    coarse = network.trunk(nn.functional.pixel_unshuffle(padded, stride))[:, :5]
+    contrasts = [log_contrast(half, stride) for half in padded.split(3, dim=1)]
+    coarse = network.trunk(torch.cat([nn.functional.pixel_unshuffle(padded, stride), *contrasts], 1))[:, :5]
     expected = nn.functional.interpolate(coarse, size=padded.shape[-2:], mode="bilinear")[..., :11, :9]
     torch.testing.assert_close(seeds, expected)
     (network(restored, blurry) - blurry).square().sum().backward()
