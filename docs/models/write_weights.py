@@ -1,8 +1,10 @@
 """Make the weights that come with the package of a training's checkpoint: half precision, safetensors.
 
-python docs/models/write_weights.py CHECKPOINT [--output FILE]
+python docs/models/write_weights.py CHECKPOINT [--mean-with WEIGHTS] [--output FILE]
 
-Prints the file's size, and by how much halving the precision changes what the network makes of a noise picture.
+``--mean-with`` averages the checkpoint's weights with others of the same network, such as those that the training
+started from. Prints the file's size, and by how much halving the precision changes what the network makes of a noise
+picture.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from jdrl_lightning import build
 from jdrl_lightning.backbones.checkpoints import SHIPPED
@@ -20,10 +22,14 @@ from jdrl_lightning.backbones.checkpoints import SHIPPED
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--mean-with", type=Path, metavar="WEIGHTS", help="safetensors")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     backbone = build.backbone_from_checkpoint(given.checkpoint)
     output = given.output or SHIPPED / f"{backbone.name}.safetensors"
+    if given.mean_with:
+        others, state = load_file(given.mean_with), backbone.network.state_dict()
+        backbone.network.load_state_dict({name: (state[name] + others[name].float()) / 2 for name in state})
     picture = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before = backbone(picture).images[0]
