@@ -136,3 +136,20 @@ def test_what_the_documentation_shows_runs(pairs_folder: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     logged = {f"val/{name}/{metric}" for name in ("gt", "deformed_gt") for metric in ("psnr", "ssim", "mae")}
     assert logged | {f"val/{name}" for name in PLACEMENT} <= set(done.stdout.split())
+
+
+def test_what_cannot_be_trusted_counts_for_nothing(pair: Pair) -> None:
+    restored, valid = pair.blurry, torch.ones_like(pair.sharp[:, :1])
+    valid[..., :20, :24] = 0
+    wrong = torch.where(valid > 0, pair.sharp, 1 - pair.sharp)
+    masked = pair._replace(sharp=wrong, extras={"valid": valid})
+    found = quality(masked, Protocol(), ConstantFlow(-2, 0))(restored, masked)
+    known = torch.where(valid > 0, pair.sharp, restored)
+    torch.testing.assert_close(found["gt/psnr"], psnr(restored, known)[0])
+    # Sampled 2 px to the left, the masked corner reaches 2 px further to the right.
+    reaching = valid.clone()
+    reaching[..., :20, 24:26] = 0
+    warped = deformed(pair.sharp, restored, ConstantFlow(-2, 0))
+    torch.testing.assert_close(found["deformed_gt/mae"], mae(restored, torch.where(reaching > 0, warped, restored))[0])
+    plain = quality(pair, Protocol(), ConstantFlow(-2, 0))(restored, pair._replace(sharp=wrong))
+    assert found["gt/psnr"] > plain["gt/psnr"] + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from jdrl_lightning.errors import UserError, check_choice
@@ -14,6 +15,7 @@ __all__ = ["Protocol", "crop", "deformed"]
 
 CROPS = {"none": (1, False), "top_left_16": (16, False), "top_left_8": (8, False), "center_8": (8, True)}
 WARPS = {"bicubic": ("bicubic", "exact"), "bilinear": ("bilinear", "exact"), "legacy": ("bilinear", "legacy")}
+WHOLE = 0.99  # of what a warped mask's pixel is made of
 WINDOWS = ("uniform", "gaussian")
 
 
@@ -69,7 +71,11 @@ def crop(image: Tensor, rule: str) -> Tensor:
 
 
 def deformed(
-    sharp: Tensor, restored: Tensor, flow_estimator: Callable[[Tensor, Tensor], Tensor], warping: str = "bicubic"
+    sharp: Tensor,
+    restored: Tensor,
+    flow_estimator: Callable[[Tensor, Tensor], Tensor],
+    warping: str = "bicubic",
+    valid: Tensor | None = None,
 ) -> Tensor:
     """Warp the sharp image onto the restored one: ``warp(sharp, flow(restored, sharp))``, the "deformed GT" of SDD.
 
@@ -82,6 +88,7 @@ def deformed(
         flow_estimator: ``(first, second) -> flow`` with ``warp(second, flow) ≈ first``.
         warping: ``bicubic``; ``bilinear``; ``legacy``: bilinear on the published code's grid, half a pixel off at the
             edges.
+        valid: ``(B, 1, H, W)``, 0 where ``sharp`` cannot be trusted; there the result is ``restored``.
 
     Returns:
         ``(B, 3, H, W)``, clamped to [0, 1] (bicubic overshoots).
@@ -91,4 +98,7 @@ def deformed(
     """
     mode, grid = WARPS[warping]
     flow = flow_estimator(restored, sharp)
-    return warp(sharp, flow, padding="border", mode=mode, grid=grid).clamp(0, 1)
+    found = warp(sharp, flow, padding="border", mode=mode, grid=grid).clamp(0, 1)
+    if valid is None:
+        return found
+    return torch.where(warp(valid, flow, padding="border", grid=grid) > WHOLE, found, restored)

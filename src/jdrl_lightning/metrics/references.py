@@ -24,6 +24,7 @@ class Quality(InputTransform):
 
     ``update(restored, pair)`` takes ``restored`` ``(B, 3, H, W)``, RGB, clamped to [0, 1] first as it would be on
     writing it to a file, and a float batch of the same size. ``compute()`` returns scalars ``<name>/psnr`` and so on.
+    Where a pair's extra ``valid`` is 0, nothing is known: every image counts as right there, before and after.
 
     Args:
         window: of SSIM, see :func:`.fidelity.ssim`.
@@ -62,7 +63,7 @@ class GtQuality(Quality):
 
     def reference(self, restored: Tensor, pair: Pair) -> Tensor:
         """The given sharp image."""
-        return pair.sharp
+        return torch.where(pair.extras["valid"] > 0, pair.sharp, restored) if "valid" in pair.extras else pair.sharp
 
 
 class DeformedGtQuality(Quality):
@@ -88,7 +89,7 @@ class DeformedGtQuality(Quality):
 
     def reference(self, restored: Tensor, pair: Pair) -> Tensor:
         """The sharp image warped onto ``restored``."""
-        return deformed(pair.sharp, restored, self.flow, self.warping)
+        return deformed(pair.sharp, restored, self.flow, self.warping, pair.extras.get("valid"))
 
 
 class AlignedQuality(Quality):
