@@ -48,7 +48,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "jdrl_map": ("objective=jdrl_map", *JOINT),
     "mimicked": ("objective=mimicked", *COARSE),
     "gcm": ("objective=gcm",),
-    "fdl": ("objective=fdl",),
+    "fdl": ("objective=fdl", "objective.projections=64"),
     "cobi": ("objective=cobi",),
 }
 RIVALS = ("jdrl_map", "mimicked", "gcm", "fdl", "cobi")  # trained on the hardest cases only

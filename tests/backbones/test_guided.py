@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from jdrl_lightning import DeblurringModule, Pair, Restored, UserError, backbones, build, objectives
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.backbones.guided import REACH_PX, Guided
+from jdrl_lightning.flow.contrast import log_contrast
 from jdrl_lightning.inference.export_formats import Shape, difference, program, serialized
 from jdrl_lightning.inference.network import blur_radius
 from jdrl_lightning.testing import assert_is_backbone
@@ -46,12 +47,25 @@ def test_any_network_is_guided_from_the_command_line(composed: Callable[..., dic
 
 
 def test_the_published_estimator_has_its_size() -> None:
-    published = backbones.create("guided", of={"name": "compact"}, channels=35).network
+    published = backbones.create("guided", of={"name": "compact"}, channels=35, stride=1).network
     assert sum(p.numel() for p in published.estimator.parameters()) == 66_499
     assert [tuple(p.shape[:2]) for p in published.attention.parameters()] == [(2, 38), (38, 2)]
     first = published.estimator[1].first
     assert first.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.05)
     assert torch.equal(first.bias, torch.full((32,), 0.1))
+
+
+def test_ours_estimates_from_cells_and_their_contrast_and_starts_at_a_constant() -> None:
+    torch.manual_seed(0)
+    estimator, blurry = guide("unet", stride=4).network.estimator, torch.rand(1, 3, 22, 33)
+    torch.testing.assert_close(estimator(blurry), torch.full((1, 1, 22, 33), 0.1))
+    for parameter in estimator.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    whole = nn.functional.pad(blurry, (0, 3, 0, 2), mode="replicate")
+    cells = torch.cat([nn.functional.pixel_unshuffle(whole, 4), log_contrast(whole, 4)], 1)
+    coarse = nn.Sequential(*estimator)(cells)
+    expected = nn.functional.interpolate(coarse, size=(24, 36), mode="bilinear")[..., :22, :33]
+    torch.testing.assert_close(estimator(blurry), expected)
 
 
 def test_the_fusion_equals_its_formula() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from jdrl_lightning.errors import UserError
-from jdrl_lightning.reblur.contrast import log_contrast
+from jdrl_lightning.flow.contrast import log_contrast
 from jdrl_lightning.reblur.free import reblur_free
 from jdrl_lightning.reblur.kernels import mean_radius
 from jdrl_lightning.reblur.network import PredictionNet, ReblurNet

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.blur_estimator import BlurEstimator
 from jdrl_lightning.backbones.checkpoints import load_weights
-from jdrl_lightning.backbones.residual_block import ResidualBlock
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair, Restored
 
@@ -25,14 +25,14 @@ INNER = "inner_"  # before the names of what the guided network predicts besides
 class Guided(nn.Module):
     """Adds to the blurry image what attention and a 1×1 convolution make of it and its blur map, then restores.
 
-    The estimator: convolution, three residual blocks, convolution, without activation at the end. The convolution of
-    the fusion starts at zero, so that the guided network starts as the network alone, to the bit.
+    The convolution of the fusion starts at zero, so that the guided network starts as the network alone, to the bit.
 
     Args:
         inner: the network to guide.
         channels: of the map.
-        width: feature channels of the estimator.
+        width: feature channels of the estimator, see :class:`.BlurEstimator`.
         frozen: train only the estimator and the fusion.
+        stride: of the estimator.
 
     Attributes:
         strength: factor on the map where it guides; an objective may raise it during a warm-up.
@@ -41,15 +41,13 @@ class Guided(nn.Module):
     residual.
     """
 
-    def __init__(self, inner: Backbone, channels: int = 1, width: int = 32, frozen: bool = False) -> None:
+    def __init__(
+        self, inner: Backbone, channels: int = 1, width: int = 32, frozen: bool = False, stride: int = 4
+    ) -> None:
         super().__init__()
         self.channels, self.frozen, self.strength = channels, frozen, 1.0
         self.inner = inner.requires_grad_(not frozen)
-        self.estimator = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1),
-            *(ResidualBlock(width) for _ in range(3)),
-            nn.Conv2d(width, channels, 3, padding=1),
-        )
+        self.estimator = BlurEstimator(channels, width, stride)
         self.attention = nn.Sequential(
             nn.Conv2d(3 + channels, 2, 1, bias=False),
             nn.ReLU(),
@@ -57,11 +55,6 @@ class Guided(nn.Module):
             nn.Sigmoid(),
         )
         self.fuse = nn.Conv2d(3 + channels, 3, 1)
-        for layer in self.estimator.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-                assert layer.bias is not None
-                nn.init.constant_(layer.bias, 0.1)
         for parameter in self.fuse.parameters():
             nn.init.zeros_(parameter)
 
@@ -124,20 +117,25 @@ class GuidedBackbone(Backbone):
         return None if heads is None else _InnerHeads(heads)
 
 
-def guided(of: Mapping[str, Any] | Backbone, channels: int = 1, width: int = 32, frozen: bool = False) -> Backbone:
+def guided(
+    of: Mapping[str, Any] | Backbone, channels: int = 1, width: int = 32, frozen: bool = False, stride: int = 4
+) -> Backbone:
     """A network of the registry, guided by a blur map, as a backbone.
 
     Args:
         of: the network, or its name and settings, ``weights`` included.
         channels: of the map: 1 for a radius, 35 for the kernel seeds of the published form.
-        width: see :class:`Guided`; 32 as published, 66,499 parameters for 35 channels.
+        width: see :class:`Guided`; 32 as published, 66,499 parameters for 35 channels and stride 1.
         frozen: see :class:`Guided`.
+        stride: pixels a side for which the map is estimated once; 1 as published.
 
     Raises:
-        UserError: no channels; the network takes both views; or it or its weights cannot be had.
+        UserError: no channels, width or stride; the network takes both views; or it or its weights cannot be had.
     """
-    if channels < 1 or width < 1:
-        raise UserError(f"backbone.channels={channels} and backbone.width={width} must be at least 1")
+    if min(channels, width, stride) < 1:
+        raise UserError(
+            f"backbone.channels={channels}, backbone.width={width} and backbone.stride={stride} must be at least 1"
+        )
     if isinstance(of, Mapping):
         settings = dict(of)
         weights = settings.pop("weights", None)
@@ -148,4 +146,4 @@ def guided(of: Mapping[str, Any] | Backbone, channels: int = 1, width: int = 32,
         inner = of
     if inner.in_channels != 3:
         raise UserError("backbone=guided estimates its map from one picture: set backbone.of.in_channels=3")
-    return GuidedBackbone(Guided(inner, channels, width, frozen))
+    return GuidedBackbone(Guided(inner, channels, width, frozen, stride))

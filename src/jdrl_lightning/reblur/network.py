@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jdrl_lightning.errors import UserError, check_choice
-from jdrl_lightning.reblur.contrast import DISTANCES, log_contrast
+from jdrl_lightning.flow.contrast import DISTANCES, log_contrast
 from jdrl_lightning.reblur.enlarging import enlarge
 from jdrl_lightning.reblur.free import reblur_free
 from jdrl_lightning.reblur.kernels import mean_radius

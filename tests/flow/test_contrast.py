@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from jdrl_lightning.reblur.contrast import log_contrast
+from jdrl_lightning.flow.contrast import log_contrast
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4])

@@ -1,0 +1,95 @@
+"""The blur map that ``objective=jdrl_map`` teaches without any truth: ``python benchmarks/learned_map.py --root DIR``
+
+Trained on rendered pairs as far apart as a focus stack's, from the shipped weights without their map; what it says of
+the blurry image alone is compared with the true circle of confusion, within each of two frames of each test photograph.
+Beside it: EBDB, JNB, DMENet where its weights are given, and ``compact``, whose map was trained with the truth. The
+folder has ``train/``, ``val/`` and ``test/``. Intervals are 95 % over photographs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import jdrl_lightning
+from defocus_maps import correlation, ranks
+from jdrl_lightning.classical.ebdb import ebdb_map
+from jdrl_lightning.classical.jnb import jnb_map
+from jdrl_lightning.classical.methods import DMENetMap
+from jdrl_lightning.data.synthetic.camera import CAMERAS
+from jdrl_lightning.data.synthetic.dataset import RenderedPairs
+from jdrl_lightning.data.synthetic.photographs import all_in_folder
+from jdrl_lightning.demo.comparison import QUIET, compose_training, train_row
+from jdrl_lightning.metrics.report import bootstrap_interval
+from jdrl_lightning.types import to_float
+from misalignment import COARSE, GUIDED, JOINT
+
+PAIRS = ("data.camera=default", "data.misalignment=stack", "data.frames_per_photo={train: 4, val: 1, test: 1}")
+SETTINGS = ("experiment=misalignment", *QUIET, *GUIDED, "objective=jdrl_map", *JOINT, *COARSE, *PAIRS)
+FRAMES, SEED = 2, 7  # of each test photograph, as benchmarks/restoration.py
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder of photographs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=12, help="of 82 steps with 41 photographs")
+    parser.add_argument("--dmenet", type=Path, help="weights of DMENet, to include it")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    shipped = jdrl_lightning.load()
+    maps: dict[str, Callable[[Tensor], Tensor]] = {
+        "EBDB": lambda blurry: ebdb_map(blurry[None])[0, 0],
+        "JNB": lambda blurry: jnb_map(blurry[None])[0, 0],
+        "compact, by the truth": shipped.blur_map,
+    }
+    if given.dmenet:
+        dmenet = DMENetMap(given.dmenet)
+        maps["DMENet"] = lambda blurry: dmenet(blurry[None])[0, 0]
+    for seed in given.seeds:
+        with tempfile.TemporaryDirectory() as run:
+            own = (f"data.root='{given.root}'", f"seed={seed}", f"trainer.max_epochs={given.epochs}")
+            started = time.process_time()
+            module, _, _ = train_row(compose_training(Path(run), [*SETTINGS, *own]), Path(run))
+            print(f"seed {seed}: {(time.process_time() - started) / 60:.0f} min of processor time", flush=True)
+        maps[f"jdrl_map, seed {seed}"] = partial(learned, module.eval())
+    print("| map | rank correlation (95 %) | RMSE, px (95 %) |\n|---|---|---|")
+    pairs = RenderedPairs(photographs := all_in_folder(given.root / "test"), SEED, FRAMES, optics=[CAMERAS["default"]])
+    frames = [pairs.render(index) for index in range(len(pairs))]
+    names = [photographs[index % len(photographs)].name for index in range(len(pairs))]
+    for title, estimate in maps.items():
+        rank: dict[str, list[float]] = {}
+        rmse: dict[str, list[float]] = {}
+        for name, pair in zip(names, frames, strict=True):
+            true, blurry = pair.extras["coc"][0], to_float(pair.blurry)
+            with torch.no_grad():
+                found = estimate(blurry)[: true.shape[0], : true.shape[1]]
+            rank.setdefault(name, []).append(correlation(ranks(found), ranks(true)))
+            rmse.setdefault(name, []).append(float((found - true).square().mean().sqrt()))
+        print(f"| {title} | {interval(rank)} | {interval(rmse)} |", flush=True)
+
+
+def learned(module: Any, blurry: Tensor) -> Tensor:
+    """The map of a trained module, ``(H, W)``, px."""
+    radius: Tensor = module.backbone(blurry[None]).aux["coc"]
+    return radius[0, 0]
+
+
+def interval(values: dict[str, list[float]]) -> str:
+    """Mean over photographs and its 95 % interval."""
+    means = [statistics.mean(own) for own in values.values()]
+    low, high = bootstrap_interval(means)
+    return f"{statistics.mean(means):.2f} ({low:.2f} to {high:.2f})"
+
+
+if __name__ == "__main__":
+    main()
