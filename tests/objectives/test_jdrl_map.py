@@ -9,6 +9,7 @@ from torch import Tensor
 from jdrl_lightning import DeblurringModule, Pair, Restored, UserError, backbones, objectives
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.objectives import JDRLMap
+from jdrl_lightning.reblur.matching import matched_radius
 from jdrl_lightning.testing import assert_is_objective
 
 CROPS: dict[str, Any] = {"reblur": {"levels": 3, "width": 4, "stride": 1}, "flow_of": "crop"}
@@ -34,9 +35,30 @@ def create(name: str, **settings: Any) -> JDRLMap:
     return made
 
 
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_a_matched_radius_teaches_from_the_start_where_it_is_known(batch: tuple[Pair, Tensor], epoch: int) -> None:
+    pair, restored = batch
+    aligned = torch.cat([pair.sharp[..., 1:], pair.sharp[..., -1:]], dim=-1)
+    pair = pair._replace(blurry=aligned)  # not blurred, and known to be so
+    objective = create("jdrl_map", anchor="none", alpha=0.0)
+    stage = objective.schedule.at(epoch)
+    found = torch.rand(2, 1, 24, 24, requires_grad=True)
+    losses = objective(Restored((restored,), {"map": found}), pair, stage)
+    radius, known = matched_radius(losses.maps["aligned"], pair.blurry)
+    kept = (known * losses.maps["mask"])[:, 0] > 0
+    assert kept.float().mean() > 0.3
+    label = radius / 10.5
+    distances = ((found[..., :20, :] - label).square() + 1e-6).sqrt()[:, 0]
+    expected = torch.stack([distance[here].mean() for distance, here in zip(distances, kept, strict=True)]).mean()
+    torch.testing.assert_close(losses.terms["map"], expected)
+    (gradient,) = torch.autograd.grad(losses.total, found)
+    assert (gradient[:, 0, :20][~kept] == 0).all()
+    assert gradient.any()
+
+
 def test_the_radius_is_that_of_the_aligned_image_where_the_mask_keeps_it(batch: tuple[Pair, Tensor]) -> None:
     pair, restored = batch
-    objective = create("jdrl_map", anchor="none")
+    objective = create("jdrl_map", map="radius", anchor="none")
     stage = objective.schedule.at(3)
     found = torch.rand(2, 1, 24, 24, requires_grad=True)  # of a padded image
     losses = objective(Restored((restored,), {"map": found}), pair, stage)
@@ -77,9 +99,10 @@ def test_the_published_warm_up_ramps_the_guide_and_has_no_map_term() -> None:
     assert strengths[7] == pytest.approx(0.5338)
     assert strengths[14:] == [1.0, 1.0]
     assert strengths == sorted(strengths)
-    ours = create("jdrl_map", warmup_epochs=15)
-    assert {ours.guide_strength(epoch) for epoch in range(16)} == {1.0}
-    assert [stage.weights.get("map") for stage in ours.schedule.stages] == [None, 0.5]
+    for kind, weights in (("radius", [None, 0.5]), ("match", [0.5, 0.5])):
+        ours = create("jdrl_map", map=kind, warmup_epochs=15)
+        assert {ours.guide_strength(epoch) for epoch in range(16)} == {1.0}
+        assert [stage.weights.get("map") for stage in ours.schedule.stages] == weights
 
 
 def test_the_module_sets_the_strength_of_the_epoch(batch: tuple[Pair, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +119,7 @@ def test_the_module_sets_the_strength_of_the_epoch(batch: tuple[Pair, Tensor], m
 
 def test_the_label_of_an_attached_reblurring_network_is_the_outputs(batch: tuple[Pair, Tensor]) -> None:
     pair, restored = batch
-    objective = create("jdrl_map", reblur_learns_from="restored", warmup_reblur="attached")
+    objective = create("jdrl_map", map="radius", reblur_learns_from="restored", warmup_reblur="attached")
     found = torch.rand(2, 1, 20, 24)
     term = objective(Restored((restored,), {"map": found}), pair, objective.schedule.at(3)).terms["map"]
     assert objective.reblur is not None
@@ -132,9 +155,9 @@ def test_a_network_without_the_map_is_refused_in_one_line(batch: tuple[Pair, Ten
 
 def test_wrong_settings_are_named() -> None:
     for settings, message in (
-        ({"map": "depth"}, r"objective\.map='depth' is not one of radius, seeds"),
-        ({"reblur": {"kernel": "free"}}, "needs a stage with reblurring, by isotropic kernels"),
-        ({"alpha": 0.0}, "needs a stage with reblurring"),
+        ({"map": "depth"}, r"objective\.map='depth' is not one of match, radius, seeds"),
+        ({"map": "radius", "reblur": {"kernel": "free"}}, "needs a stage with reblurring, by isotropic kernels"),
+        ({"map": "seeds", "alpha": 0.0}, "map=seeds needs a stage with reblurring"),
     ):
         with pytest.raises(UserError, match=message):
             create("jdrl_map", **settings)

@@ -15,7 +15,7 @@ from jdrl_lightning.backbones.checkpoints import load_weights
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair, Restored
 
-__all__ = ["REACH_PX", "Guided", "GuidedBackbone", "guided"]
+__all__ = ["DISC", "REACH_PX", "Guided", "GuidedBackbone", "guided"]
 
 REACH_PX = 7.0  # mean radius of the blur, px, where a map of one channel is 1: the reach of 8 levels of kernels
 DISC = 1.5  # radius of a disc by the mean distance of its points from the centre

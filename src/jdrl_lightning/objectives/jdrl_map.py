@@ -1,4 +1,4 @@
-"""JDRL whose reblurring network also teaches a blur map, which guides the deblurring network."""
+"""JDRL that also teaches a blur map, which guides the deblurring network."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jdrl_lightning.backbones.guided import REACH_PX
+from jdrl_lightning.backbones.guided import DISC, REACH_PX
 from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.objectives.jdrl import JDRL
 from jdrl_lightning.objectives.schedule import WARMUP_EPOCHS, Schedule, Stage
+from jdrl_lightning.reblur.matching import matched_radius
 from jdrl_lightning.reblur.network import ReblurNet
 from jdrl_lightning.types import Losses, Pair, Restored
 
@@ -22,20 +23,22 @@ __all__ = ["JDRLMap"]
 
 
 class JDRLMap(JDRL):
-    """Reblurring-guided deblurring (Ren et al., arXiv 2409.17792): the reblurring network's blur is a pseudo label.
+    """Reblurring-guided deblurring (Ren et al., arXiv 2409.17792): the blur between two images is a pseudo label.
 
     The backbone estimates a map of the blur from the blurry image alone (``backbone=guided``). Term ``map``: that
-    against the blur which the reblurring network predicts from both images. In the two named schedules it counts from
-    the joint stage on.
+    against the blur found from both images. In the two named schedules it counts from the joint stage on, with
+    ``map=match`` from the start.
 
     Args:
         flow: see :class:`JDRL`, as for the settings that are not listed here.
         reblur: see :class:`JDRL`; needed here.
         schedule: see :class:`JDRL`; in a list of stages, ``map`` must be given where it is wanted.
-        map: ``radius`` (ours): the mean radius in units of 7 px, detached; the label is predicted from the aligned
-            sharp image if the network learns from that, and counts where the mask trusts it. ``seeds`` (published): the
-            kernel seeds predicted from the output, not detached; and while the warm-up lasts, epoch e of N, the map
-            guides by a factor of ``.001 + .999 (e + 1) / N``.
+        map: ``match`` (ours): the radius of the disc that blurs the aligned sharp image as the input is blurred, in
+            units of 10.5 px, where it is known (:func:`.matched_radius`) and the mask trusts it; no network is needed.
+            ``radius``: the reblurring network's mean radius in units of 7 px, detached, from the aligned sharp image if
+            the network learns from that. ``seeds`` (published): the kernel seeds predicted from the output, not
+            detached; and while the warm-up lasts, epoch e of N, the map guides by a factor of ``.001 + .999 (e + 1) /
+            N``.
         map_weight: of the term, 0.5 as published.
         warmup_epochs: N.
 
@@ -51,21 +54,22 @@ class JDRLMap(JDRL):
         reblur: ReblurNet | Mapping[str, Any],
         schedule: Schedule | str | Sequence[Mapping[str, Any]] = "paper",
         *,
-        map: str = "radius",
+        map: str = "match",
         map_weight: float = 0.5,
         warmup_epochs: int = WARMUP_EPOCHS,
         **settings: Any,
     ) -> None:
         super().__init__(flow, reblur, schedule, warmup_epochs=warmup_epochs, **settings)
-        check_choice("objective.map", map, ("radius", "seeds"))
-        if self.reblur is None or self.reblur.kernel == "free":
-            raise UserError("objective=jdrl_map needs a stage with reblurring, by isotropic kernels")
+        check_choice("objective.map", map, ("match", "radius", "seeds"))
+        if map != "match" and (self.reblur is None or self.reblur.kernel == "free"):
+            raise UserError(f"objective.map={map} needs a stage with reblurring, by isotropic kernels")
         self.map, self.ramp_epochs = map, warmup_epochs if map == "seeds" else 0
         if isinstance(schedule, str):
             stages = self.schedule.stages
-            joint = replace(stages[-1], weights={**stages[-1].weights, "map": map_weight})
-            self.schedule = Schedule((*stages[:-1], joint))
-        self.wanted_aux = {"map": 1 if map == "radius" else self.reblur.n_seeds}
+            first = 0 if map == "match" else len(stages) - 1  # a reblurring network has to learn before it can teach
+            taught = [replace(stage, weights={**stage.weights, "map": map_weight}) for stage in stages[first:]]
+            self.schedule = Schedule((*stages[:first], *taught))
+        self.wanted_aux = {"map": self.reblur.n_seeds if map == "seeds" and self.reblur is not None else 1}
 
     def guide_strength(self, epoch: int) -> float:
         """Factor on the map where it guides, in an epoch counted from 0."""
@@ -98,8 +102,12 @@ class JDRLMap(JDRL):
     def _map_loss(
         self, found: Tensor, restored: Restored, pair: Pair, maps: Mapping[str, Tensor], stage: Stage
     ) -> Tensor:
-        assert self.reblur is not None
         found = found.detach() if stage.frozen else found
+        if self.map == "match":
+            radius, known = matched_radius(maps.get("aligned", restored.images[0].detach()), pair.blurry)
+            trusted = known * maps["mask"] if "mask" in maps else known
+            return charbonnier_loss(found, radius / (DISC * REACH_PX), trusted, self.eps, "masked_mean")
+        assert self.reblur is not None
         if self.map == "seeds":
             image = restored.images[0].detach() if stage.frozen else restored.images[0]
             seeds, _ = self.reblur.seeds_and_weights(image, pair.blurry)

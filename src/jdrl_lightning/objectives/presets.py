@@ -54,7 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 # The journal version's blur map: ours on jdrl_robust, and the published form.
 PRESETS |= {
-    "jdrl_map": {**PRESETS["jdrl_robust"], "map": "radius"},
+    "jdrl_map": {**PRESETS["jdrl_robust"], "map": "match"},
     "jdrl_map_official": {"schedule": "official", "mask_warmup": False, "map": "seeds"},
 }
 

@@ -1,0 +1,55 @@
+"""Which disc blurs the sharp image as the blurry one is: a blur map from two images, without a network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from jdrl_lightning.flow.filters import smooth
+
+__all__ = ["RADII", "matched_radius"]
+
+RADII = tuple(float(radius) for radius in range(10))  # px
+WINDOW_PX = 5.0  # σ of the neighbourhood that shares a radius
+SAMPLES = 8.0  # independent ones in such a neighbourhood: how fast a larger residual rules a radius out
+NOISE = (
+    1e-5  # of the squared difference, below which images are equal: (1/255)² for each of three colours, rounded down
+)
+KNOWN_PX = 0.5  # largest standard deviation of a radius that is known
+
+
+@torch.no_grad()
+def matched_radius(sharp: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
+    """The radius of the disc of light whose blur turns one image into the other, pixel by pixel.
+
+    ``sharp`` is blurred by each of ``RADII``; the squared difference to ``blurry``, over a Gaussian neighbourhood,
+    makes each more or less likely: ``p(r) ∝ exp(−SAMPLES (e_r − e_min) / e_min)``. The mean of these is the radius,
+    and it is known where their standard deviation is at most ``KNOWN_PX``: not where nothing varies.
+
+    Args:
+        sharp: in place, ``(B, 3, H, W)``, [0, 1].
+        blurry: same shape.
+
+    Returns:
+        The radius, ``(B, 1, H, W)``, px, and where it is known, 1 or 0, same shape.
+    """
+    with torch.autocast(sharp.device.type, enabled=False):  # differences of a level need full precision
+        errors = torch.cat([(_blurred(sharp, r) - blurry).square().sum(1, keepdim=True) for r in RADII], dim=1)
+        errors = smooth(errors, WINDOW_PX)
+    least = errors.amin(1, keepdim=True)
+    likely = (-SAMPLES * (errors - least) / (least + NOISE)).softmax(dim=1)
+    radii = likely.new_tensor(RADII).view(1, -1, 1, 1)
+    mean = (likely * radii).sum(1, keepdim=True)
+    variance = (likely * (radii - mean).square()).sum(1, keepdim=True)
+    return mean, (variance <= KNOWN_PX**2).to(mean.dtype)
+
+
+def _blurred(image: Tensor, radius: float) -> Tensor:
+    reach = math.ceil(radius)
+    offset = torch.arange(-reach, reach + 1, dtype=image.dtype, device=image.device)
+    kernel = (radius + 0.5 - torch.hypot(offset[None], offset[:, None])).clamp(0, 1)
+    kernel = (kernel / kernel.sum()).expand(image.shape[1], 1, -1, -1)
+    return F.conv2d(F.pad(image, (reach,) * 4, mode="replicate"), kernel, groups=image.shape[1])
