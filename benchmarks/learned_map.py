@@ -2,8 +2,9 @@
 
 Trained on rendered pairs as far apart as a focus stack's, from the shipped weights without their map; what it says of
 the blurry image alone is compared with the true circle of confusion, within each of two frames of each test photograph.
-Beside it: EBDB, JNB, DMENet where its weights are given, and ``compact``, whose map was trained with the truth. The
-folder has ``train/``, ``val/`` and ``test/``. Intervals are 95 % over photographs.
+Beside it: EBDB, JNB, DMENet where its weights are given, ``compact``, whose map was trained with the truth, and the two
+labels, found from the blurry and the true sharp image: the best disc, and the radius that the reblurring network of the
+same training predicts. The folder has ``train/``, ``val/`` and ``test/``. Intervals are 95 % over photographs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 import jdrl_lightning
 from defocus_maps import correlation, ranks
+from jdrl_lightning.backbones.guided import DISC
 from jdrl_lightning.classical.ebdb import ebdb_map
 from jdrl_lightning.classical.jnb import jnb_map
 from jdrl_lightning.classical.methods import DMENetMap
@@ -30,6 +32,7 @@ from jdrl_lightning.data.synthetic.dataset import RenderedPairs
 from jdrl_lightning.data.synthetic.photographs import all_in_folder
 from jdrl_lightning.demo.comparison import QUIET, compose_training, train_row
 from jdrl_lightning.metrics.report import bootstrap_interval
+from jdrl_lightning.reblur.matching import matched_radius
 from jdrl_lightning.types import to_float
 from misalignment import COARSE, GUIDED, JOINT
 
@@ -47,41 +50,64 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     shipped = jdrl_lightning.load()
-    maps: dict[str, Callable[[Tensor], Tensor]] = {
-        "EBDB": lambda blurry: ebdb_map(blurry[None])[0, 0],
-        "JNB": lambda blurry: jnb_map(blurry[None])[0, 0],
-        "compact, by the truth": shipped.blur_map,
+    maps: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+        "EBDB": lambda blurry, sharp: ebdb_map(blurry),
+        "JNB": lambda blurry, sharp: jnb_map(blurry),
+        "compact, by the truth": lambda blurry, sharp: shipped.blur_map(blurry[0])[None, None],
+        "label: best disc": lambda blurry, sharp: matched_radius(sharp, blurry)[0],
+        "the same where it is known": lambda blurry, sharp: known_radius(sharp, blurry),
     }
     if given.dmenet:
         dmenet = DMENetMap(given.dmenet)
-        maps["DMENet"] = lambda blurry: dmenet(blurry[None])[0, 0]
+        maps["DMENet"] = lambda blurry, sharp: dmenet(blurry)
     for seed in given.seeds:
         with tempfile.TemporaryDirectory() as run:
             own = (f"data.root='{given.root}'", f"seed={seed}", f"trainer.max_epochs={given.epochs}")
             started = time.process_time()
             module, _, _ = train_row(compose_training(Path(run), [*SETTINGS, *own]), Path(run))
             print(f"seed {seed}: {(time.process_time() - started) / 60:.0f} min of processor time", flush=True)
-        maps[f"jdrl_map, seed {seed}"] = partial(learned, module.eval())
-    print("| map | rank correlation (95 %) | RMSE, px (95 %) |\n|---|---|---|")
+        maps[f"label: reblurring network, seed {seed}"] = partial(reblurring_radius, module.eval())
+        maps[f"jdrl_map, seed {seed}"] = partial(learned, module)
+    print("| map | of all pixels | rank correlation (95 %) | RMSE, px (95 %) |\n|---|---:|---|---|")
     pairs = RenderedPairs(photographs := all_in_folder(given.root / "test"), SEED, FRAMES, optics=[CAMERAS["default"]])
     frames = [pairs.render(index) for index in range(len(pairs))]
     names = [photographs[index % len(photographs)].name for index in range(len(pairs))]
     for title, estimate in maps.items():
         rank: dict[str, list[float]] = {}
         rmse: dict[str, list[float]] = {}
+        shares: list[float] = []
         for name, pair in zip(names, frames, strict=True):
-            true, blurry = pair.extras["coc"][0], to_float(pair.blurry)
+            true, blurry, sharp = (
+                pair.extras["coc"][0],
+                to_float(pair.blurry)[None],
+                to_float(pair.extras["aligned"])[None],
+            )
             with torch.no_grad():
-                found = estimate(blurry)[: true.shape[0], : true.shape[1]]
-            rank.setdefault(name, []).append(correlation(ranks(found), ranks(true)))
-            rmse.setdefault(name, []).append(float((found - true).square().mean().sqrt()))
-        print(f"| {title} | {interval(rank)} | {interval(rmse)} |", flush=True)
+                found = estimate(blurry, sharp)[0, 0, : true.shape[0], : true.shape[1]]
+            known = found.isfinite()
+            rank.setdefault(name, []).append(correlation(ranks(found[known]), ranks(true[known])))
+            rmse.setdefault(name, []).append(float((found - true)[known].square().mean().sqrt()))
+            shares.append(float(known.double().mean()))
+        share = f"{100 * statistics.mean(shares):.0f} %"
+        print(f"| {title} | {share} | {interval(rank)} | {interval(rmse)} |", flush=True)
 
 
-def learned(module: Any, blurry: Tensor) -> Tensor:
-    """The map of a trained module, ``(H, W)``, px."""
-    radius: Tensor = module.backbone(blurry[None]).aux["coc"]
-    return radius[0, 0]
+def learned(module: Any, blurry: Tensor, sharp: Tensor) -> Tensor:
+    """The map of a trained module, px."""
+    radius: Tensor = module.backbone(blurry).aux["coc"]
+    return radius
+
+
+def reblurring_radius(module: Any, blurry: Tensor, sharp: Tensor) -> Tensor:
+    """What its reblurring network sees, as the radius of a disc of the same mean radius, px."""
+    radius: Tensor = module.objective.reblur.blur_radius(sharp, blurry)
+    return DISC * radius
+
+
+def known_radius(sharp: Tensor, blurry: Tensor) -> Tensor:
+    """The best disc's, NaN where it is not known."""
+    radius, known = matched_radius(sharp, blurry)
+    return torch.where(known > 0, radius, torch.nan)
 
 
 def interval(values: dict[str, list[float]]) -> str:
