@@ -193,7 +193,8 @@ Columns: kind of misalignment, mean displacement in pixels, and the seeds with w
 - `charbonnier`: pixel-wise on the pairs as they are. `prealign`: each pair registered by an affine motion first.
 - `shift_search`: the smallest Charbonnier loss over shifts of ±6 px.
 - `mimicked`, `gcm`, `fdl`, `cobi`: [other answers to misalignment](../paper_and_code.md#other-answers-to-misalignment);
-  `fdl` and `cobi` compare image patches, as VGG's weights were not available: these are not their authors' results.
+  `fdl` (64 projections of 256) and `cobi` compare image patches, as VGG's weights were not available: these are not
+  their authors' results.
 - `jdrl_robust`: ours. `jdrl`: the paper. `jdrl_official`: its published code. `jdrl_map`: ours, guided by a blur map.
 - `warp_only`: pixel-wise on the sharp image warped by flow from the blurry one; no reblurring, no joint stage.
 - `oracle`: the same with the true flow. `aligned_ceiling`: pixel-wise on aligned pairs, the upper bound."""
