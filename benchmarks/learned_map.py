@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=12, help="of 82 steps with 41 photographs")
+    parser.add_argument("--map", choices=("match", "radius"), default="match", help="the label")
     parser.add_argument("--dmenet", type=Path, help="weights of DMENet, to include it")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -62,7 +63,12 @@ def main() -> None:
         maps["DMENet"] = lambda blurry, sharp: dmenet(blurry)
     for seed in given.seeds:
         with tempfile.TemporaryDirectory() as run:
-            own = (f"data.root='{given.root}'", f"seed={seed}", f"trainer.max_epochs={given.epochs}")
+            own = (
+                f"data.root='{given.root}'",
+                f"seed={seed}",
+                f"trainer.max_epochs={given.epochs}",
+                f"objective.map={given.map}",
+            )
             started = time.process_time()
             module, _, _ = train_row(compose_training(Path(run), [*SETTINGS, *own]), Path(run))
             print(f"seed {seed}: {(time.process_time() - started) / 60:.0f} min of processor time", flush=True)
