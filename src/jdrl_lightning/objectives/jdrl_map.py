@@ -31,7 +31,7 @@ class JDRLMap(JDRL):
 
     Args:
         flow: see :class:`JDRL`, as for the settings that are not listed here.
-        reblur: see :class:`JDRL`; needed here.
+        reblur: see :class:`JDRL`; needed unless ``map=match``.
         schedule: see :class:`JDRL`; in a list of stages, ``map`` must be given where it is wanted.
         map: ``match`` (ours): the radius of the disc that blurs the aligned sharp image as the input is blurred, in
             units of 10.5 px, where it is known (:func:`.matched_radius`) and the mask trusts it; no network is needed.
