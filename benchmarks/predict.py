@@ -2,11 +2,12 @@
 
     python benchmarks/predict.py [--network unet] [--height 2160] [--width 4096] [--turns 3] [--only whole default]
 
-Times: all variants take turns in one process, each after one warm-up batch of tiles (which compiles); medians. CPU time
-covers all threads. Memory: peak resident set of a separate process for each variant, including Python, torch, weights
-and image. Arithmetic alone: the time of the convolutions' multiply-adds at the rate of a large matrix product or
-convolution in float32, measured here, as a share of the CPU time. The image is random: no network here takes longer for
-one image than for another. Use --only to leave out a variant (the whole image, if memory is short). Linux only.
+Times: all variants take turns in one process, each after one warm-up batch of tiles (which compiles); medians. CPU
+time covers all threads. Memory: peak resident set of a separate process for each variant, including Python, torch,
+weights and image; ``compact``: as ``default``, with that network in the place of ``--network``. Arithmetic alone: the
+time of the convolutions' multiply-adds at the rate of a large matrix product or convolution in float32, measured
+here, as a share of the CPU time. The image is random: no network here takes longer for one image than for another.
+Use --only to leave out a variant (the whole image, if memory is short). Linux only.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Form(NamedTuple):
     precision: str = "32-true"
     compile: bool = False
     prepared: bool = True  # False: the network as it is, tile by tile
+    network: str | None = None  # None: --network
 
 
 FORMS = {
@@ -49,18 +51,23 @@ FORMS = {
     "small_4": Form(512, batch=4),
     "bf16": Form(1184, precision="bf16-mixed"),
     "compile": Form(1184, compile=True),
+    "compact": Form(1184, network="compact"),
 }
-NETWORKS = {"unet": {}, "unet_small": {"width": 16, "global_residual": True, "dropout": 0.0}}
+NETWORKS = {
+    "unet": {"name": "unet"},
+    "unet_small": {"name": "unet", "width": 16, "global_residual": True, "dropout": 0.0},
+    "compact": {"name": "compact"},
+}
 
 
 def network(name: str) -> Backbone:
     torch.manual_seed(0)
-    return backbones.create("unet", **NETWORKS[name]).eval()
+    return backbones.create(**NETWORKS[name]).eval()
 
 
 def runner(form: Form, name: str) -> Callable[[Tensor], Tensor]:
     """``picture -> restored`` of a variant, with its own network: layouts differ."""
-    backbone = network(name)
+    backbone = network(form.network or name)
     if form.tile is None:
         return lambda picture: backbone(picture).images[0]
     run = ready(backbone, form.precision, form.compile) if form.prepared else lambda tiles: backbone(tiles).images[0]
@@ -111,16 +118,17 @@ def table(args: argparse.Namespace) -> None:
             print(f"{label}: the first tile, with compiling, took {time.perf_counter() - start:.0f} s")
     turns = [{label: seconds(run, picture) for label, run in runs.items()} for _ in range(args.turns)]
     reference, limit = args.only[0], ceilings()
-    a_pixel = multiply_adds(lambda: network(args.network)(torch.rand(1, 3, 64, 64))) / 64**2
     print(
-        f"{a_pixel / 1e3:.0f}·10³ multiply-adds a pixel; a large matrix product or convolution does "
-        f"{limit.multiply_adds / 1e9:.1f}·10⁹ in a second of processor time"
+        f"a large matrix product or convolution does {limit.multiply_adds / 1e9:.1f}·10⁹ multiply-adds in a second of "
+        "processor time"
     )
     print(f"\n| form | tiles | work | wall, s | processor, s | arithmetic alone, % | time of {reference} | peak, MiB |")
     print("|---|---|---:|---:|---:|---:|---:|---:|")
     for label in args.only:
         wall, processor = (statistics.median(turn[label][clock] for turn in turns) for clock in (0, 1))
         ratio = statistics.median(turn[label][1] / turn[reference][1] for turn in turns)
+        own = network(FORMS[label].network or args.network)
+        a_pixel = multiply_adds(lambda own=own: own(torch.rand(1, 3, 64, 64))) / 64**2
         count, work = tiles(FORMS[label], args.height, args.width)
         alone = 1e6 * megapixels * work * a_pixel / limit.multiply_adds / processor
         cells = [f"{work:.2f}", f"{wall:.1f}", f"{processor:.1f}", f"{100 * alone:.0f}", f"{ratio:.2f}"]

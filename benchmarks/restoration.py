@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 import jdrl_lightning
 from defocus_maps import correlation, ranks
@@ -29,11 +30,13 @@ from jdrl_lightning.data.synthetic.photographs import Photograph, all_in_folder,
 from jdrl_lightning.flow.warp import in_frame, warp
 from jdrl_lightning.inference.restorer import Restorer
 from jdrl_lightning.metrics.report import bootstrap_interval
+from jdrl_lightning.reblur.matching import matched_radius
 from jdrl_lightning.types import to_float
 from stack_frames import read_reduced
 
 STACK_SIDE = 1024  # px; a stack's frames are reduced to it
 MEGAPIXELS = (3000, 4000)  # height, width
+REACH_PX = (1.5, 8.5)  # radii: less is hardly blurred; of more, the largest disc that is tried, 9 px, says only "large"
 MAP_ERROR_PX = 0.5  # of the map that shows what a rank correlation can be expected to be
 
 
@@ -99,8 +102,21 @@ def sharp(restorer: Restorer, photographs: Sequence[Photograph]) -> list[float]:
     return [float(metrics.psnr(restorer.restore(image)[None], image[None])) for image in images]
 
 
-def stack(restorer: Restorer, folder: Path) -> list[tuple[str, float, float]]:
-    """Each frame's name, its gain in dB against ``fused.jpg`` brought onto it, and how far restoring moved it, px."""
+class StackFrame(NamedTuple):
+    """A frame of a real stack: the gain against ``fused.jpg`` brought onto it, dB, and how far restoring moved it, px.
+
+    Also the gain where the frame is blurred within reach, and the share of its squared error where it is more blurred.
+    """
+
+    name: str
+    gain: float
+    moved_px: float
+    gain_in_reach: float
+    error_beyond: float
+
+
+def stack(restorer: Restorer, folder: Path) -> list[StackFrame]:
+    """Each frame of the folder; how blurred it is, says the disc that makes it of the fused picture."""
     estimate, found = flow.create("gauss_newton"), []
     fused = read_reduced(folder / "fused.jpg", STACK_SIDE)
     for file in sorted(folder.glob("frame_*")):
@@ -108,10 +124,25 @@ def stack(restorer: Restorer, folder: Path) -> list[tuple[str, float, float]]:
         moved = estimate(blurry, fused)
         target, seen = warp(fused, moved), in_frame(moved)
         restored = restorer.restore(blurry[0])[None]
-        errors = [float(((image - target).square() * seen).sum()) for image in (blurry, restored)]
-        gain = float(10 * torch.tensor(errors[0] / errors[1]).log10())
-        found.append((file.stem, gain, float(metrics.placement_error(restored, blurry).rms)))
+        errors = [((image - target).square().sum(1, keepdim=True) * seen) for image in (blurry, restored)]
+        radius, known = matched_radius(target, blurry)
+        beyond = known * (radius > REACH_PX[1])
+        found.append(
+            StackFrame(
+                file.stem,
+                gain(errors, seen),
+                float(metrics.placement_error(restored, blurry).rms),
+                gain(errors, known * (radius > REACH_PX[0]) * (radius <= REACH_PX[1])),
+                float((errors[0] * beyond).sum() / errors[0].sum()),
+            )
+        )
     return found
+
+
+def gain(errors: Sequence[Tensor], area: Tensor) -> float:
+    """By how many dB the second squared error is smaller where ``area`` is 1."""
+    before, after = ((error * area).sum() for error in errors)
+    return float(10 * (before / after).log10())
 
 
 def main() -> None:
@@ -133,9 +164,13 @@ def main() -> None:
     print(f"\nsharp photographs: {statistics.mean(kept):.1f} dB, worst {min(kept):.1f}", flush=True)
     if settings.stack:
         frames = stack(restorer, settings.stack)
-        each = ", ".join(f"{name} {gain:+.2f} (moved {px:.3f} px)" for name, gain, px in frames)
-        mean = statistics.mean(gain for _, gain, _ in frames)
-        print(f"\n{settings.stack.name}: {mean:+.2f} dB in the mean; {each}", flush=True)
+        means = [frame.gain for frame in frames]
+        low, high = bootstrap_interval(means)
+        print(f"\n{settings.stack.name}: {statistics.mean(means):+.2f} dB ({low:+.2f} to {high:+.2f})\n")
+        reach = f"where the blur is {REACH_PX[0]} to {REACH_PX[1]} px"
+        print(f"| frame | gain, dB | {reach}, dB | error beyond | moved, px |\n|---|---:|---:|---:|---:|")
+        for name, whole, moved, within, beyond in frames:
+            print(f"| {name} | {whole:+.2f} | {within:+.2f} | {100 * beyond:.0f} % | {moved:.3f} |", flush=True)
     image = F.interpolate(photographs[0].load()[None], MEGAPIXELS, mode="bilinear", antialias=True)[0]
     start, used = time.perf_counter(), time.process_time()
     restorer.restore(image)
