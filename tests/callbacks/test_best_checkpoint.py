@@ -61,3 +61,15 @@ def test_the_state_is_lightnings_with_one_fact_more(tmp_path: Path) -> None:
     theirs.best_model_score = torch.tensor(25.0)
     ours.load_state_dict(theirs.state_dict())
     assert ours.moved
+
+
+@pytest.mark.filterwarnings("ignore:.*could not find the monitored key")
+def test_an_epoch_that_ends_before_its_validation_keeps_nothing(tmp_path: Path) -> None:
+    trainer = L.Trainer(
+        default_root_dir=tmp_path, callbacks=[BestCheckpoint(dirpath=tmp_path, **SETTINGS)], max_steps=1,
+        logger=False, limit_train_batches=2, limit_val_batches=1, num_sanity_val_steps=0, accelerator="cpu",
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(Scripted([25.0], [3.0]))
+    assert trainer.global_step == 1
+    assert not list(tmp_path.glob("*.ckpt"))

@@ -30,7 +30,9 @@ class BestCheckpoint(ModelCheckpoint):
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__)
 
     def check_monitor_top_k(self, trainer: L.Trainer, current: Tensor | None = None) -> bool:
-        """Whether the current epoch is to be kept."""
+        """Whether the current epoch is to be kept: not before a validation, as where ``max_steps`` ends the first."""
+        if current is None:
+            return False
         change = trainer.callback_metrics.get("val/change")
         moved = change is None or bool(change >= MOVED)
         first, self.moved = moved and not self.moved, self.moved or moved
