@@ -71,6 +71,13 @@ def test_shifts_of_sharp_photographs(dx: float, dy: float) -> None:
     torch.testing.assert_close(found.p95, torch.full((6,), length), rtol=0, atol=0.08)
 
 
+def test_pictures_of_more_than_a_megapixel() -> None:
+    picture = data.retina() / 255.0  # 1411×1411
+    shots = [np.ascontiguousarray(image[8:-8, 8:-8].clip(0, 1)) for image in (moved(picture, 0.5, -0.25), picture)]
+    restored, reference = (torch.from_numpy(image).permute(2, 0, 1)[None].float() for image in shots)
+    assert distance(placement_error(restored, reference).mean, 0.5, -0.25) < 0.03
+
+
 def test_sign_is_that_of_the_reference() -> None:
     """``reference[p + mean] ≈ restored[p]``: what lies a column further left in the restored image has dx = +1."""
     restored = SHARP.roll(-1, dims=3)
