@@ -49,7 +49,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_pairs(rendered(photographs[:PAIRS], seed, 1), Path(folder) / "my_pairs")
             seconds = train(Path(folder), seed)
-            own = gains(jdrl_lightning.load(next(Path(folder).glob("outputs/finetune/*"))), test)
+            own = gains(jdrl_lightning.load(next(Path(folder).glob("outputs/finetune/*/checkpoints/best.ckpt"))), test)
         more = [after - before for after, before in zip(own, shipped, strict=True)]
         print(f"| nine, seed {seed} | {seconds:.0f} | {interval(own)} | {interval(more)} |", flush=True)
 
