@@ -1,6 +1,6 @@
 """Time and memory of a training step: JDRL as published, ours, and pixel-wise training of the same network.
 
-    python benchmarks/step.py [--repeats 5] [--device cpu] [--epoch 20] [override …]
+    python benchmarks/step.py [override …] [--repeats 5] [--device cpu] [--epoch 20] [--forms published jdrl plain]
 
 Overrides are those of the training command (``backbone=mprnet data.crop=128``) and follow ``backbone=unet data.crop=256
 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``) and has the U-Net layer by
