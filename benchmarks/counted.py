@@ -1,6 +1,6 @@
 """Memory and arithmetic of a training step of any size, counted without computing it.
 
-    python benchmarks/counted.py [--plain charbonnier] [override …]
+    python benchmarks/counted.py [override …] [--plain charbonnier] [--forms published jdrl plain]
 
 Overrides are those of the training command and follow ``backbone=unet data.crop=256 data.batch_size=1``. A step runs on
 tensors with shapes but no values (``FakeTensorMode``), so networks and sizes fit that this machine could not train.

@@ -5,8 +5,8 @@
 Times: all variants take turns in one process; medians, and medians of the ratios within a turn. CPU time covers all
 threads. Memory: a separate process for each variant; peak resident set of the step, minus what was resident before
 (torch loaded, inputs made), the output and the gradients. The second table is for one thread, in CPU time: the minimum
-that must be read, written and computed, at the rates measured here. The third compares maps with one value for 4×4 px,
-enlarged within the operator and before it. Linux only.
+that must be read, written and computed, at the rates measured here, also with maps of one value for 4×4 px; the third
+compares enlarging those within the operator and before it. Linux only.
 """
 
 from __future__ import annotations
@@ -149,15 +149,16 @@ def table(args: argparse.Namespace, tensors: list[Tensor]) -> None:
             print(f"| {label} | {form} | {' | '.join(cells)} | {memory['per-pixel'] / memory[form]:.0f} |", flush=True)
 
 
-def roofline(args: argparse.Namespace, tensors: list[Tensor]) -> None:
+def roofline(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     limit, pixels = ceilings(), args.batch * args.size**2
-    padded, seeds, weights = F.pad(tensors[0].detach(), [7] * 4), tensors[1].detach(), tensors[2].detach()
-    grad, given = torch.ones_like(tensors[0]), ReblurInputs(padded, seeds, weights, "square", True)
-    runs: dict[str, tuple[Work, Callable[[], object]]] = {
-        "forward": (forward_work(), lambda: cpu_kernel.forward(given)),
-        "backward": (backward_work(), lambda: cpu_kernel.backward(grad, given, True, True)),
-    }
+    runs: dict[str, tuple[Work, Callable[[], object]]] = {}
+    for form, stride in (("C++", 1), ("enlarged within", STRIDE)):
+        image, seeds, weights = (tensor.detach() for tensor in inputs(form, args.size, args.batch))
+        given = ReblurInputs(F.pad(image, [7] * 4), seeds, weights, "square", True, stride)
+        runs[f"forward, stride {stride}"] = forward_work(stride=stride), partial(cpu_kernel.forward, given)
+        backward = partial(cpu_kernel.backward, torch.ones_like(image), given, True, True)
+        runs[f"backward, stride {stride}"] = backward_work(stride=stride), backward
     print(
         f"limits of one thread: copy {limit.bytes / 1e9:.1f} GB/s, {limit.multiply_adds / 1e9:.1f} G multiply-adds/s "
         f"(matrix product), {limit.exps / 1e9:.2f} G exponentials/s (PyTorch's)"
@@ -210,7 +211,7 @@ def main() -> None:
     print()
     table(args, tensors)
     print()
-    roofline(args, tensors)
+    roofline(args)
     print()
     coarse_maps(args.repeats)
 

@@ -33,23 +33,30 @@ class Ceilings(NamedTuple):
         return pixels * work.bytes / self.bytes, pixels * work.instructions / self.multiply_adds
 
 
-def forward_work(levels: int = 8, channels: int = 3) -> Work:
+def forward_work(levels: int = 8, channels: int = 3, stride: int = 1) -> Work:
     """Kernels of every level by orbit, their mixture, and the sums of the image over the orbits."""
     within, corners, pairs = _counted(levels)
     n_orbits, n_seeds = len(orbits(levels)), levels * (levels + 1) // 2 - 1
     kernels = (EXP + 3) * within + EXP * (levels - 1) + corners + 3 * n_seeds
     image = channels * ((levels - 1) + (pairs - n_orbits) + n_orbits)  # rows folded, elements added, orbits weighted
-    return Work(4 * (2 * channels + n_seeds + levels), kernels + image)
+    maps = n_seeds + levels
+    return Work(round(4 * (2 * channels + maps / stride**2)), kernels + image + _enlarging(maps, stride))
 
 
-def backward_work(levels: int = 8, channels: int = 3) -> Work:
+def backward_work(levels: int = 8, channels: int = 3, stride: int = 1) -> Work:
     """All that again, for the maps' gradients; and the image's gradient, spread over the orbits."""
     within, corners, pairs = _counted(levels)
     n_orbits, n_seeds = len(orbits(levels)), levels * (levels + 1) // 2 - 1
     maps = 6 * within + corners + 3 * n_seeds
     spread = channels * (n_orbits + pairs + 2 * levels - 1)
-    read, written = 2 * channels + n_seeds + levels, channels + n_seeds + levels
-    return Work(4 * (read + written), forward_work(levels, channels).instructions + maps + spread)
+    adjoint, coarse = _enlarging(n_seeds + levels, stride), (n_seeds + levels) / stride**2
+    again = forward_work(levels, channels, stride).instructions
+    return Work(round(4 * (3 * channels + 2 * coarse)), again + maps + spread + adjoint)
+
+
+def _enlarging(maps: int, stride: int) -> int:
+    """Two of each pixel's down, and two of each column's across, once for ``stride`` rows."""
+    return round(maps * (2 + 2 / stride)) if stride > 1 else 0
 
 
 def _counted(levels: int) -> tuple[int, int, int]:

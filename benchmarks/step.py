@@ -1,25 +1,28 @@
 """Time and memory of a training step: JDRL as published, ours, and pixel-wise training of the same network.
 
-    python benchmarks/step.py [--repeats 5] [--device cpu] [--epoch 20] [override …]
+    python benchmarks/step.py [override …] [--repeats 5] [--device cpu] [--epoch 20] [--forms published jdrl plain]
 
 Overrides are those of the training command (``backbone=mprnet data.crop=128``) and follow ``backbone=unet data.crop=256
 data.batch_size=1``. ``published`` reblurs with per-pixel kernels (``per_pixel_reblur.py``) and has the U-Net layer by
 layer (``published_unet.py``), default layouts and unfused Adam, all in float32; ``jdrl`` is ours; ``plain`` is
 ``objective=charbonnier``. On request, by ``--forms``: ``picture``, ours with the blurry image's flow measured
-beforehand, and ``published_kept``, ``published`` in a process that keeps freed memory. On CPUs ours does, as the
-training command does; ``published`` returns it, as PyTorch does by default.
+beforehand, ``compiled``, ours with ``compile=true``, whose networks have no shares, and ``published_kept``,
+``published`` in a process that keeps freed memory. On CPUs ours does, as the training command does; ``published``
+returns it, as PyTorch does by default.
 
 Since that is a setting of the process, each variant has its own. They take turns, and times are medians; CPU time
-covers all threads. Memory: peak resident set (on CUDA, peak allocated) over two steps, minus what was resident before
-the module was built. The share of each part is measured by hooks at the start and end of a network's pass. On CPUs also
-the multiply-adds of convolutions and matrix products, and the share of the time they would take at the rate of a large
-matrix product or convolution, measured here. On CUDA, a step of ours also runs under
-``torch.cuda.set_sync_debug_mode("error")``, which fails if the host waits for the device.
+covers all threads. The first step's includes compilers, if ``TORCHINDUCTOR_FORCE_DISABLE_CACHES=1``. Memory: peak
+resident set (on CUDA, peak allocated) over two steps, minus what was resident before the module was built. The share of
+each part is measured by hooks at the start and end of a network's pass. On CPUs also the multiply-adds of convolutions
+and matrix products, and the share of the time they would take at the rate of a large matrix product or convolution,
+measured here. On CUDA, a step of ours also runs under ``torch.cuda.set_sync_debug_mode("error")``, which fails if the
+host waits for the device.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import time
@@ -28,7 +31,7 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +61,7 @@ FORMS = {
     "jdrl": [],
     "plain": ["objective=charbonnier"],
     "picture": ["objective.flow_of=picture"],
+    "compiled": ["compile=true"],
     "published_kept": PUBLISHED,
 }
 DEFAULT_FORMS = ("published", "jdrl", "plain")
@@ -118,14 +122,16 @@ class Ranges:
     def __init__(self, step: Step, clock: Callable[[], float]) -> None:
         self.step, self.clock, self.seconds = step, clock, defaultdict[str, float](float)
         module = step.module
+        self.opened: dict[str, float] = {}
+        if hasattr(module.objective, "flows"):
+            module.objective.flows = self._timed(module.objective.flows, "flow")
+        step.optimizer.step = self._timed(step.optimizer.step, "optimiser")
+        if step.form == "compiled":  # hooks would be compiled too
+            return
         self._watch(module.backbone, "backbone", ends=False)
         reblur = getattr(module.objective, "reblur", None)
         for network in reblur.children() if reblur is not None else ():
             self._watch(network, "reblurring networks", ends=True)
-        if hasattr(module.objective, "flows"):
-            module.objective.flows = self._timed(module.objective.flows, "flow")
-        step.optimizer.step = self._timed(step.optimizer.step, "optimiser")
-        self.opened: dict[str, float] = {}
 
     def __call__(self) -> dict[str, float]:
         """Seconds by range in one step."""
@@ -172,6 +178,14 @@ class Ranges:
         return call
 
 
+class Once(NamedTuple):
+    """What is measured once: peak memory, MiB; processor seconds of the first step; multiply-adds of one."""
+
+    memory: float
+    first: float
+    needed: float
+
+
 def clock_of(device: str) -> Callable[[], float]:
     """Processor time, or on CUDA the time at which the device has done everything."""
     if device == "cpu":
@@ -185,7 +199,7 @@ def clock_of(device: str) -> Callable[[], float]:
 
 
 def serve(pipe: Connection, form: str, overrides: list[str], device: str, epoch: int) -> None:
-    """A form's process: sends its peak in MiB and its multiply-adds, then a step's ranges for each request."""
+    """A form's process: sends what :class:`Once` holds, then a step's ranges for each request."""
     if form != "published":
         keep_freed_memory()
     Step("plain", ["backbone=unet_small", "data.crop=32"], device)()  # what is loaded on first use
@@ -197,11 +211,15 @@ def serve(pipe: Connection, form: str, overrides: list[str], device: str, epoch:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() / 2**20
     step = Step(form, overrides, device, epoch)
-    step(), step()
+    started = sum(os.times()[:4])  # with compilers
+    step()
+    first = sum(os.times()[:4]) - started
+    step()
     peak = resident_mib("VmHWM") if device == "cpu" else torch.cuda.max_memory_allocated() / 2**20
     if device != "cpu" and form == "jdrl":
         check_no_wait(step)
-    pipe.send((peak - before, multiply_adds(step)))
+    with torch.compiler.set_stance("force_eager"):  # compiled code cannot be counted
+        pipe.send(Once(peak - before, first, multiply_adds(step)))
     ranges = Ranges(step, clock_of(device))
     while pipe.recv():
         pipe.send(ranges())
@@ -229,27 +247,27 @@ def main() -> None:
     print(f"torch {torch.__version__}, {platform.machine()}, threads: {torch.get_num_threads()}, {given.device}\n")
     rate = ceilings().multiply_adds if cpu else None
     pipes: dict[str, Connection] = {}
-    memory: dict[str, float] = {}
-    needed: dict[str, float] = {}
+    once: dict[str, Once] = {}
     context = get_context("spawn")
     for form in given.forms:
         pipes[form], theirs = context.Pipe()
         context.Process(target=serve, args=(theirs, form, overrides, given.device, given.epoch), daemon=True).start()
         theirs.close()  # so that the end of that process ends the reading
-        memory[form], needed[form] = pipes[form].recv()
+        once[form] = pipes[form].recv()
     turns = [{form: _turn(pipe) for form, pipe in pipes.items()} for _ in range(given.repeats)]
     for pipe in pipes.values():
         pipe.send(False)
     first = given.forms[0]
     clock = "processor time" if cpu else "time"
-    print(f"| form | {clock}, ms | times less | memory, MiB | times less | multiply-adds, 10⁹ | alone, % of the time |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
+    columns = f"form | {clock}, ms | times less | the first, s | memory, MiB | times less | multiply-adds, 10⁹"
+    print(f"| {columns} | alone, % of the time |\n|---|---:|---:|---:|---:|---:|---:|---:|")
     for form in given.forms:
         taken = statistics.median(turn[form]["step"] for turn in turns)
         ratio = statistics.median(turn[first]["step"] / turn[form]["step"] for turn in turns)
-        less = f"{ratio:.2f} | {memory[form]:.0f} | {memory[first] / memory[form]:.2f}"
-        alone = f"{100 * needed[form] / rate / taken:.0f}" if rate else "–"
-        print(f"| {form} | {1e3 * taken:.0f} | {less} | {needed[form] / 1e9:.0f} | {alone} |")
+        memory, start, needed = once[form]
+        less = f"{ratio:.2f} | {start:.1f} | {memory:.0f} | {once[first].memory / memory:.2f}"
+        alone = f"{100 * needed / rate / taken:.0f}" if rate else "–"
+        print(f"| {form} | {1e3 * taken:.0f} | {less} | {needed / 1e9:.0f} | {alone} |")
     if rate:
         print(f"\na large matrix product or convolution does {rate / 1e9:.1f}·10⁹ multiply-adds a processor second")
     print("\n| range | share of the step, % (" + ", ".join(given.forms) + ") |\n|---|---|")

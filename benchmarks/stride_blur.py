@@ -32,14 +32,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    sets = {
-        split: data.create(
-            "photos", split=split, seed=0, crop=CROP, misalignment="none", camera="mirror", frames_per_photo=FRAMES
-        )
-        for split in FRAMES
-    }
-    train = [sets["train"][i] for i in range(len(sets["train"]))]
-    test = [collate([sets["test"][i]]).to_float() for i in range(len(sets["test"]))]
+    train, test = frames("train"), [collate([pair]).to_float() for pair in frames("test")]
     print("| stride | steps | blur, px | at edges | CPU time, s |\n|---:|---:|---:|---:|---:|")
     for stride in given.strides:
         torch.manual_seed(given.seed)
@@ -55,18 +48,30 @@ def main() -> None:
             optimizer.step()
             if step in given.after:
                 spent = time.process_time() - started
-                everywhere, edges = errors(network, test)
+                everywhere, edges = errors([predicted(network, pair) for pair in test], test)
                 print(f"| {stride} | {step} | {everywhere:.2f} | {edges:.2f} | {spent:.0f} |", flush=True)
 
 
+def frames(split: str) -> list[Pair]:
+    """Rendered pairs that line up."""
+    pairs = data.create(
+        "photos", split=split, seed=0, crop=CROP, misalignment="none", camera="mirror", frames_per_photo=FRAMES
+    )
+    return [pairs[i] for i in range(len(pairs))]
+
+
 @torch.no_grad()
-def errors(network: ReblurNet, pairs: list[Pair]) -> tuple[float, float]:
-    """Means over the images that have such pixels."""
+def predicted(network: ReblurNet, pair: Pair) -> Tensor:
+    return network.blur_radius(pair.extras["aligned"], pair.blurry)
+
+
+def errors(maps: list[Tensor], pairs: list[Pair]) -> tuple[float, float]:
+    """Of maps of the blur, px: everywhere and near edges; means over the images that have such pixels."""
     everywhere: list[Tensor] = []
     edges: list[Tensor] = []
-    for pair in pairs:
+    for found, pair in zip(maps, pairs, strict=True):
         truth = pair.extras["coc"]
-        error = (network.blur_radius(pair.extras["aligned"], pair.blurry) - truth).abs()
+        error = (found - truth).abs()
         near = F.max_pool2d(truth, 9, 1, 4) + F.max_pool2d(-truth, 9, 1, 4) > EDGE_PX
         everywhere.append(error.mean())
         edges.extend([error[near].mean()] if near.any() else [])

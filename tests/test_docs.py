@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,41 @@ def test_the_settings_for_symptoms_exist() -> None:
         for words in (words for words in typed if len(words) > 1):
             first = next(place for place, word in enumerate(words) if "=" in word)
             compose("_".join(words[:first]) or "train", words[first:])
+
+
+PARSE = """
+import argparse, importlib, json, sys
+
+def parse(parser, args=None, namespace=None, overrides=False):
+    _, rest = known(parser, args, namespace)
+    if unknown := [word for word in rest if not overrides or word.startswith("-") or "=" not in word]:
+        parser.error(f"unknown: {unknown}")
+    sys.exit(0)
+
+known, argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_known_args, parse
+argparse.ArgumentParser.parse_known_args = lambda *given: parse(*given, overrides=True)
+for sys.argv in json.load(sys.stdin):
+    try:
+        importlib.import_module(sys.argv[0]).main()
+    except SystemExit as end:
+        if end.code:
+            sys.exit(f"the documentation prints: {' '.join(sys.argv)}")
+"""
+
+
+def test_benchmarks_take_the_arguments_that_the_pages_give_them() -> None:
+    """Of every command that is printed; nothing of it runs."""
+    commands = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        spans = [*re.findall(r"`([^`]+)`", text), *re.findall(r"^    (\S.*)$", text, re.MULTILINE)]
+        for words in (shlex.split(span, comments=True) for span in spans if "python benchmarks/" in span):
+            script, *arguments = words[words.index("python") + 1 :]
+            assert (ROOT / script).is_file(), script
+            if arguments:
+                assert "argparse" in (ROOT / script).read_text("utf-8"), words
+                commands.append([Path(script).stem, *arguments])
+    assert len(commands) > 20
+    command = [sys.executable, "-c", PARSE]
+    done = subprocess.run(command, cwd=ROOT / "benchmarks", input=json.dumps(commands), text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr

@@ -171,7 +171,7 @@ def test_the_settings_reach_the_module(composed: Callable[..., dict[str, Any]], 
     assert "forward" not in vars(plain.backbone.network.middle_blks[0])
     chosen = build.module(composed(tmp_path, *small, "compile=true", "activation_checkpointing=true"))
     assert chosen._compiled is not None
-    assert chosen.objective.reblur._compiled_call_impl is not None
+    assert chosen.objective.reblur.kpn._compiled_call_impl is not None
     assert "forward" in vars(chosen.backbone.network.middle_blks[0])
     assert "forward" in vars(chosen.objective.reblur.kpn)
     assert chosen.state_dict().keys() == plain.state_dict().keys()
@@ -202,6 +202,25 @@ def test_a_compiled_step_is_the_plain_one(quiet: dict[str, Any], pair: Pair) -> 
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():
         torch.testing.assert_close(found[1][name], gradient, rtol=1e-5, atol=1e-7)
+
+
+def test_the_networks_that_a_step_calls_are_compiled(
+    quiet: dict[str, Any], pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, compile = [], torch.compile
+
+    def count(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
+        sizes.append(sum("conv2d" in str(node.target) for node in graph.graph.nodes))
+        return graph.forward
+
+    torch._dynamo.reset()
+    monkeypatch.setattr(torch, "compile", lambda run: compile(run, backend=count))
+    reblur = {"width": 4, "levels": 3, "stride": 4}
+    settings = {"warmup_epochs": 0, "reblur_learns_from": "aligned", "reblur": reblur}
+    module = made("compact", jdrl=settings, compile=True)
+    gradients(module, pair)
+    networks = module.backbone, module.objective.reblur.trunk
+    assert sizes == [sum(isinstance(layer, nn.Conv2d) for layer in network.modules()) for network in networks]
 
 
 def test_channels_last_is_the_same_network_where_it_is_faster(

@@ -53,7 +53,7 @@ class DeblurringModule(L.LightningModule, HubModel):
         seed: dropout of a step is a function of (seed, step, rank), so a resumed run is bit-identical.
         config: what the module was built from, as plain types; stored in checkpoints. None: what the registries kept
             of the backbone and the objective that they made, if these are plain types.
-        compile: train by :func:`.compiled`: the backbone, and the networks of the objective.
+        compile: train by :func:`.compiled`: the backbone, and the networks within the objective's parts.
     """
 
     def __init__(
@@ -76,8 +76,9 @@ class DeblurringModule(L.LightningModule, HubModel):
         self.config = _settings_of(backbone=backbone, objective=objective) if config is None else config
         # Only for training: whole validation images would be compiled size by size.
         self._compiled = compiled(backbone) if compile else None
-        for network in objective.children() if compile else ():
-            network.compile()
+        for part in objective.children() if compile else ():
+            for network in part.children():  # a reblurring network is not called as a whole: its maps serve twice
+                network.compile()
 
     @property
     def stage(self) -> Stage:

@@ -15,10 +15,11 @@ def machine_code(kernel: Any, support: str, half: str, stride: int = 1) -> bytes
 
     fixed = {"LEVELS": 3, "SQUARE": support == "square", "ROWS": triton_kernel.ROWS, "COLUMNS": triton_kernel.COLUMNS}
     fixed |= {"ABSOLUTE": True, "NEED_IMAGE": True, "NEED_MAPS": True, "STRIDE": stride}
-    halves = ("seeds", "weights", "grads") + (("grad_seeds", "grad_weights") if stride == 1 else ())
+    halves = ("seeds", "weights") + (("grad_seeds", "grad_weights") if stride == 1 else ())
+    numbers = ("channels", "height", "width", "top", "strip", "first", "count")
     types = {}
     for name in kernel.arg_names:
-        number = "i32" if name in ("channels", "height", "width") else "*fp32"
+        number = "i32" if name in numbers else "*fp32"
         types[name] = "constexpr" if name in fixed else half if name in halves else number
     constants = {(i,): fixed[name] for i, name in enumerate(kernel.arg_names) if name in fixed}
     source = ASTSource(fn=kernel, signature=types, constexprs=constants)

@@ -22,7 +22,10 @@ CASES = {
     "maps of half the size": (2, 9, 5, 2, 1, "square", False, torch.float32, 2),
     "maps of a third, a disk": (3, 4, 7, 1, 2, "disk", True, torch.bfloat16, 3),
     "one value for the image": (2, 2, 3, 1, 1, "square", True, torch.float32, 4),
+    "in strips of three rows": (2, 11, 7, 2, 1, "square", True, torch.float32, 4),
+    "in strips of six, a disk": (3, 13, 7, 1, 2, "disk", True, torch.bfloat16, 3),
 }
+STRIP_PIXELS = 42
 
 
 def computed(name: str) -> dict[str, list[Tensor]]:
@@ -30,6 +33,7 @@ def computed(name: str) -> dict[str, list[Tensor]]:
     from jdrl_lightning.reblur import reference, triton_kernel
     from reblur.random_maps import random_inputs
 
+    triton_kernel.STRIP_PIXELS = STRIP_PIXELS
     levels, height, width, batch, channels, support, absolute, dtype, stride = CASES[name]
     inputs = random_inputs(levels, height, width, batch, channels, support=support, absolute=absolute, stride=stride)
     if name == "nan":

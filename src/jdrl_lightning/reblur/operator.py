@@ -36,7 +36,8 @@ def reblur(
     is applied at full resolution, so that a constant image stays constant.
 
     With ``stride > 1`` (ours) the maps have a value for each ``stride × stride`` px and are enlarged bilinearly, at one
-    scale without ever existing at full resolution.
+    scale without ever existing at full resolution. With ``scales > 1`` they are enlarged before, as those of
+    :func:`.reblur_free` are.
 
     Args:
         image: ``(B, C, H, W)``, any float dtype; half precision is computed in float32.

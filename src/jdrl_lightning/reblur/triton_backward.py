@@ -2,7 +2,8 @@
 
 The first kernel computes the gradients of seeds and weight maps, and stores the weights of the orbits, so that in the
 second one each pixel of the image gathers from its neighbours: deterministic, without atomic additions. The gradients
-of coarse maps are written at the image's resolution first; each value of the maps gathers them in a third.
+of coarse maps are written at the image's resolution first, for a strip of rows; each value of the maps that the strip
+contributed to gathers them in a third, and adds them to those of the strips above.
 """
 
 # mypy: ignore-errors
@@ -28,7 +29,7 @@ from jdrl_lightning.reblur.triton_orbits import (
 __all__ = ["image_kernel", "maps_kernel", "shrink_kernel"]
 
 
-@triton.jit(do_not_specialize=("channels", "height", "width"))  # otherwise each image size is recompiled
+@triton.jit(do_not_specialize=("channels", "height", "width", "top", "strip"))  # otherwise recompiled for each size
 def maps_kernel(
     grad_out,
     padded,
@@ -40,6 +41,8 @@ def maps_kernel(
     channels,
     height,
     width,
+    top,
+    strip,
     LEVELS: tl.constexpr,
     SQUARE: tl.constexpr,
     ABSOLUTE: tl.constexpr,
@@ -49,16 +52,20 @@ def maps_kernel(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Gradients of enlarged seeds and weight maps, pixel by pixel, and the orbit weights for :func:`image_kernel`."""
+    """Gradients of enlarged seeds and weight maps, pixel by pixel, and the orbit weights for :func:`image_kernel`.
+
+    Of the ``strip`` rows from ``top`` on; the gradients have those rows only.
+    """
     N_ORBITS: tl.constexpr = LEVELS * (LEVELS + 1) // 2
-    y, x, valid = tile(height, width, ROWS, COLUMNS)
-    y, x = tl.minimum(y, height - 1), tl.minimum(x, width - 1)
+    y, x, valid = tile(strip, width, ROWS, COLUMNS)
+    y, x = tl.minimum(y, strip - 1), tl.minimum(x, width - 1)
+    strip_plane, strip_pixel, y = strip * width, y * width + x, y + top
     image, plane, pixel = tl.program_id(1).to(tl.int64), height * width, y * width + x
     map_plane, at, neighbours = map_at(y, x, height, width, STRIDE)
     seeds += image * (N_ORBITS - 1) * map_plane + at
-    grad_seeds += image * (N_ORBITS - 1) * plane + pixel
+    grad_seeds += image * (N_ORBITS - 1) * strip_plane + strip_pixel
     weights += image * LEVELS * map_plane + at
-    grad_weights += image * LEVELS * plane + pixel
+    grad_weights += image * LEVELS * strip_plane + strip_pixel
     mixture = (load_map(weights, neighbours, STRIDE),)
     grads = (tl.zeros_like(mixture[0]),)
     for i in tl.static_range(1, N_ORBITS):
@@ -95,7 +102,7 @@ def maps_kernel(
                     if SQUARE or within_radius(a, b, level):
                         blurred += exps[orbit_index(a, b)] * grads[orbit_index(a, b)]
             blurred *= inverse
-            tl.store(grad_weights + (level - 1) * plane, blurred, mask=valid)
+            tl.store(grad_weights + (level - 1) * strip_plane, blurred, mask=valid)
             for k in tl.static_range(level):
                 grad = tl.zeros_like(scale)
                 for a in tl.static_range(level):
@@ -111,9 +118,9 @@ def maps_kernel(
                 if ABSOLUTE:
                     seed = load_map(seeds + k * map_plane, neighbours, STRIDE)
                     grad = tl.where(seed < 0, -grad, tl.where(seed == 0, 0.0, grad))
-                tl.store(grad_seeds + k * plane, grad, mask=valid)
+                tl.store(grad_seeds + k * strip_plane, grad, mask=valid)
         seeds += level * map_plane
-        grad_seeds += level * plane
+        grad_seeds += level * strip_plane
     if NEED_IMAGE:
         mixtures += image * N_ORBITS * plane + pixel
         for i in tl.static_range(N_ORBITS):
@@ -156,12 +163,25 @@ def image_kernel(
     tl.store(grad_padded + y * padded_width + x, total, mask=valid)
 
 
-@triton.jit(do_not_specialize=("height", "width"))  # otherwise each image size is recompiled
-def shrink_kernel(enlarged, grads, height, width, STRIDE: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Gradient of one map, each value gathered from that of the enlarged map at the pixels that it contributed to."""
+@triton.jit(do_not_specialize=("height", "width", "top", "strip", "first", "count"))  # otherwise recompiled for each
+def shrink_kernel(
+    enlarged,
+    grads,
+    height,
+    width,
+    top,
+    strip,
+    first,
+    count,
+    STRIDE: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Add to ``count`` rows of one map's gradient, from ``first`` on, what each value contributed to a strip."""
     rows, columns = tl.cdiv(height, STRIDE), tl.cdiv(width, STRIDE)
-    y, x, valid = tile(rows, columns, ROWS, COLUMNS)
-    enlarged += tl.program_id(1).to(tl.int64) * height * width
+    y, x, valid = tile(count, columns, ROWS, COLUMNS)
+    y += first
+    enlarged += tl.program_id(1).to(tl.int64) * strip * width
     total = tl.zeros([ROWS, COLUMNS], tl.float32)
     for dy in range(-(STRIDE // 2), STRIDE + STRIDE // 2):
         from_y = y * STRIDE + dy
@@ -171,6 +191,7 @@ def shrink_kernel(enlarged, grads, height, width, STRIDE: tl.constexpr, ROWS: tl
             from_x = x * STRIDE + dx
             near_x, far_x, share_x = between(from_x, columns, STRIDE)
             part_x = tl.where(near_x == x, 1 - share_x, 0.0) + tl.where(far_x == x, share_x, 0.0)
-            inside = (from_y >= 0) & (from_y < height) & (from_x >= 0) & (from_x < width)
-            total += part_y * part_x * tl.load(enlarged + from_y * width + from_x, mask=inside, other=0.0)
-    tl.store(grads + tl.program_id(1).to(tl.int64) * rows * columns + y * columns + x, total, mask=valid)
+            inside = (from_y >= top) & (from_y < top + strip) & (from_x >= 0) & (from_x < width)
+            total += part_y * part_x * tl.load(enlarged + (from_y - top) * width + from_x, mask=inside, other=0.0)
+    grads += tl.program_id(1).to(tl.int64) * rows * columns + y * columns + x
+    tl.store(grads, tl.load(grads, mask=valid) + total, mask=valid)
