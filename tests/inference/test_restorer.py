@@ -52,6 +52,13 @@ def test_tensors_and_arrays_of_every_type(restorer: Restorer, part: Tensor) -> N
         np.testing.assert_array_equal(as_array, restored.permute(1, 2, 0).numpy())
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_read_only_array_is_taken_without_a_warning(restorer: Restorer, part: Tensor) -> None:
+    array = np.asarray(Image.fromarray(part.permute(1, 2, 0).numpy()))
+    assert not array.flags.writeable
+    np.testing.assert_array_equal(restorer.restore(array), restorer.restore(array.copy()))
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
 def test_pil_images_keep_their_mode_and_alpha(restorer: Restorer, part: Tensor, mode: str) -> None:
     picture = Image.fromarray(part.permute(1, 2, 0).numpy()).convert(mode)
@@ -89,6 +96,13 @@ def test_the_blur_map_has_one_radius_a_pixel(restorer: Restorer, part: Tensor) -
     array = restorer.blur_map(part.permute(1, 2, 0).numpy())
     assert (array.dtype, array.shape) == (np.float32, (45, 63))
     np.testing.assert_allclose(array, expected, rtol=1e-5)
+
+
+def test_the_blur_map_of_a_file_of_16_bits(restorer: Restorer, part: Tensor, tmp_path: Path) -> None:
+    deep = (part.int() * 257).to(torch.uint16)
+    write_image(tmp_path / "deep.png", deep)
+    radius = restorer.blur_map(tmp_path / "deep.png")
+    np.testing.assert_array_equal(radius, restorer.blur_map(deep).numpy())
 
 
 @pytest.mark.parametrize(

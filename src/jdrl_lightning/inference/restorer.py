@@ -17,6 +17,7 @@ from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.inference.network import blur_radius, check_takes_pictures, ready
 from jdrl_lightning.inference.tiles import restore
+from jdrl_lightning.io.image import read_image, read_picture
 from jdrl_lightning.types import to_float, to_uint
 
 __all__ = ["Restorer"]
@@ -69,13 +70,16 @@ class Restorer:
         if isinstance(given, Image.Image):
             return _like_pil(self._tiled(self._restore, _from_pil(given)), given)
         if isinstance(given, np.ndarray):
-            restored = self._tiled(self._restore, to_float(_from_numpy(given)))
-            return _cast(restored, torch.from_numpy(given[:0]).dtype).permute(1, 2, 0).contiguous().numpy()
+            image = _from_numpy(given)
+            restored = self._tiled(self._restore, to_float(image))
+            return _cast(restored, image.dtype).permute(1, 2, 0).contiguous().numpy()
         tensor = _checked(given)
         return _cast(self._tiled(self._restore, to_float(tensor)), tensor.dtype).to(tensor.device)
 
     def blur_map(self, picture: str | os.PathLike[str] | Picture) -> Any:
         """The predicted radius of the circle of confusion, pixels, of a picture as :meth:`restore` takes it.
+
+        A file may have 16 bits here.
 
         Returns:
             ``(H, W)`` float32: a tensor for a tensor, otherwise a NumPy array.
@@ -83,8 +87,10 @@ class Restorer:
         Raises:
             UserError: as :meth:`restore`; or the network predicts no such map.
         """
-        given: Any = _open(Path(picture)) if isinstance(picture, str | os.PathLike) else picture
-        if isinstance(given, Image.Image):
+        given: Any = picture
+        if isinstance(given, str | os.PathLike):
+            image = to_float(read_image(Path(given)))
+        elif isinstance(given, Image.Image):
             image = _from_pil(given)
         else:
             image = to_float(_from_numpy(given) if isinstance(given, np.ndarray) else _checked(given))
@@ -101,8 +107,6 @@ class Restorer:
 
 
 def _open(path: Path) -> Image.Image:
-    from jdrl_lightning.io.image import read_picture
-
     picture = read_picture(path)
     if picture.depth > 8:
         raise UserError(f"{path}: {picture.depth} bits, which PIL cannot hold; give its pixels as a uint16 array")
@@ -131,7 +135,7 @@ def _like_pil(restored: Tensor, picture: Image.Image) -> Image.Image:
 def _from_numpy(picture: np.ndarray) -> Tensor:
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise UserError(f"an array {picture.shape} is not (height, width, 3)")
-    return _checked(torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1))
+    return _checked(torch.from_numpy(np.require(picture, requirements="CW")).permute(2, 0, 1))
 
 
 def _checked(picture: Tensor) -> Tensor:
