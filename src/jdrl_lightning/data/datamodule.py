@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from jdrl_lightning.data.augment import collate
 from jdrl_lightning.data.flow_store import FlowStore
+from jdrl_lightning.data.kept_pairs import KeptPairs
 from jdrl_lightning.data.loader_worker import prepare_worker
 from jdrl_lightning.data.open_pairs import progress
 from jdrl_lightning.data.precomputed_flow import WithFlow
@@ -167,6 +168,8 @@ class PairDataModule(L.LightningDataModule):
                 f"{self.batch_size} on {world} device(s); raise data.repeat or lower data.batch_size"
             )
         self._crops = self.crops()
+        if not isinstance(pairs, FreshPairs):
+            self._crops.pairs = KeptPairs(pairs)
         settings = self._loader_settings()
         if isinstance(pairs, FreshPairs):
             if not self.augment:

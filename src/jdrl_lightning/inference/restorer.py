@@ -135,7 +135,7 @@ def _like_pil(restored: Tensor, picture: Image.Image) -> Image.Image:
 def _from_numpy(picture: np.ndarray) -> Tensor:
     if picture.ndim != 3 or picture.shape[2] != 3:
         raise UserError(f"an array {picture.shape} is not (height, width, 3)")
-    return _checked(torch.from_numpy(np.require(picture, requirements="CW")).permute(2, 0, 1))
+    return _checked(torch.from_numpy(np.require(picture, requirements=["C", "W"])).permute(2, 0, 1))
 
 
 def _checked(picture: Tensor) -> Tensor:
