@@ -98,7 +98,10 @@ class DeblurringModule(L.LightningModule, HubModel):
         """Set and log the learning rate of this step; if the number of steps is unknown, that of the epoch's middle.
 
         A warm-up in whole epochs would not help a small network: its features die in a first epoch at a high rate.
+        Lightning's learning-rate finder brings a scheduler of its own; then the rate is left to it.
         """
+        if self.trainer.lr_scheduler_configs:
+            return
         count = self.trainer.num_training_batches
         factor = self._rate(self.current_epoch + (batch_idx / count if math.isfinite(count) else 0.5))
         optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
