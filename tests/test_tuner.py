@@ -47,7 +47,7 @@ def test_the_learning_rate_finder_trains_with_the_rates_it_tries(
     found = tuner.lr_find(module, datamodule=data, min_lr=1e-6, max_lr=1e-2, num_training=5, update_attr=False)
     assert found is not None
     assert rates[0] == 1e-6
-    assert all(later > earlier for earlier, later in zip(rates, rates[1:], strict=False))
+    assert rates == sorted(set(rates))
     assert rates[-1] == pytest.approx(1e-2, rel=0.9)
     torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)
 
