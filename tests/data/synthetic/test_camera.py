@@ -144,7 +144,12 @@ def test_own_settings_come_on_top() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "message"),
-    [({"blades": 4}, r"data\.blades=4"), ({"iso": 50}, r"data\.iso=50"), ({"ring": 2}, "=2")],
+    [
+        ({"blades": 4}, r"data\.blades=4"),
+        ({"blades": 5.5}, r"data\.blades=5\.5"),
+        ({"iso": 50}, r"data\.iso=50"),
+        ({"ring": 2}, "=2"),
+    ],
 )
 def test_settings_out_of_range(setting: dict[str, float], message: str) -> None:
     with pytest.raises(UserError, match=message):

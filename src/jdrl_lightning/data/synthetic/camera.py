@@ -35,7 +35,7 @@ class Optics:
         shot_noise: variance a unit of linear light at ISO 100; the sharp shot, exposed longer, has a quarter of both.
         weakest: least strength of a frame's blur, a share of ``blur_px``.
         in_focus: share of frames without any defocus: a network must leave what is sharp alone.
-        blades: most blades of the aperture, from 5 on; stopped down, a disc becomes a polygon with rounded corners. 0:
+        blades: most blades of the aperture, 5 to 20; stopped down, a disc becomes a polygon with rounded corners. 0:
             round.
         cats_eye: largest shift of the barrel's rim against the aperture, in radii: towards the corners of the picture
             it cuts the disc to a cat's eye.
@@ -70,8 +70,8 @@ class Optics:
         for name in ("weakest", "in_focus", "cats_eye", "soft_edge", "ring", "obstruction", "demosaic"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"data.{name}={getattr(self, name)} lies outside 0 to 1")
-        if self.blades and self.blades < 5:
-            raise UserError(f"data.blades={self.blades}: an aperture has 5 blades or more; 0 is a round one")
+        if self.blades and self.blades not in range(5, 21):
+            raise UserError(f"data.blades={self.blades}: an aperture has 5 to 20 blades; 0 is a round one")
         if self.iso < BASE_ISO or not 1 <= self.jpeg <= UNCOMPRESSED:
             raise UserError(f"data.iso={self.iso} must be {BASE_ISO} or more, data.jpeg={self.jpeg} 1 to 100")
 
