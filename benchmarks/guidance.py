@@ -38,29 +38,29 @@ MapOf = Callable[[Pair], Tensor]
 ROWS = ("unguided", "fusion alone", "jdrl_map", "map of the shipped network", "true map")
 
 
-class Told(nn.Module):
-    """In place of an estimator: says the map ``(B, 1, H, W)`` that it was told."""
+class GivenMap(nn.Module):
+    """In place of an estimator: returns the map ``(B, 1, H, W)`` that it was given."""
 
-    told: Tensor
+    given: Tensor
 
     def forward(self, blurry: Tensor) -> Tensor:
         """The map, whatever the image."""
-        return self.told
+        return self.given
 
 
-class Tell(L.Callback):
-    """Tells it the map of each step's crops."""
+class GiveMap(L.Callback):
+    """Gives it the map of each step's crops."""
 
-    def __init__(self, estimator: Told, map_of: MapOf) -> None:
+    def __init__(self, estimator: GivenMap, map_of: MapOf) -> None:
         self.estimator, self.map_of = estimator, map_of
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Pair, batch_idx: int) -> None:
         """Before the network sees the crops."""
-        self.estimator.told = self.map_of(batch)
+        self.estimator.given = self.map_of(batch)
 
     def on_validation_batch_start(self, trainer: Any, module: Any, batch: Pair, batch_idx: int, *_: int) -> None:
         """Before the network sees an image."""
-        self.estimator.told = self.map_of(batch)
+        self.estimator.given = self.map_of(batch)
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def main() -> None:
 
 
 def map_sources() -> dict[str, MapOf]:
-    """What the rows that are told a map are told: ``(B, 1, H, W)``, 1 where the radius is the reach of the kernels."""
+    """What the rows with a given map are given: ``(B, 1, H, W)``, 1 where the radius is the reach of the kernels."""
     shipped = jdrl_lightning.load().backbone
     scale = DISC * REACH_PX
 
@@ -143,13 +143,13 @@ def trained(overrides: list[str], map_of: MapOf | None) -> list[float]:
         module = build_module(run)
         trainer = build_trainer(run, module, SummaryCallback(run.run_dir / "summary.json", run.identity))
         if map_of is not None:
-            module.backbone.network.estimator = estimator = Told()
-            trainer.callbacks.append(Tell(estimator, map_of))
+            module.backbone.network.estimator = estimator = GivenMap()
+            trainer.callbacks.append(GiveMap(estimator, map_of))
         train(run, trainer, module, data := build_data(run, module))
     values = []
     for pair in as_batches(data.pairs("test")):
         if map_of is not None:
-            estimator.told = map_of(pair)
+            estimator.given = map_of(pair)
         with torch.no_grad():
             restored = module.eval()(pair.blurry).clamp(0, 1)
         values.append(float(metrics.psnr(restored, pair.extras["aligned"])))

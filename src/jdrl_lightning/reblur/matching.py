@@ -15,9 +15,7 @@ __all__ = ["RADII", "matched_radius"]
 RADII = tuple(float(radius) for radius in range(10))  # px
 WINDOW_PX = 5.0  # σ of the neighbourhood that shares a radius
 SAMPLES = 8.0  # independent ones in such a neighbourhood: how fast a larger residual rules a radius out
-NOISE = (
-    1e-5  # of the squared difference, below which images are equal: (1/255)² for each of three colours, rounded down
-)
+NOISE = 1e-5  # squared difference below which images are equal; a level in each colour is 4.6e-5
 KNOWN_PX = 0.5  # largest standard deviation of a radius that is known
 
 
