@@ -31,7 +31,7 @@ from jdrl_lightning.metrics.report import paired_interval
 from jdrl_lightning.training.fit import build_data, build_module, build_trainer, train
 from jdrl_lightning.training.run import find_checkpoint
 from jdrl_lightning.types import Pair
-from misalignment import HARD, JOINT, MEAN_PX, SETTINGS
+from misalignment import HARD, JOINT, MEAN_PX, SETTINGS, network_settings
 
 STACK = HARD[0]
 MapOf = Callable[[Pair], Tensor]
@@ -122,15 +122,7 @@ def row_settings(row: str, backbone: str, weights: str) -> list[str]:
     """The overrides of one row."""
     misaligned = (f"data.misalignment={STACK.preset}", f"data.amplitude={STACK.px / MEAN_PX[STACK.preset]:.4f}")
     common = ["experiment=misalignment", *QUIET, *SETTINGS, *misaligned]
-    if row == "unguided":
-        network = [f"backbone={backbone}", f"backbone.weights={weights}"]
-        inner = "backbone"
-    else:
-        network = ["backbone=guided", f"backbone@backbone.of={backbone}", f"backbone.of.weights={weights}"]
-        network += ["backbone.weights=null"]
-        inner = "backbone.of"
-    if backbone == "compact":
-        network += [f"{inner}.map_weight=0"]  # no truth enters
+    network = network_settings(backbone, weights, guided=row != "unguided")
     return [*common, *network, f"objective={'jdrl_map' if row == 'jdrl_map' else 'jdrl_robust'}", *JOINT]
 
 

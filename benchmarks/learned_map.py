@@ -34,9 +34,10 @@ from jdrl_lightning.demo.comparison import QUIET, compose_training, train_row
 from jdrl_lightning.metrics.report import bootstrap_interval
 from jdrl_lightning.reblur.matching import matched_radius
 from jdrl_lightning.types import to_float
-from misalignment import COARSE, GUIDED, JOINT
+from misalignment import COARSE, JOINT, network_settings
 
 PAIRS = ("data.camera=default", "data.misalignment=stack", "data.frames_per_photo={train: 4, val: 1, test: 1}")
+GUIDED = network_settings("compact", "builtin", guided=True)
 SETTINGS = ("experiment=misalignment", *QUIET, *GUIDED, "objective=jdrl_map", *JOINT, *COARSE, *PAIRS)
 FRAMES, SEED = 2, 7  # of each test photograph, as benchmarks/restoration.py
 

@@ -28,9 +28,6 @@ from misalignment_table import NONE, SHARED, Case, Line, read_lines, write_lines
 # Mean length of the flow over the training frames at data.amplitude=1, seeds 0 to 2; it grows in proportion.
 MEAN_PX = {"nonrigid": 3.72, "stack": 8.6}
 SETTINGS = ("data.frames_per_photo={train: 2, val: 1, test: 1}",)
-NETWORK = ("backbone.map_weight=0",)  # no truth enters
-GUIDED = ("backbone=guided", "backbone@backbone.of=compact", "backbone.of.weights=builtin", "backbone.weights=null",
-          "backbone.of.map_weight=0", "backbone.channels=1")  # fmt: skip
 JOINT = ("objective.warmup_epochs=1",)  # of the rows with a joint stage
 COARSE = ("objective.reblur.stride=4", "objective.reblur.width=32")  # changes no result: docs/results/objective.md
 WARP_ONLY = ("objective=jdrl_robust", "objective.alpha=0", "objective.warmup_epochs=1000", "objective.flow_of=picture")
@@ -68,6 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--csv", type=Path, default=Path("docs/results/misalignment.csv"), help="all; page beside it")
     parser.add_argument("--figure", type=Path, default=Path("docs/images/misalignment.png"))
     parser.add_argument("--draw", action="store_true", help="draw from --csv only")
+    parser.add_argument("--backbone", default="compact", help="another network needs another --folder, --csv, --figure")
+    parser.add_argument("--weights", default="builtin", help="that it starts from")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of every row")
     given = parser.parse_args(arguments)
     settings = (*([f"data.root='{given.root}'"] if given.root else []), *given.set)
@@ -82,7 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{len(missing)} of {len(wanted)} trainings to go", flush=True)
         started = time.monotonic()
         for done, (case, seed, row) in enumerate(missing, 1):
-            lines = measured(row, case, seed, settings)
+            network = network_settings(given.backbone, given.weights, guided=row == "jdrl_map")
+            lines = measured(row, case, seed, (*network, *settings))
             write_lines(_file(given.folder, case, seed, row), lines)
             collect(given.folder, given.csv)
             psnr, left = statistics.mean(line.psnr for line in lines), len(missing) - done
@@ -129,6 +129,16 @@ def trainings(cases: Sequence[str], seeds: Sequence[int], rows: Sequence[str]) -
                     yield training
 
 
+def network_settings(name: str, weights: str, guided: bool) -> list[str]:
+    """A network that starts from ``weights``, alone or guided by a blur map."""
+    inner = "backbone.of" if guided else "backbone"
+    chosen = (
+        ["backbone=guided", f"backbone@backbone.of={name}", "backbone.weights=null"] if guided else [f"backbone={name}"]
+    )
+    no_truth = [f"{inner}.map_weight=0"] if name == "compact" else []
+    return [*chosen, f"{inner}.weights={weights}", *no_truth]
+
+
 def measured(row: str, case: Case, seed: int, settings: Sequence[str]) -> list[Line]:
     """Train ``row`` (``input``: nothing) and measure the test images; a line for each photograph."""
     from jdrl_lightning import build
@@ -160,8 +170,7 @@ def composed(row: str, case: Case, seed: int, settings: Sequence[str], run: Path
 
     amplitude = case.px / MEAN_PX.get(case.preset, 1.0)
     data = (f"data.misalignment={case.preset}", f"data.amplitude={amplitude:.4f}", f"seed={seed}")
-    network = GUIDED if row == "jdrl_map" else NETWORK
-    own = (*SETTINGS, *network, *data, *ROWS[row])
+    own = (*SETTINGS, *data, *ROWS[row])
     return compose_training(run, ["experiment=misalignment", *QUIET, *own, *settings])
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
+from torch import Tensor
 
-from jdrl_lightning.flow.contrast import log_contrast
+from jdrl_lightning.flow.contrast import edge_width, log_contrast
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4])
@@ -33,5 +36,39 @@ def test_blur_lowers_it_and_more_among_near_neighbours() -> None:
     assert lost[0] > lost[1] > lost[2]
 
 
-def test_lets_no_gradient_through() -> None:
-    assert not log_contrast(torch.rand(1, 3, 8, 8, requires_grad=True), 4).requires_grad
+@pytest.mark.parametrize("stride", [2, 4])
+def test_edge_width_is_range_over_steepest_difference(stride: int) -> None:
+    rows, columns = 10, 14
+    image = np.random.default_rng(0).random((3, rows * stride, columns * stride))
+    grey = image.mean(0)
+
+    def of_cells(values: np.ndarray, window: int) -> np.ndarray:
+        cells = values.reshape(rows, stride, columns, stride).max((1, 3))
+        return maximum_filter(cells, 2 * window + 1, mode="constant", cval=-np.inf)
+
+    expected = []
+    for window in (1, 4, 8):
+        span = of_cells(grey, window) + of_cells(-grey, window)
+        for distance in (1, 2, 4):
+            steepest = np.zeros_like(grey)
+            steepest[:, :-distance] = np.abs(grey[:, distance:] - grey[:, :-distance])
+            steepest[:-distance] = np.maximum(steepest[:-distance], np.abs(grey[distance:] - grey[:-distance]))
+            expected.append(np.log((span + 4 / 255) / (of_cells(steepest, window) + 4 / 255)))
+    np.testing.assert_allclose(edge_width(torch.from_numpy(image)[None], stride)[0], np.stack(expected))
+
+
+def test_edge_width_grows_with_blur_and_not_with_contrast() -> None:
+    step = np.broadcast_to(np.arange(64) >= 30, (3, 64, 64)).astype(float)
+    widths = []
+    for sigma in (0.5, 1.0, 2.0, 4.0):
+        edge = torch.from_numpy(gaussian_filter(step, (0, sigma, sigma)))[None]
+        high, low = (edge_width(contrast * edge, 4)[0, 3:6, 8, 8] for contrast in (1.0, 0.5))
+        torch.testing.assert_close(low, high, atol=0.15, rtol=0)
+        widths.append(high)
+    assert torch.stack(widths).diff(dim=0).amin() > 0.02
+    assert not edge_width(torch.full((1, 3, 32, 32), 0.4), 4).any()
+
+
+@pytest.mark.parametrize("measure", [log_contrast, edge_width])
+def test_lets_no_gradient_through(measure: Callable[[Tensor, int], Tensor]) -> None:
+    assert not measure(torch.rand(1, 3, 8, 8, requires_grad=True), 4).requires_grad

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from jdrl_lightning import backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.backbones.blur_estimator import BlurEstimator
+from jdrl_lightning.backbones.cell_blur_estimator import CellBlurEstimator
 from jdrl_lightning.backbones.checkpoints import load_weights
 from jdrl_lightning.errors import UserError
 from jdrl_lightning.types import Pair, Restored
@@ -30,9 +31,9 @@ class Guided(nn.Module):
     Args:
         inner: the network to guide.
         channels: of the map.
-        width: feature channels of the estimator, see :class:`.BlurEstimator`.
+        width: feature channels of the estimator.
         frozen: train only the estimator and the fusion.
-        stride: of the estimator.
+        stride: 1: :class:`.BlurEstimator`, as published; more: :class:`.CellBlurEstimator`.
 
     Attributes:
         strength: factor on the map where it guides; an objective may raise it during a warm-up.
@@ -47,7 +48,9 @@ class Guided(nn.Module):
         super().__init__()
         self.channels, self.frozen, self.strength = channels, frozen, 1.0
         self.inner = inner.requires_grad_(not frozen)
-        self.estimator = BlurEstimator(channels, width, stride)
+        self.estimator: nn.Module = (
+            BlurEstimator(channels, width) if stride == 1 else CellBlurEstimator(channels, width, stride)
+        )
         self.attention = nn.Sequential(
             nn.Conv2d(3 + channels, 2, 1, bias=False),
             nn.ReLU(),
