@@ -35,6 +35,17 @@ def test_the_printed_command_trains_what_was_proposed(pairs_folder: Path, tmp_pa
     assert shipped.stderr == "error: experiment/finetune.yaml: exists in the package; give another name=<name>\n"
 
 
+def test_learning_rates_are_tried_on_request(pairs_folder: Path, tmp_path: Path) -> None:
+    few_steps = (
+        "from jdrl_lightning.training import tuning; tuning.STEPS = 5; from jdrl_lightning.start import main; main()"
+    )
+    done = forked(tmp_path, "-c", few_steps, f"input={pairs_folder}", "name=tried", "pairs=1", "tune=true")
+    assert done.returncode == 0, done.stderr
+    assert "\ntrying learning rates\n" in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("the learning-rate finder "))
+    assert f"# {line}\n" in (tmp_path / "experiment" / "tried.yaml").read_text()
+
+
 def test_frames_of_a_focus_stack_get_a_command_that_makes_pairs(photo: torch.Tensor, tmp_path: Path) -> None:
     for name, zooms in (("one", [1.0, 1.01]), ("two", [1.0, 1.005])):
         for number, frame in enumerate(rendered(photo, zooms).frames):

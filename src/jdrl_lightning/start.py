@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> None:
     from jdrl_lightning import build
     from jdrl_lightning.cli.own_experiments import command_for, new_experiment
     from jdrl_lightning.diagnosis import proposal
-    from jdrl_lightning.diagnosis.examined import examined, needed_mib, verdict
+    from jdrl_lightning.diagnosis.examined import composed, examined, needed_mib, verdict
     from jdrl_lightning.diagnosis.layout import recognise
     from jdrl_lightning.diagnosis.memory import available_mib
     from jdrl_lightning.io.atomic import atomic_write
@@ -42,6 +42,11 @@ def main(cfg: DictConfig) -> None:
     needed, free = needed_mib(given), available_mib(device)
     while free is not None and needed * proposal.HEADROOM > free and (less := proposal.smaller(given)):
         given, needed = less, needed_mib(less)
+    if cfg.tune:
+        from jdrl_lightning.training.tuning import tuned
+
+        console.print("trying learning rates" + (" and batch sizes" if device.type == "cuda" else ""))
+        given = proposal.with_found(given, *tuned(composed(given.choices, given.values)))
     train = command_for(file)
     costs = f"{given.steps(pairs):,} steps; a step needs about {needed * proposal.HEADROOM:,.0f} MiB" + (
         f" of {free:,.0f} that are free" if free is not None else ""

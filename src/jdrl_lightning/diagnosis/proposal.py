@@ -9,7 +9,7 @@ import yaml
 
 from jdrl_lightning.data.datamodule import EPOCH
 
-__all__ = ["HEADROOM", "Proposal", "proposed", "smaller", "written"]
+__all__ = ["HEADROOM", "Proposal", "proposed", "smaller", "with_found", "written"]
 
 FEW = 200  # pairs, below which the shipped network is fitted; a large one would learn them by heart
 HEADROOM = 1.5  # of the counted memory: what operators need inside, and the allocator
@@ -80,6 +80,28 @@ def smaller(given: Proposal) -> Proposal | None:
     else:
         return None
     return given._replace(values={**given.values, "data": {**data, **changed}})
+
+
+def with_found(given: Proposal, lr: float | None, batch_size: int | None) -> Proposal:
+    """With what the finders of learning rate and batch size say.
+
+    A network from scratch takes the rate. One that is fitted keeps its own: its loss hardly falls within the finder's
+    steps, and the rate suggested then gains a third of what its own does (docs/starting.md).
+    """
+    values, reasons = dict(given.values), list(given.reasons)
+    if batch_size is not None:
+        reasons.append(f"up to {batch_size} crops a step fit into the GPU's memory")
+    if lr is None:
+        reasons.append("the learning-rate finder found no rate at which the loss falls")
+    elif "optim" in values:
+        kept = values["optim"]["optimizer"]["lr"]
+        reasons.append(
+            f"the learning-rate finder suggests {lr:.1e}; kept {kept:.1e}, as the network is trained already"
+        )
+    else:
+        values["optim"] = {"optimizer": {"lr": float(f"{lr:.1e}")}}
+        reasons.append(f"learning rate by the finder: {lr:.1e}")
+    return given._replace(values=values, reasons=reasons)
 
 
 def written(given: Proposal, name: str, comments: list[str]) -> str:

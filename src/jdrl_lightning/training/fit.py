@@ -26,7 +26,7 @@ from jdrl_lightning.training import end, out_of_memory, start
 from jdrl_lightning.training.quiet import silence_lightning
 from jdrl_lightning.training.run import Run, find_checkpoint, finished
 
-__all__ = ["fit"]
+__all__ = ["fit", "measure_pairs"]
 
 log = logging.getLogger(__name__)
 
@@ -129,12 +129,8 @@ def build_trainer(run: Run, module: DeblurringModule, summary: SummaryCallback) 
 
 def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> None:
     """Measure what the objective needs of the pairs, then train; errors end in one line, loggers are closed."""
-    if (estimator := getattr(module.objective, "picture_flow", None)) is not None:
-        share = (trainer.global_rank, trainer.world_size)
-        device = trainer.strategy.root_device
-        restorer = build.load(device=str(device)) if getattr(module.objective, "flow_of", None) == "restored" else None
-        how = (restorer.restore, restorer.identity) if restorer else (None, "")
-        data.measure(estimator, device, run.run_dir / "flow", share, *how)
+    share = (trainer.global_rank, trainer.world_size)
+    measure_pairs(module, data, trainer.strategy.root_device, run.run_dir / "flow", share)
     checkpoint = str(run.checkpoint) if run.checkpoint else None
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -153,6 +149,17 @@ def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> 
         # After an error in a validation Lightning leaves the training's loading processes, which Python would wait for.
         trainer.fit_loop.teardown()
         finish(trainer)
+
+
+def measure_pairs(
+    module: DeblurringModule, data: Any, device: torch.device, folder: Path, share: tuple[int, int] = (0, 1)
+) -> None:
+    """Measure the flow of whole pairs, for objectives that take it, into ``folder``; ``share``: rank and ranks."""
+    if (estimator := getattr(module.objective, "picture_flow", None)) is None:
+        return
+    restorer = build.load(device=str(device)) if getattr(module.objective, "flow_of", None) == "restored" else None
+    how = (restorer.restore, restorer.identity) if restorer else (None, "")
+    data.measure(estimator, device, folder, share, *how)
 
 
 def _check_start(module: DeblurringModule, run: Run) -> None:
