@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +26,7 @@ from gradio_client import Client, handle_file
 
 from jdrl_lightning.io.image import write_image
 
+APP = (sys.executable, "-m", "jdrl_lightning.app")
 WIDTH, HEIGHT = 4000, 3000  # px: 12 megapixels
 
 
@@ -60,14 +61,12 @@ def main() -> None:
 
 
 @contextmanager
-def served() -> Iterator[tuple[str, int, float]]:
+def served(command: Sequence[str | Path] = APP) -> Iterator[tuple[str, int, float]]:
     """The page's address, the process, and how long it took to answer."""
     started = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            [sys.executable, "-m", "jdrl_lightning.app", "port=0"], cwd=folder, stdout=subprocess.PIPE, text=True
-        ) as process,
+        subprocess.Popen([*command, "port=0"], cwd=folder, stdout=subprocess.PIPE, text=True) as process,
     ):
         assert process.stdout is not None
         try:
