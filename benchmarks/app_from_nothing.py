@@ -50,6 +50,7 @@ def restored(address: str, photo: Path) -> float:
         started = time.perf_counter()
         page = browser.new_page()
         page.goto(address)
+        page.wait_for_selector("#restore")
         page.set_input_files("#photo input[type=file]", photo)
         page.wait_for_selector(f"#line :text('{photo.name}')")
         page.click("#restore")
