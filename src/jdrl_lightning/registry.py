@@ -109,7 +109,8 @@ class Registry:
             made = target(**kwargs)
         except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, AssertionError) as error:
             if "unexpected keyword argument" in str(error) or "required" in str(error):
-                raise UserError(f"{self.kind} {name!r}: {error}{_hint(target, kwargs)}") from error
+                said = str(error).partition(". Did you mean")[0]  # Python's own, from 3.13 on
+                raise UserError(f"{self.kind} {name!r}: {said}{_hint(target, kwargs)}") from error
             raise UserError(f"{self.kind} {name!r} cannot be built with these settings: {first_line(error)}") from error
         with suppress(TypeError):  # what cannot be a key is no part of a network
             _made_from[made] = {"name": name, **kwargs}
