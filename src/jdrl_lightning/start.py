@@ -46,7 +46,9 @@ def main(cfg: DictConfig) -> None:
         from jdrl_lightning.training.tuning import tuned
 
         console.print("trying learning rates" + (" and batch sizes" if device.type == "cuda" else ""))
-        given = proposal.with_found(given, *tuned(composed(given.choices, given.values)))
+        config = composed(given.choices, given.values)
+        config["trainer"]["accelerator"] = device.type
+        given = proposal.with_found(given, *tuned(config))
     train = command_for(file)
     costs = f"{given.steps(pairs):,} steps; a step needs about {needed * proposal.HEADROOM:,.0f} MiB" + (
         f" of {free:,.0f} that are free" if free is not None else ""

@@ -18,7 +18,7 @@ class CellBlurEstimator(nn.Module):
     """Residual blocks on cells of ``stride × stride`` px and, in between, on cells twice as wide; enlarged bilinearly.
 
     It is given the cells' pixels, their contrast and how wide the edges around them are. The published estimator
-    (:class:`.BlurEstimator`) costs ten times as much and does not know after 180 steps where the blur is.
+    (:class:`.BlurEstimator`) costs seven times as much and does not know after 180 steps where the blur is.
 
     Args:
         channels: of the map.
