@@ -3,7 +3,8 @@
 Fits a network to the mirror lens of benchmarks/misalignment.py, from pairs as far apart as a focus stack's, in the same
 steps on the same crops: unguided, and guided by maps of rising truth: nothing (only what the fusion adds to the
 network), the map that ``objective=jdrl_map`` learns at the same time, that of the shipped network, and the true circle
-of confusion, at test time, too. The last is the upper bound of what any estimate of the map could gain.
+of confusion, at test time, too: added to the image, as the guide does, and as a fourth channel of the first
+convolution. The true maps are the upper bound of what any estimate of the map could gain.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import jdrl_lightning
 from jdrl_lightning import metrics
@@ -35,7 +37,9 @@ from misalignment import HARD, JOINT, MEAN_PX, SETTINGS, network_settings
 
 STACK = HARD[0]
 MapOf = Callable[[Pair], Tensor]
-ROWS = ("unguided", "fusion alone", "jdrl_map", "map of the shipped network", "true map")
+DEEP = ", into the first features"
+SHIPPED, TRUE = "map of the shipped network", "true map"
+ROWS = ("unguided", "fusion alone", "jdrl_map", SHIPPED, TRUE, SHIPPED + DEEP, TRUE + DEEP)
 
 
 class GivenMap(nn.Module):
@@ -48,10 +52,29 @@ class GivenMap(nn.Module):
         return self.given
 
 
+class FirstWithMap(nn.Module):
+    """A network's first convolution with the map as a fourth channel, whose weights start at zero."""
+
+    given: Tensor
+
+    def __init__(self, first: nn.Conv2d) -> None:
+        super().__init__()
+        self.first = first
+        self.of_map = nn.Conv2d(1, first.out_channels, first.kernel_size, first.stride, first.padding, bias=False)
+        nn.init.zeros_(self.of_map.weight)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Its features of the image ``(B, 3, H, W)``, which may be padded below and on the right, and of the map."""
+        height, width = (mine - its for mine, its in zip(image.shape[-2:], self.given.shape[-2:], strict=True))
+        features: Tensor = self.first(image)
+        of_map: Tensor = self.of_map(F.pad(self.given, (0, width, 0, height), mode="replicate"))
+        return features + (of_map.to_mkldnn() if features.is_mkldnn else of_map)
+
+
 class GiveMap(L.Callback):
     """Gives it the map of each step's crops."""
 
-    def __init__(self, estimator: GivenMap, map_of: MapOf) -> None:
+    def __init__(self, estimator: GivenMap | FirstWithMap, map_of: MapOf) -> None:
         self.estimator, self.map_of = estimator, map_of
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Pair, batch_idx: int) -> None:
@@ -78,12 +101,12 @@ def main() -> None:
     found: dict[str, dict[int, np.ndarray[Any, Any]]] = {}
     for seed in given.seeds:
         for row in given.rows:
-            name = f"{given.backbone}_{given.epochs}_seed{seed}_{row.replace(' ', '_')}.csv"
+            name = f"{given.backbone}_{given.epochs}_seed{seed}_{row.replace(',', '').replace(' ', '_')}.csv"
             if not (file := given.folder / name).exists():
                 started = time.process_time()
                 config = row_settings(row, given.backbone, given.weights)
                 data = (f"data.root='{given.root}'", f"seed={seed}", f"trainer.max_epochs={given.epochs}")
-                psnr = trained([*config, *data], maps.get(row))
+                psnr = trained([*config, *data], maps.get(row.removesuffix(DEEP)), deep=row.endswith(DEEP))
                 given.folder.mkdir(parents=True, exist_ok=True)
                 with file.open("w", newline="") as out:
                     csv.writer(out).writerows([[f"{value:.4f}"] for value in psnr])
@@ -106,6 +129,9 @@ def map_sources() -> dict[str, MapOf]:
     shipped = jdrl_lightning.load().backbone
     scale = DISC * REACH_PX
 
+    def true_map(pair: Pair) -> Tensor:
+        return pair.extras["coc"] / scale
+
     def by_shipped(pair: Pair) -> Tensor:
         with torch.no_grad():
             radius: Tensor = shipped(pair.blurry).aux["coc"]
@@ -113,8 +139,8 @@ def map_sources() -> dict[str, MapOf]:
 
     return {
         "fusion alone": lambda pair: torch.zeros_like(pair.blurry[:, :1]),
-        "map of the shipped network": by_shipped,
-        "true map": lambda pair: pair.extras["coc"] / scale,
+        SHIPPED: by_shipped,
+        TRUE: true_map,
     }
 
 
@@ -122,11 +148,22 @@ def row_settings(row: str, backbone: str, weights: str) -> list[str]:
     """The overrides of one row."""
     misaligned = (f"data.misalignment={STACK.preset}", f"data.amplitude={STACK.px / MEAN_PX[STACK.preset]:.4f}")
     common = ["experiment=misalignment", *QUIET, *SETTINGS, *misaligned]
-    network = network_settings(backbone, weights, guided=row != "unguided")
+    network = network_settings(backbone, weights, guided=not (row == "unguided" or row.endswith(DEEP)))
     return [*common, *network, f"objective={'jdrl_map' if row == 'jdrl_map' else 'jdrl_robust'}", *JOINT]
 
 
-def trained(overrides: list[str], map_of: MapOf | None) -> list[float]:
+def with_map(network: nn.Module) -> FirstWithMap:
+    """Replace the network's first convolution, which must be of an image."""
+    name, first = next((name, part) for name, part in network.named_modules() if isinstance(part, nn.Conv2d))
+    if first.in_channels != 3:
+        raise SystemExit(f"the first convolution has {first.in_channels} input channels, not those of an image")
+    replaced = FirstWithMap(first)
+    parent, _, last = name.rpartition(".")
+    setattr(network.get_submodule(parent), last, replaced)
+    return replaced
+
+
+def trained(overrides: list[str], map_of: MapOf | None, deep: bool) -> list[float]:
     """Train one row; the PSNR of each test image against the truth, dB."""
     with tempfile.TemporaryDirectory() as folder:
         config = compose_training(Path(folder), overrides)
@@ -135,7 +172,9 @@ def trained(overrides: list[str], map_of: MapOf | None) -> list[float]:
         module = build_module(run)
         trainer = build_trainer(run, module, SummaryCallback(run.run_dir / "summary.json", run.identity))
         if map_of is not None:
-            module.backbone.network.estimator = estimator = GivenMap()
+            estimator = with_map(module.backbone.network) if deep else GivenMap()
+            if not deep:
+                module.backbone.network.estimator = estimator
             trainer.callbacks.append(GiveMap(estimator, map_of))
         train(run, trainer, module, data := build_data(run, module))
     values = []

@@ -39,16 +39,18 @@ from misalignment import COARSE, JOINT, network_settings
 PAIRS = ("data.camera=default", "data.misalignment=stack", "data.frames_per_photo={train: 4, val: 1, test: 1}")
 GUIDED = network_settings("compact", "builtin", guided=True)
 SETTINGS = ("experiment=misalignment", *QUIET, *GUIDED, "objective=jdrl_map", *JOINT, *COARSE, *PAIRS)
+EPOCHS = 12  # of 82 steps
 FRAMES, SEED = 2, 7  # of each test photograph, as benchmarks/restoration.py
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder of photographs")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=12, help="of 82 steps with 41 photographs")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the other maps only")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of 82 steps with 41 photographs")
     parser.add_argument("--map", choices=("match", "radius"), default="match", help="the label")
     parser.add_argument("--dmenet", type=Path, help="weights of DMENet, to include it")
+    parser.add_argument("--dmenet-width", type=int, default=16, help="of its first level: benchmarks/train_dmenet.py")
     given = parser.parse_args()
     torch.set_num_threads(1)
     shipped = jdrl_lightning.load()
@@ -60,7 +62,7 @@ def main() -> None:
         "the same where it is known": lambda blurry, sharp: known_radius(sharp, blurry),
     }
     if given.dmenet:
-        dmenet = DMENetMap(given.dmenet)
+        dmenet = DMENetMap(given.dmenet, given.dmenet_width)
         maps["DMENet"] = lambda blurry, sharp: dmenet(blurry)
     for seed in given.seeds:
         with tempfile.TemporaryDirectory() as run:
@@ -75,28 +77,41 @@ def main() -> None:
             print(f"seed {seed}: {(time.process_time() - started) / 60:.0f} min of processor time", flush=True)
         maps[f"label: reblurring network, seed {seed}"] = partial(reblurring_radius, module.eval())
         maps[f"jdrl_map, seed {seed}"] = partial(learned, module)
-    print("| map | of all pixels | rank correlation (95 %) | RMSE, px (95 %) |\n|---|---:|---|---|")
-    pairs = RenderedPairs(photographs := all_in_folder(given.root / "test"), SEED, FRAMES, optics=[CAMERAS["default"]])
-    frames = [pairs.render(index) for index in range(len(pairs))]
-    names = [photographs[index % len(photographs)].name for index in range(len(pairs))]
+    print(HEAD)
+    frames = held_out_frames(given.root)
     for title, estimate in maps.items():
-        rank: dict[str, list[float]] = {}
-        rmse: dict[str, list[float]] = {}
-        shares: list[float] = []
-        for name, pair in zip(names, frames, strict=True):
-            true, blurry, sharp = (
-                pair.extras["coc"][0],
-                to_float(pair.blurry)[None],
-                to_float(pair.extras["aligned"])[None],
-            )
-            with torch.no_grad():
-                found = estimate(blurry, sharp)[0, 0, : true.shape[0], : true.shape[1]]
-            known = found.isfinite()
-            rank.setdefault(name, []).append(correlation(ranks(found[known]), ranks(true[known])))
-            rmse.setdefault(name, []).append(float((found - true)[known].square().mean().sqrt()))
-            shares.append(float(known.double().mean()))
-        share = f"{100 * statistics.mean(shares):.0f} %"
-        print(f"| {title} | {share} | {interval(rank)} | {interval(rmse)} |", flush=True)
+        print(row(title, estimate, frames), flush=True)
+
+
+HEAD = "| map | of all pixels | rank correlation (95 %) | RMSE, px (95 %) |\n|---|---:|---|---|"
+
+
+def held_out_frames(root: Path) -> list[tuple[str, Tensor, Tensor, Tensor]]:
+    """Photograph, blurry and sharp image ``(1, 3, H, W)``, and the true radius ``(H, W)``, px, of each test frame."""
+    pairs = RenderedPairs(photographs := all_in_folder(root / "test"), SEED, FRAMES, optics=[CAMERAS["default"]])
+    frames = []
+    for index in range(len(pairs)):
+        pair, name = pairs.render(index), photographs[index % len(photographs)].name
+        sharp = to_float(pair.extras["aligned"])
+        frames.append((name, to_float(pair.blurry)[None], sharp[None], pair.extras["coc"][0]))
+    return frames
+
+
+def row(
+    title: str, estimate: Callable[[Tensor, Tensor], Tensor], frames: list[tuple[str, Tensor, Tensor, Tensor]]
+) -> str:
+    """A line of the table: the map that ``estimate`` makes of blurry and sharp image, against the truth."""
+    rank: dict[str, list[float]] = {}
+    rmse: dict[str, list[float]] = {}
+    shares: list[float] = []
+    for name, blurry, sharp, true in frames:
+        with torch.no_grad():
+            found = estimate(blurry, sharp)[0, 0, : true.shape[0], : true.shape[1]]
+        known = found.isfinite()
+        rank.setdefault(name, []).append(correlation(ranks(found[known]), ranks(true[known])))
+        rmse.setdefault(name, []).append(float((found - true)[known].square().mean().sqrt()))
+        shares.append(float(known.double().mean()))
+    return f"| {title} | {100 * statistics.mean(shares):.0f} % | {interval(rank)} | {interval(rmse)} |"
 
 
 def learned(module: Any, blurry: Tensor, sharp: Tensor) -> Tensor:

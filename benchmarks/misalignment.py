@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.getLogger("jdrl_lightning").setLevel(logging.WARNING)
     try:
         if given.draw:
-            draw(given.csv, given.figure)
+            draw(given.csv, given.figure, given.backbone)
             return
         spread(given.csv, given.folder)
         wanted = list(trainings(given.cases, given.seeds, given.rows))
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
             result = f"{case} seed {seed} {row}: {psnr:.2f} dB"
             print(f"{result}; {left} to go, about {minutes:.0f} min", flush=True)
         collect(given.folder, given.csv)
-        draw(given.csv, given.figure)
+        draw(given.csv, given.figure, given.backbone)
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -20,8 +20,8 @@ __all__ = ["draw", "plot"]
 TICKS = (-5, -3, -2, -1, -0.75, -0.5, -0.25, 0, 0.25)  # dB
 
 
-def draw(table: Path, picture: Path) -> None:
-    """Write the Markdown file next to the CSV file ``table``, and the ``picture``."""
+def draw(table: Path, picture: Path, backbone: str) -> None:
+    """Write the Markdown file next to the CSV file ``table`` of a network, and the ``picture``."""
     if not table.is_file():
         raise UserError(f"{table}: no such file; omit --draw to train what it needs")
     results = Results(read_lines(table))
@@ -29,7 +29,7 @@ def draw(table: Path, picture: Path) -> None:
     plot(results).savefig(picture, dpi=110)
     shown = os.path.relpath(picture, table.parent).replace(os.sep, "/")
     with atomic_write(table.with_suffix(".md"), "w") as file:
-        file.write(markdown(results, table.stem, shown))
+        file.write(markdown(results, table.stem, shown, backbone))
 
 
 @style.context("jdrl_lightning.figures")
@@ -69,7 +69,7 @@ def _style(row: str) -> dict[str, Any]:
     """JDRL in warm colours and thick, the others in cold ones; references that need no training on the pairs dashed."""
     colours = {
         "input": "#7f7f7f", "charbonnier": "#1f3b73", "prealign": "#2f7ebc", "shift_search": "#8c6bb1",
-        "mimicked": "#5bbfa5", "gcm": "#41ae76", "fdl": "#9ebcda", "cobi": "#c994c7",
+        "mimicked": "#5bbfa5", "gcm": "#a8a800", "fdl": "#9ebcda", "cobi": "#c994c7",
         "jdrl_robust": "#f16913", "jdrl": "#d7301f", "jdrl_official": "#fdae6b", "jdrl_map": "#a63603",
         "warp_only": "#31a354", "oracle": "#bdbdbd", "aligned_ceiling": "#000000",
     }  # fmt: skip

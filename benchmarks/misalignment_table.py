@@ -35,7 +35,7 @@ JDRL = ("jdrl_robust", "jdrl", "jdrl_official", "jdrl_map")
 PLAIN = ("input", "charbonnier", "prealign", "shift_search")
 RIVALS = ("mimicked", "gcm", "fdl", "cobi")
 BOUNDS = ("warp_only", "oracle", "aligned_ceiling")
-OPPONENTS = (*PLAIN, *RIVALS, *BOUNDS)
+OPPONENTS = (*PLAIN, *RIVALS, "jdrl_robust", *BOUNDS)
 ORDER = (*PLAIN, *RIVALS, *JDRL, *BOUNDS)
 SHARED = ("input", "aligned_ceiling")  # independent of the displacement: measured once, without any
 PRESETS = ("none", "nonrigid", "stack")
@@ -150,14 +150,16 @@ class Results:
         ]
 
 
-def markdown(results: Results, name: str, picture: str) -> str:
+def markdown(results: Results, name: str, picture: str, backbone: str) -> str:
     """The whole page."""
     count = len(results.photographs)
+    shipped = backbone == "compact"
     parts = [
-        "# What misalignment costs each way of training",
+        "# What misalignment costs each way of training" + ("" if shipped else f": `{backbone}`"),
         "See what each way of training achieves on pairs of a given misalignment, and which one wins.",
-        f"`python benchmarks/misalignment.py --root photographs` writes [the data]({name}.csv), this page and the\n"
-        "figure; `--draw` redraws both from the data alone. " + SETTING,
+        f"`python benchmarks/misalignment.py --root photographs{'' if shipped else f' --backbone {backbone}'}` writes\n"
+        f"[the data]({name}.csv), this page and the figure; `--draw` redraws both from the data alone.\n"
+        f"{SHIPPED if shipped else PRETRAINED.format(backbone=backbone)}\n{SETTING}",
         f"![PSNR against mean displacement, and placement error]({picture})",
         ROWS_EXPLAINED,
         f"In brackets: 95 % bootstrap intervals over {count} photographs, of the mean over their images and the seeds.",
@@ -180,8 +182,12 @@ def verdicts(results: Results) -> str:
     return "\n\n".join(parts)
 
 
+SHIPPED = "The network that comes with the package is"
+PRETRAINED = """\
+`{backbone}` is first trained on 41 photographs (`python -m jdrl_lightning.train experiment=pretrain backbone={backbone}
+data.root=photographs trainer.max_epochs=10`; its weights are given by `--weights`), then, like
+[the network that comes with the package](misalignment.md),"""
 SETTING = """\
-The network that comes with the package is
 fitted to a mirror lens, which it does not know, on 82 frames rendered from 41 photographs
 ([list](../models/compact_photographs.csv)), in 205 steps of eight crops, with the same rate for every row
 (conf/experiment/misalignment.yaml); its last weights restore frames of 24 others, compared with the ground truth.
@@ -230,7 +236,7 @@ def verdict_table(results: Results) -> str:
     lines = ["| JDRL | against | wins | ties | loses | one seed only |", "|---|---|---|---|---|---|"]
     idle = {(row, case) for row, case, _ in idle_trainings(results)}
     for ours in (row for row in JDRL if row in results.rows):
-        for theirs in (row for row in OPPONENTS if row in results.rows):
+        for theirs in (row for row in OPPONENTS if row in results.rows and row != ours):
             cells: dict[str, list[str]] = {"wins": [], "ties": [], "loses": [], "one seed only": []}
             for case in results.cases:
                 if found := results.interval(ours, case, "psnr", less=theirs):

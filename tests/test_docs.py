@@ -43,6 +43,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         if "://" in link:
             continue
         target = (page.parent / file).resolve() if file else page
+        assert target.is_relative_to(ROOT), link
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
 

@@ -37,6 +37,7 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "dpdd_ifan": ("25.37/0.789/0.0394/0.217", "25.86/0.825/0.0374/0.192"),
     "dpdd_ifan_jdrl": ("25.54/0.788/0.0389/0.207", "26.09/0.826/0.0372/0.177"),
     "dpdd_finetune": ("24.73/0.762/0.0422/0.273", "24.97/0.794/0.0413/0.248"),  # of its default network
+    "sdd_restormer_map": (),  # the journal version's tables are not public
     # Others' networks by their own recipes, as far as these are known: PSNR as given in public tables.
     "dpdd_nafnet": ("25.39",),
     "dpdd_restormer": ("25.98",),

@@ -14,7 +14,9 @@ from PIL import Image
 
 from jdrl_lightning import UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.guided import DISC, REACH_PX
 from jdrl_lightning.build import from_checkpoint
+from jdrl_lightning.build import module as module_of
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs
 from jdrl_lightning.inference.planned import planned
 from jdrl_lightning.inference.tiles import restore
@@ -375,6 +377,18 @@ def test_without_a_checkpoint_the_shipped_network_restores_and_maps_the_blur(
     assert float(radius.image[0].int()[16:-16, 16:-16].float().median()) / MAP_LEVELS == pytest.approx(3, abs=1)
     again = forked(tmp_path, *call)
     assert again.returncode == 1
+
+
+def test_a_guided_checkpoint_maps_the_blur(photo: torch.Tensor, tmp_path: Path) -> None:
+    network = {"name": "guided", "of": {"name": "unet", "width": 4}, "width": 4}
+    module = module_of({"backbone": network, "objective": {"name": "l1"}, "seed": 0})
+    torch.save({"state_dict": module.state_dict(), "jdrl_lightning": {"config": module.config}}, tmp_path / "a.ckpt")
+    write_image(tmp_path / "photo.png", photo[:, :40, :50])
+    done = forked(tmp_path, *PREDICT, "input=photo.png", "output=out", "ckpt_path=a.ckpt", "blur_map=true")
+    assert done.returncode == 0, done.stderr
+    radius = read_picture(tmp_path / "out" / "photo_blur.png")
+    assert (radius.depth, radius.grey, radius.image.shape[1:]) == (16, True, (40, 50))
+    assert (radius.image.int() - 0.1 * DISC * REACH_PX * MAP_LEVELS).abs().max() <= 1  # where an untrained map starts
 
 
 def test_a_blur_map_is_overwritten_only_on_request(tmp_path: Path, photo: torch.Tensor) -> None:

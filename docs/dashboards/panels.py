@@ -16,6 +16,7 @@ SECTIONS: dict[str, dict[str, list[str]]] = {
     "Losses": {
         "total loss": ["train/loss"],
         "loss terms": ["train/loss/align", "train/loss/align_back", "train/loss/reblur", "train/loss/reblur_sharp"],
+        "loss of the blur map": ["train/loss/map"],
         "stage": ["stage"],
     },
     "Alignment": {

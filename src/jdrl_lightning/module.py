@@ -116,7 +116,7 @@ class DeblurringModule(L.LightningModule, HubModel):
         torch.manual_seed(_step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         self.backbone.train("backbone" not in stage.frozen)
         if isinstance(self.backbone, GuidedBackbone):
-            self.backbone.network.strength = self.objective.guide_strength(self.current_epoch)
+            self.backbone.network.strength.fill_(self.objective.guide_strength(self.current_epoch))
         batch = self.objective.prepare(batch, stage)
         restored = (self._compiled or self.backbone)(input_of(batch, self.backbone))
         losses = self.objective(restored, batch, stage)
@@ -134,8 +134,9 @@ class DeblurringModule(L.LightningModule, HubModel):
         return {"loss": total, "restored": restored.images[0].detach(), "maps": losses.maps}
 
     def validation_step(self, batch: Pair, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """The restored images; callbacks measure them."""
-        return {"restored": self(input_of(batch, self.backbone)).float()}
+        """The restored images, and ``coc`` if the network predicts a blur map; callbacks measure and draw them."""
+        images, aux = self.backbone(input_of(batch, self.backbone))
+        return {"restored": images[0].float()} | ({"coc": aux["coc"].float()} if "coc" in aux else {})
 
     test_step = validation_step
 

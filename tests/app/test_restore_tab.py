@@ -32,7 +32,11 @@ def start(page: Any, file: Path) -> None:
 
 
 def clear(page: Any) -> None:
-    """Done once the page has answered: its answer would replace that to the next file."""
+    """Done once the page has answered: its answer would replace that to the next file.
+
+    And begun once the restoration before has ended: its last line would replace the empty one.
+    """
+    page.wait_for_selector("#restore:not([disabled])")
     page.click("#photo button[aria-label=Clear]")
     page.wait_for_selector("#line p.line:empty", state="attached")
 

@@ -77,7 +77,7 @@ def test_the_fusion_equals_its_formula() -> None:
     network = backbones.create("guided", of=inner, width=4).network.eval()
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
-    network.strength = 0.25
+    network.strength.fill_(0.25)
     blurry = torch.rand(1, 3, 8, 9)
     (restored,), aux = network(blurry)
     both = torch.cat([blurry, 0.25 * aux["map"]], dim=1)[0].flatten(1)
@@ -107,7 +107,7 @@ def test_a_frozen_network_stays_as_it_is_while_its_guide_learns(name: str, monke
         module.training_step(pair, step)["loss"].backward()
         optimizer.step()
     changed = {key for key, value in backbone.state_dict().items() if not torch.equal(value, before[key])}
-    assert changed == {key for key in before if not key.startswith("network.inner.")}
+    assert changed == {key for key in before if not key.startswith(("network.inner.", "network.strength"))}
     assert not backbone.network.inner.network.training
 
 
@@ -134,15 +134,16 @@ def test_any_network_predicts_a_blur_map() -> None:
         blur_radius(guide("unet", channels=5).eval())(blurry)
 
 
-def test_published_weights_are_loaded_and_a_checkpoint_has_its_own(tmp_path: Path) -> None:
-    file, blurry = tmp_path / "published.pth", torch.rand(1, 3, 16, 16)
-    published = backbones.create("unet", width=4, dropout=0.0)
+@pytest.mark.parametrize("name", ["unet", "restormer"])
+def test_published_weights_are_loaded_and_a_checkpoint_has_its_own(name: str, tmp_path: Path) -> None:
+    file, blurry, sizes = tmp_path / "published.pth", torch.rand(1, 3, 16, 16), BACKBONES[name]
+    published = backbones.create(name, **sizes)
     torch.save({"params": published.network.state_dict()}, file)
-    of = {"name": "unet", "width": 4, "dropout": 0.0, "weights": str(file)}
+    of = {"name": name, **sizes, "weights": str(file)}
     config = {"backbone": {"name": "guided", "of": of}, "objective": {"name": "l1"}, "seed": 0}
     module = build.module(config).eval()
     assert torch.equal(module(blurry), published.eval()(blurry).images[0])
-    assert module.config["backbone"] == {"name": "guided", "of": {"name": "unet", "width": 4, "dropout": 0.0}}
+    assert module.config["backbone"] == {"name": "guided", "of": {"name": name, **sizes}}
     torch.save({"state_dict": module.state_dict(), "jdrl_lightning": {"config": module.config}}, tmp_path / "a.ckpt")
     file.unlink()
     again = build.backbone_from_checkpoint(tmp_path / "a.ckpt")
@@ -153,6 +154,17 @@ def test_published_weights_are_loaded_and_a_checkpoint_has_its_own(tmp_path: Pat
         build.backbone(config["backbone"])
     with pytest.raises(UserError, match=r"backbone\.channels=0"):
         backbones.create("guided", of=of, channels=0)
+
+
+def test_a_guide_that_was_weak_when_it_was_stored_is_so_again() -> None:
+    """The best checkpoint may be of an epoch of the published warm-up."""
+    first, second, blurry = guide("unet").eval(), guide("unet").eval(), torch.rand(1, 3, 16, 16)
+    nn.init.ones_(first.network.fuse.weight)
+    first.network.strength.fill_(0.25)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second(blurry).images[0], first(blurry).images[0])
+    first.network.strength.fill_(1)
+    assert not torch.equal(second(blurry).images[0], first(blurry).images[0])
 
 
 def test_it_is_exported_with_its_guide() -> None:

@@ -143,17 +143,18 @@ def test_trainings_that_learned_nothing_are_named(table: ModuleType) -> None:
     idle = [trained._replace(ssim=0.8) for trained in idle]
     assert not table.idle_trainings(table.Results([*lines, learned]))
     listed = "- `prealign`: nonrigid_4 seed 0\n- `jdrl`: none_0 seed 0"
-    page = table.markdown(table.Results([*lines, learned, *idle]), "misalignment", "picture.png")
+    page = table.markdown(table.Results([*lines, learned, *idle]), "misalignment", "picture.png", "compact")
     assert listed in page
     assert "| prealign | – | 27.00 [27.00, 27.00] † |" in page
     assert "| jdrl_robust | prealign | – | – | – | nonrigid_4 +0.00 † |" in page
 
 
 def test_few_photographs_are_called_few(table: ModuleType, results: object) -> None:
-    page = table.markdown(results, "misalignment", "picture.png")
+    page = table.markdown(results, "misalignment", "picture.png", "compact")
     assert "**2 photographs are few**" in page
     assert "| jdrl_robust | – | 28.00 [26.00, 30.00] |" in page
     assert "nan" not in page
+    assert "backbone=unet_small" in table.markdown(results, "misalignment", "picture.png", "unet_small")
 
 
 def test_all_of_a_seed_comes_first_and_what_is_shared_once(script: ModuleType) -> None:

@@ -51,11 +51,12 @@ def validated(tmp_path: Path) -> Any:
     module: Any = SimpleNamespace(objective=Objective())
     blurry, sharp, restored = torch.rand(3, 2, 3, 64, 64)
 
-    def run(batch_idx: int = 0, **settings: Any) -> list[str]:
+    def run(batch_idx: int = 0, found: dict[str, Any] | None = None, **settings: Any) -> list[str]:
         state = {"sanity_checking": False, "current_epoch": 1, "is_global_zero": True, "global_step": 7}
         trainer: Any = SimpleNamespace(**state | settings, loggers=[logger, object()])
-        pair = Pair(blurry, sharp, ["scene 1/ä", "b"], {})
-        callback.on_validation_batch_end(trainer, module, {"restored": restored.double()}, pair, batch_idx)
+        pair = Pair(blurry, sharp, ["scene 1/ä", "b"], {"coc": torch.full((2, 1, 64, 64), 4.0)})
+        outputs = {"restored": restored.double(), **(found or {})}
+        callback.on_validation_batch_end(trainer, module, outputs, pair, batch_idx)
         return sorted(path.name for path in tmp_path.glob("panels/*"))
 
     run.logged = logged  # type: ignore[attr-defined]
@@ -77,3 +78,14 @@ def test_a_panel_is_written_and_logged(validated: Any, tmp_path: Path) -> None:
     with Image.open(tmp_path / "panels" / name) as written:
         np.testing.assert_array_equal(np.asarray(written), call["images"][0])
         assert written.size == (5 * 32 + 4 * 4, LABEL_PX + 32)  # blurry, restored, sharp, flow, mask
+
+
+def test_a_predicted_blur_map_is_drawn_beside_the_true_one(validated: Any) -> None:
+    """White is 10 px; padding below and on the right is cut."""
+    predicted = torch.nn.functional.pad(torch.full((2, 1, 64, 64), 2.0), (0, 8, 0, 8), value=10)
+    validated(found={"coc": predicted})
+    sheet = validated.logged[0]["images"][0]
+    shown, true = (sheet[LABEL_PX:, 36 * column : 36 * column + 32] for column in (5, 6))
+    assert sheet.shape[1] == 7 * 36 - 4
+    assert (shown == 51).all()
+    assert (true == 102).all()

@@ -121,4 +121,6 @@ def test_help_shows_examples_and_only_what_applies(name: str, tmp_path: Path) ->
     assert "launch" not in done.stdout
     assert ("optim: " in done.stdout) == (name == "train")
     assert "Override anything" in done.stdout
+    assert "objective/parts" not in done.stdout
+    assert ("jdrl_lightning.doctor list=backbones" in done.stdout) == (name in ("train", "doctor"))
     assert not list(tmp_path.iterdir())

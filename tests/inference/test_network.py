@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from jdrl_lightning import Restored, UserError, backbones
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.inference import final_output, ready
+from jdrl_lightning.inference.network import blur_radius
+from small import BACKBONES
 
 
 class Three(nn.Module):
@@ -51,3 +53,13 @@ def test_a_network_made_ready_restores_the_same() -> None:
     assert 0 < (coarse - expected).abs().max() < 0.02
     with pytest.raises(UserError, match="precision='16' is neither 32-true nor bf16-mixed"):
         ready(backbone, "16")
+
+
+@pytest.mark.parametrize(("name", "settings", "does"), [
+    ("unet", {}, "backbone=compact does"), ("guided", {"channels": 2}, "backbone.channels=1 does"),
+])  # fmt: skip
+def test_without_a_blur_map_the_remedy_is_the_networks(name: str, settings: dict[str, int], does: str) -> None:
+    backbone = backbones.create(name, **BACKBONES[name], **settings)
+    with torch.no_grad(), pytest.raises(UserError) as error:
+        blur_radius(backbone)(torch.rand(1, 3, 16, 16))
+    assert str(error.value) == f"{backbone.name} predicts no blur map; {does}"

@@ -52,6 +52,19 @@ def test_the_terms_equal_numpys(mimic: str, pair: Pair) -> None:
     assert losses.total.item() == pytest.approx(pixel + fit + color / 2, rel=1e-4)
 
 
+def test_what_is_not_valid_teaches_no_network(pair: Pair) -> None:
+    valid = torch.ones(2, 1, 24, 28)
+    valid[..., 9:, :] = 0
+    objective = objectives.create("mimicked", flow=Shift(), reblur={"levels": 3, "width": 4}, eps=1e-7)
+    (stage,) = objective.schedule.stages
+    used = objective.prepare(pair._replace(extras={"valid": valid}), stage)
+    losses = objective(Restored((torch.rand(2, 3, 24, 28),), {}), used, stage)
+    ours, moved = losses.maps["reblurred"][..., :9, 3:], pair.blurry[..., :9, :-3]
+    torch.testing.assert_close(losses.terms["mimic"], (ours - moved).abs().mean(), rtol=1e-4, atol=0)
+    angles = 1 - torch.nn.functional.cosine_similarity(ours, moved, dim=1)
+    torch.testing.assert_close(losses.terms["color"], angles.sum() / (2 * 24 * 28), rtol=1e-4, atol=0)
+
+
 def test_each_network_learns_from_its_own_terms(pair: Pair) -> None:
     """The backbone from the sharp image alone: no gradient reaches the mimicking network through it."""
     network = backbones.create("unet", width=4)

@@ -92,6 +92,19 @@ def test_the_target_is_the_aligned_image_where_the_mask_keeps_it(
     assert_is_objective(objective)
 
 
+def test_what_is_not_valid_is_compared_with_the_output_itself(
+    batch: tuple[Tensor, Tensor, Pair], files: dict[str, Path]
+) -> None:
+    first, _, pair = batch
+    valid = torch.ones(2, 1, 40, 44)
+    valid[..., :17] = 0
+    objective = objectives.create("l1", perceptual_weight=1.0, perceptual_file=files["vgg"])
+    found = objective(Restored((first,), {}), pair._replace(extras={"valid": valid}), objective.schedule.at(0))
+    target = torch.cat([first[..., :17], pair.sharp[..., 17:]], dim=-1)
+    expected = with_torchvision(files["vgg"], first, target)
+    torch.testing.assert_close(found.terms["perceptual"], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_stage_that_freezes_the_backbone_has_no_such_term(files: dict[str, Path]) -> None:
     stages = [
         {"name": "alone", "start": 0, "flow_source": "none", "weights": {"reblur": 1.0}, "frozen": ["backbone"]},

@@ -25,6 +25,9 @@ def checkpoint(done: Any, **stored: Any) -> dict[str, Any]:
     ({"name": "unet", "weights": "a/b.pth"}, "from the weights of a/b.pth"),
     ({"name": "spandrel", "path": "a/b.pth"}, "from the weights of a/b.pth"),
     ({"name": "compact", "weights": "builtin"}, "from the weights that come with the package"),
+    ({"name": "guided", "of": {"weights": "builtin"}}, "from the weights that come with the package"),
+    ({"name": "guided", "of": {"weights": "a.pth"}, "weights": "b.pth"}, "from the weights of b.pth"),
+    ({"name": "guided", "of": {"weights": None}, "weights": None}, "from scratch"),
 ])  # fmt: skip
 def test_the_first_weights_are_named(backbone: dict[str, Any], words: str) -> None:
     assert start.started_from(backbone) == words

@@ -36,17 +36,21 @@ class Guided(nn.Module):
         stride: 1: :class:`.BlurEstimator`, as published; more: :class:`.CellBlurEstimator`.
 
     Attributes:
-        strength: factor on the map where it guides; an objective may raise it during a warm-up.
+        strength: factor on the map where it guides, a scalar that is stored with the weights; an objective may raise it
+            during a warm-up.
 
     Source: Ren et al., arXiv 2409.17792: estimator and attention. There the 1×1 convolution makes the image and is no
     residual.
     """
 
+    strength: Tensor
+
     def __init__(
         self, inner: Backbone, channels: int = 1, width: int = 32, frozen: bool = False, stride: int = 4
     ) -> None:
         super().__init__()
-        self.channels, self.frozen, self.strength = channels, frozen, 1.0
+        self.channels, self.frozen = channels, frozen
+        self.register_buffer("strength", torch.ones(()))
         self.inner = inner.requires_grad_(not frozen)
         self.estimator: nn.Module = (
             BlurEstimator(channels, width) if stride == 1 else CellBlurEstimator(channels, width, stride)
@@ -133,7 +137,8 @@ def guided(
         stride: pixels a side for which the map is estimated once; 1 as published.
 
     Raises:
-        UserError: no channels, width or stride; the network takes both views; or it or its weights cannot be had.
+        UserError: no channels, width or stride; ``of`` is no network, or one that takes both views; or it or its
+            weights cannot be had.
     """
     if min(channels, width, stride) < 1:
         raise UserError(
@@ -145,8 +150,13 @@ def guided(
         inner: Backbone = backbones.create(**settings)
         if weights:
             load_weights(inner, weights)
-    else:
+    elif isinstance(of, Backbone):
         inner = of
+    else:
+        name = of if isinstance(of, str) else "<name>"
+        raise UserError(
+            f"backbone.of={of!r} is no network: write backbone@backbone.of={name}, in Python of={{'name': '{name}'}}"
+        )
     if inner.in_channels != 3:
         raise UserError("backbone=guided estimates its map from one picture: set backbone.of.in_channels=3")
     return GuidedBackbone(Guided(inner, channels, width, frozen, stride))

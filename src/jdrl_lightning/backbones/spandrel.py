@@ -14,6 +14,8 @@ from jdrl_lightning.io.weights import DAMAGED, OURS, read_weights
 
 __all__ = ["spandrel"]
 
+GUIDED = "inner.network."  # before the names of a network that a blur map guides, among those of the whole
+
 
 def spandrel(path: str | None = None, extra_arches: bool = False) -> Backbone:
     """The network in a weight file, with its weights, for inference or further training.
@@ -68,8 +70,9 @@ def _recognise(content: Any, path: str, extra_arches: bool) -> Any:
         registry.add(*EXTRA_REGISTRY, ignore_duplicates=True)
     if not isinstance(content, Mapping):
         raise UserError(f"weights {path} hold no state dict")
-    inner = content.get("state_dict") or content  # of a model that travels, the content itself
-    ours = {str(key).removeprefix(OURS): value for key, value in inner.items() if str(key).startswith(OURS)}
+    ours = _below(OURS, content.get("state_dict") or content)  # of a model that travels, the content itself
+    while guided := _below(GUIDED, ours):
+        ours = guided
     try:
         return ModelLoader("cpu", registry).load_from_state_dict(ours or dict(content))
     except UnsupportedModelError as error:
@@ -77,3 +80,7 @@ def _recognise(content: Any, path: str, extra_arches: bool) -> Any:
         raise UserError(f"weights {path} are of a network unknown to spandrel{hint}") from error
     except DAMAGED as error:
         raise UserError(f"weights {path} do not fit the network that spandrel recognised: damaged?") from error
+
+
+def _below(prefix: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    return {str(key).removeprefix(prefix): value for key, value in state.items() if str(key).startswith(prefix)}

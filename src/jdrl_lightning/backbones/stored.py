@@ -43,6 +43,13 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def backbone_from_here(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-    """``settings`` of a network without first weights; one that is recognised by its weights finds them at ``path``."""
+    """``settings`` of a network without first weights; one that is recognised by its weights finds them at ``path``.
+
+    So does one that is guided (``of``).
+    """
     kept = {key: value for key, value in settings.items() if key != "weights"}
-    return {**kept, "path": str(path)} if "path" in kept else kept
+    if "path" in kept:
+        kept["path"] = str(path)
+    if isinstance(kept.get("of"), Mapping):
+        kept["of"] = backbone_from_here(kept["of"], path)
+    return kept

@@ -1,4 +1,4 @@
-"""Panels of validation images with the objective's maps: aligned sharp image, flow, mask, reblurred image."""
+"""Panels of validation images with the objective's maps and the network's: aligned sharp image, flow, mask, blur."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from jdrl_lightning.types import Pair, Restored
 __all__ = ["PanelCallback", "middle", "panel"]
 
 LABEL_PX = 16
+WHITE_PX = 10.0  # radius of the circle of confusion that is drawn white
 
 
 def panel(pictures: Mapping[str, Tensor]) -> Image.Image:
@@ -37,7 +38,8 @@ def panel(pictures: Mapping[str, Tensor]) -> Image.Image:
 
 
 class PanelCallback(Callback):
-    """Writes ``panels/epoch_<n>_<name>.png``: blurry, restored, sharp, aligned sharp, flow as colour, mask, reblurred.
+    """Writes ``panels/epoch_<n>_<name>.png``: blurry, restored, sharp, aligned sharp, flow as colour, mask, reblurred,
+    and the radius of the blur that the network predicts, if it does, beside the true one, if there is: white is 10 px.
 
     Args:
         folder: output folder.
@@ -65,6 +67,9 @@ class PanelCallback(Callback):
         for name in ("aligned", "flow", "mask", "reblurred"):
             if name in maps:
                 pictures[name] = flow_to_rgb(maps[name]) if name == "flow" else maps[name]
+        for name, radius in (("blur map", outputs.get("coc")), ("true blur", batch.extras.get("coc"))):
+            if radius is not None and "coc" in outputs:
+                pictures[name] = radius[..., : restored.shape[-2], : restored.shape[-1]] / WHITE_PX
         sheet = panel({name: middle(value[0], self.size) for name, value in pictures.items()})
         name = batch.name[0] if isinstance(batch.name, Sequence) else str(batch_idx)
         stem = f"epoch_{trainer.current_epoch:04d}_{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}"

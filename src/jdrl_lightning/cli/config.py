@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
@@ -63,11 +64,12 @@ def _problem(entry: EntryPoint) -> str | None:
 
 
 def register() -> None:
-    """Register the plug-ins' configs and the resolver ``${run_id:}`` with Hydra; may be called repeatedly."""
+    """Register the plug-ins' configs and our resolvers with Hydra; may be called repeatedly."""
     Plugins.instance().register(_PluginConfigs)
     # A singleton, which Hydra deep-copies for each group listed by --help: most of the time that --help takes.
     ConfigStore.__deepcopy__ = lambda store, _: store  # type: ignore[attr-defined]
     OmegaConf.register_new_resolver("run_id", _run_id, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("group_options", _group_options, replace=True)
 
 
 def _run_id() -> str:
@@ -82,6 +84,13 @@ def _run_id() -> str:
     if launched_by() == "srun":
         return f"{os.environ['SLURM_JOB_ID']}-{os.environ['SLURM_STEP_ID']}"
     return now
+
+
+def _group_options() -> str:
+    """A line for each group to choose from, for --help; Hydra's own list has those within others, which are parts."""
+    loader = GlobalHydra.instance().config_loader()
+    groups = sorted(set(loader.list_groups("")) - {"hydra"})
+    return "\n".join(f"{group}: {', '.join(sorted(loader.get_group_options(group)))}" for group in groups)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

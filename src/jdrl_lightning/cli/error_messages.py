@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -79,10 +80,17 @@ def _hint(key: str, names: list[str]) -> str:
     siblings = [name for name in names if name.rpartition(".")[0] == parent]
     near = [f"{parent}.{match}" if parent else match for match in get_close_matches(last, [_last(n) for n in siblings])]
     others = [name for name in names if name not in siblings and not key.startswith(f"{name}.")]
-    near = near or get_close_matches(key, others) or [name for name in others if _last(name) == last][:3]
+    start = f"{parent}." if parent and siblings else ""  # common to all names below it, which it would make alike
+    below = [name.removeprefix(start) for name in others if name.startswith(start)]
+    near = near or [start + match for match in get_close_matches(key.removeprefix(start), below)]
+    near = near or [name for name in others if _last(name) == last][:3]
     if near:
         return f"did you mean {' or '.join(near)}? (--help lists all)"
     return f"{parent} has {', '.join(map(_last, siblings))}" if parent and siblings else "--help lists all"
+
+
+def _key(argument: str) -> str:
+    return argument.lstrip("+~").partition("=")[0]
 
 
 def _last(name: str) -> str:
@@ -90,9 +98,13 @@ def _last(name: str) -> str:
 
 
 def _names(name: str, arguments: list[str], refused: str) -> list[str]:
-    """All dotted names of the config without the ``refused`` override, or by default if other overrides fail too."""
-    others = [a for a in arguments if not a.startswith("-") and a.lstrip("+~").partition("=")[0] != refused]
-    for overrides in (others, []):
+    """All dotted names of the config without the ``refused`` override.
+
+    If other overrides fail too, those with the chosen options alone; if these fail as well, those by default.
+    """
+    others = [a for a in arguments if not a.startswith("-") and _key(a) != refused]
+    choices = [a for a in others if Path(config.CONF, _key(a).partition("@")[0]).is_dir()]
+    for overrides in (others, choices, []):
         GlobalHydra.instance().clear()
         try:
             with initialize_config_dir(version_base="1.3", config_dir=config.CONF):

@@ -61,7 +61,8 @@ def blur_radius(backbone: Backbone) -> Callable[[Tensor], Tensor]:
     def radius(blurry: Tensor) -> Tensor:
         aux = backbone(blurry).aux
         if "coc" not in aux:
-            raise UserError(f"{backbone.name} predicts no blur map; backbone=compact does")
+            does = "backbone.channels=1" if "map" in aux else "backbone=compact"  # map: a guide of more channels
+            raise UserError(f"{backbone.name} predicts no blur map; {does} does")
         return aux["coc"][..., : blurry.shape[-2], : blurry.shape[-1]].expand(-1, 3, -1, -1)
 
     return radius

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from jdrl_lightning.losses.sorting import sort_rows
+
 __all__ = ["frequency_distribution_loss", "random_projections", "sliced_wasserstein"]
 
 
@@ -54,7 +56,7 @@ def sliced_wasserstein(first: Tensor, second: Tensor, projections: Tensor) -> Te
     Returns:
         Scalar: the mean over projections and images.
     """
-    ours, theirs = (F.conv2d(maps, projections).flatten(2).sort(dim=2).values for maps in (first, second))
+    ours, theirs = (sort_rows(F.conv2d(maps, projections).flatten(2)) for maps in (first, second))
     return (ours - theirs).abs().mean()
 
 

@@ -82,7 +82,7 @@ class Mimicked(Registering):
             "mimicked": mimicked,
             "moved": warp(pair.blurry, back, grid=self.grid),
             "flow_to_blurry": back,
-            "trusted": torch.ones_like(back[:, :1]) if mask is None else mask,
+            "trusted": trusted(torch.ones_like(back[:, :1]) if mask is None else mask, pair),
         }
         if "valid" in pair.extras:
             made["valid"] = pair.extras["valid"]

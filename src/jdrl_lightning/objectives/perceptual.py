@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -76,14 +77,15 @@ class Perceptual:
         """``losses`` of ``objective`` with the term, if ``stage`` weighs it.
 
         The target is the objective's aligned sharp image, if it has one, otherwise the sharp image as given. Where the
-        objective's mask rejects, the target is the output itself.
+        objective's mask or the pair's extra ``valid`` rejects, the target is the output itself.
         """
         if "perceptual" not in stage.weights:
             return losses
-        target, mask = losses.maps.get("aligned", pair.sharp), losses.maps.get("mask")
+        target, masks = losses.maps.get("aligned", pair.sharp), (losses.maps.get("mask"), pair.extras.get("valid"))
+        kept = [mask for mask in masks if mask is not None]
 
         def loss(image: Tensor) -> Tensor:
-            trusted = target if mask is None else torch.lerp(image.detach(), target, mask)
+            trusted = torch.lerp(image.detach(), target, math.prod(kept)) if kept else target
             return self.distance(image, trusted)
 
         term = objective.sum_outputs(restored.images, loss)

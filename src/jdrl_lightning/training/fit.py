@@ -30,6 +30,8 @@ __all__ = ["fit", "measure_pairs"]
 
 log = logging.getLogger(__name__)
 
+SIDE = 32  # px, of the image that tells what a network predicts
+
 
 def fit(config: dict[str, Any], run_dir: Path) -> dict[str, float]:
     """Train what the plain ``config`` describes and leave everything under ``run_dir``.
@@ -87,6 +89,7 @@ def build_module(run: Run) -> DeblurringModule:
     )
     module = build.module(run.config)  # before the data, which may take minutes to render or to check
     _check_start(module, run)
+    _check_maps(module, run)
     if run.checkpoint:
         build.check_fit(module, run.checkpoint)
     return module
@@ -164,11 +167,27 @@ def measure_pairs(
 
 def _check_start(module: DeblurringModule, run: Run) -> None:
     """Refuse to freeze an untrained network."""
-    backbone = run.config["backbone"]
-    if run.checkpoint or backbone.get("weights") or backbone.get("path"):  # path: spandrel's network with its weights
+    if run.checkpoint or start.first_weights(run.config["backbone"]):
         return
     if "backbone" in module.objective.schedule.at(0).frozen:
         raise UserError("the first stage freezes the backbone: set backbone.weights=<file>")
+
+
+def _check_maps(module: DeblurringModule, run: Run) -> None:
+    """Refuse a network without the maps that the objective takes from it: every pair may be measured before a step."""
+    if not (wanted := getattr(module.objective, "wanted_aux", {})):
+        return
+    backbone = module.backbone.eval()  # statistics of normalisations stay
+    with torch.no_grad():
+        aux = backbone(torch.full((1, getattr(backbone, "in_channels", 3), SIDE, SIDE), 0.5)).aux
+    backbone.train()
+    for name, channels in wanted.items():
+        given = aux[name].shape[1] if name in aux else 0
+        if given != channels:
+            seen = f"a {name} of {given} channel{'s' if given > 1 else ''}" if given else f"no {name}"
+            needs = f"objective={run.config['objective']['name']} needs a {name} from the network, which has {seen}"
+            guide = f"set backbone=guided backbone.channels={channels}"
+            raise UserError(f"{needs}: {guide if name == 'map' else 'set backbone=<one that predicts it>'}")
 
 
 def _check_truth(module: DeblurringModule, data: Any) -> None:

@@ -18,12 +18,22 @@ from jdrl_lightning.errors import and_more
 from jdrl_lightning.module import CHECKPOINT_KEY
 from jdrl_lightning.runtime.distributed import allowed_cores
 
-__all__ = ["complete", "crowded", "epochs_done", "final_metrics", "placed", "resumed", "sizes", "started_from"]
+__all__ = [
+    "complete", "crowded", "epochs_done", "final_metrics", "first_weights", "placed", "resumed", "sizes",
+    "started_from",
+]  # fmt: skip
+
+
+def first_weights(backbone: Mapping[str, Any]) -> str | None:
+    """The file of first weights that the settings of a network name, for it or for the network that it guides."""
+    named = backbone.get("weights") or backbone.get("path")  # path: spandrel's network with its weights
+    of = backbone.get("of")
+    return named or (first_weights(of) if isinstance(of, Mapping) else None)
 
 
 def started_from(backbone: Mapping[str, Any]) -> str:
     """Where the first weights of the network with these settings come from, in words."""
-    weights = backbone.get("weights") or backbone.get("path")
+    weights = first_weights(backbone)
     if not weights:
         return "from scratch"
     return "from the weights that come with the package" if weights == BUILTIN else f"from the weights of {weights}"
