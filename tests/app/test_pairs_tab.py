@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from jdrl_lightning.io.image import write_image
+from page_pictures import pictures_loaded
 
 Open = Callable[..., Any]
 
@@ -25,6 +26,7 @@ def test_a_pair_blinks_and_the_verdict_is_doctor_s(opened: Open, settings: Any, 
     page.wait_for_function("document.querySelector('#pairs_split input').value === 'train'")
     page.click("#look")
     page.wait_for_selector("#pairs_line :text('mine, train: pair 1 of 2')")
+    pictures_loaded(page, "#pairs_view")
     left, right = (page.locator(f"#pairs_view .{side}") for side in ("left", "right"))
     page.wait_for_function("document.querySelector('#pairs_view .stage').classList.contains('second')")
     assert right.is_visible() != left.is_visible()

@@ -15,6 +15,7 @@ from PIL import Image
 from jdrl_lightning import build
 from jdrl_lightning.io.image import Metadata, read_image, read_picture, write_image
 from jdrl_lightning.predict import predict
+from page_pictures import pictures_loaded
 
 Open = Callable[..., Any]
 
@@ -100,6 +101,7 @@ def test_the_slider_and_the_zoom_by_keyboard(opened: Open, blurry: torch.Tensor,
     page = opened()
     start(page, tmp_path / "photo.png")
     stage, divider = page.locator("#view .stage"), page.locator("#view .divider")
+    pictures_loaded(page, "#view")
     divider.focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
@@ -182,6 +184,7 @@ def test_a_phone_in_the_dark(opened: Open, blurry: torch.Tensor, tmp_path: Path)
     page.check("text=Blur map")
     start(page, tmp_path / "photo.png")
     line(page, "photo.png: restored")
+    pictures_loaded(page, "#view")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert sum(page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")[:3]) < 150
     assert page.locator("#view .left .map").is_visible()
