@@ -32,12 +32,12 @@ from kornia.losses import charbonnier_loss as unit_charbonnier_loss
 from skimage.feature import canny as skimage_canny
 from torch import Tensor
 
-from jdrl_lightning.classical import deconvolution, ebdb, propagation
+from jdrl_lightning.classical import deconvolution, ebdb
 from jdrl_lightning.data.augment import _enlarged as enlarged
 from jdrl_lightning.data.augment import augment
 from jdrl_lightning.data.color_jitter import recolor
 from jdrl_lightning.data.synthetic.defocus_psf import blur_by_discs, disc
-from jdrl_lightning.flow import affine, filters, gauss_newton
+from jdrl_lightning.flow import affine, filters, gauss_newton, propagation
 from jdrl_lightning.flow.color import flow_to_rgb
 from jdrl_lightning.flow.warp import magnitude, warp
 from jdrl_lightning.losses import contextual, edge

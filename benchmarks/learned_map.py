@@ -36,10 +36,10 @@ from jdrl_lightning.reblur.matching import matched_radius
 from jdrl_lightning.types import to_float
 from misalignment import COARSE, JOINT, network_settings
 
-PAIRS = ("data.camera=default", "data.misalignment=stack", "data.frames_per_photo={train: 4, val: 1, test: 1}")
+PAIRS = ("data.camera=default", "data.misalignment=stack")
 GUIDED = network_settings("compact", "builtin", guided=True)
 SETTINGS = ("experiment=misalignment", *QUIET, *GUIDED, "objective=jdrl_map", *JOINT, *COARSE, *PAIRS)
-EPOCHS = 12  # of 82 steps
+EPOCHS = 12  # of 82 steps with 4 frames of each of 41 photographs
 FRAMES, SEED = 2, 7  # of each test photograph, as benchmarks/restoration.py
 
 
@@ -47,7 +47,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="none: the other maps only")
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of 82 steps with 41 photographs")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of 82 steps with 4 frames of 41 photographs")
+    parser.add_argument("--frames", type=int, default=4, help="of each photograph")
     parser.add_argument("--map", choices=("match", "radius"), default="match", help="the label")
     parser.add_argument("--dmenet", type=Path, help="weights of DMENet, to include it")
     parser.add_argument("--dmenet-width", type=int, default=16, help="of its first level: benchmarks/train_dmenet.py")
@@ -71,6 +72,7 @@ def main() -> None:
                 f"seed={seed}",
                 f"trainer.max_epochs={given.epochs}",
                 f"objective.map={given.map}",
+                f"data.frames_per_photo={{train: {given.frames}, val: 1, test: 1}}",
             )
             started = time.process_time()
             module, _, _ = train_row(compose_training(Path(run), [*SETTINGS, *own]), Path(run))

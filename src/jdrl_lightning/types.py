@@ -24,9 +24,10 @@ class Pair(NamedTuple):
         extras: tensors that only some data sets have, the same keys throughout a data set. The truth of rendered pairs
             (``aligned`` ``(B, 3, H, W)``, the sharp image aligned with ``blurry``; ``flow`` ``(B, 2, H, W)``, pixels,
             ``warp(sharp, flow) ≈ aligned``; ``coc`` ``(B, 1, H, W)``, circle-of-confusion radius, pixels),
-            dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``), measured flow (``there``, ``back``
-            ``(B, 2, H, W)``, pixels, ``warp(sharp, there) ≈ blurry`` but for its blur, and the reverse), or ``valid``
-            ``(B, 1, H, W)``, 1 where ``sharp`` can be trusted, else 0: losses leave out the rest.
+            dual-pixel views (``left``, ``right`` ``(B, 3, H, W)``), measured flow and blur (``there``, ``back``
+            ``(B, 2, H, W)``, pixels, ``warp(sharp, there) ≈ blurry`` but for its blur, and the reverse; ``radius``
+            ``(B, 1, H, W)``, of the blur, pixels, negative where unknown), or ``valid`` ``(B, 1, H, W)``, 1 where
+            ``sharp`` can be trusted, else 0: losses leave out the rest.
     """
 
     blurry: Tensor
@@ -37,7 +38,7 @@ class Pair(NamedTuple):
     def to_float(self, dtype: torch.dtype = torch.float32) -> Pair:
         """The pair as networks and losses take it: integer images by :func:`to_float`, and every tensor of ``dtype``.
 
-        Extras in other units (``flow``, ``coc``) are floats already and keep their values.
+        Extras in other units (``flow``, ``coc``, ``radius``) are floats already and keep their values.
         """
 
         def convert(image: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from jdrl_lightning import DeblurringModule, Pair, Restored, UserError, backbones, build, objectives
 from jdrl_lightning.backbones.base import Backbone
 from jdrl_lightning.backbones.guided import REACH_PX, Guided
-from jdrl_lightning.flow.contrast import edge_width, log_contrast
+from jdrl_lightning.flow.contrast import edge_width, edges_left, log_contrast
 from jdrl_lightning.inference.export_formats import Shape, difference, program, serialized
 from jdrl_lightning.inference.network import blur_radius
 from jdrl_lightning.testing import assert_is_backbone
@@ -62,7 +62,8 @@ def test_ours_estimates_from_cells_and_starts_at_a_constant() -> None:
     for parameter in estimator.parameters():
         nn.init.normal_(parameter, std=0.2)
     whole = nn.functional.pad(blurry, (0, 7, 0, 2), mode="replicate")
-    cells = torch.cat([nn.functional.pixel_unshuffle(whole, 4), log_contrast(whole, 4), edge_width(whole, 4)], 1)
+    edges = [measure(whole, 4) for measure in (log_contrast, edge_width, edges_left)]
+    cells = torch.cat([nn.functional.pixel_unshuffle(whole, 4), *edges], 1)
     fine = estimator.before(estimator.first(cells))
     coarse = estimator.coarse(estimator.down(fine))
     assert coarse.shape == (1, 8, 3, 5)

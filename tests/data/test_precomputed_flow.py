@@ -108,6 +108,31 @@ def test_the_blurry_image_is_restored_once_before_its_flow_is_measured() -> None
         assert all(torch.equal(sharp[0], pair.sharp) for sharp in (seen[2 * index][1], seen[2 * index + 1][0]))
 
 
+def test_the_blur_is_measured_with_the_flow_and_kept_with_it(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def radius(pair: Pair, there: Tensor, back: Tensor) -> Tensor:
+        asked.append(pair.name[0])
+        assert pair.blurry.shape == (1, 3, HEIGHT, WIDTH)
+        assert pair.extras["coc"].shape == (1, 1, HEIGHT, WIDTH)
+        assert torch.equal(there, motion()[0])
+        assert torch.equal(back, motion()[1])
+        return torch.full_like(there[:, :1], 3.25)
+
+    for _ in range(2):
+        store = FlowStore(tmp_path, Known(), radius=True)
+        pairs = WithFlow(Scenes(), Known(), CPU, store=store, radius=radius)
+        cut = augment(pairs[1], 48, seed=0, epoch=0, index=0)
+        assert cut.extras.keys() == {"coc", "there", "back", "radius"}
+        assert (cut.extras["radius"] == 3.25).all()
+    assert asked == ["a", "b", "c"]
+    assert WithFlow(Scenes(), Known(), CPU, store=FlowStore(tmp_path, Known()))[0].extras.keys() == {
+        "coc",
+        "there",
+        "back",
+    }
+
+
 def test_what_is_kept_is_cut_as_if_it_had_been_enlarged_first() -> None:
     kept = WithFlow(Scenes(), Known(), CPU)[0]
     full = interpolate(kept.extras["there"][None], (HEIGHT, WIDTH), mode="bilinear")[0]

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter, maximum_filter
 from torch import Tensor
 
-from jdrl_lightning.flow.contrast import edge_width, log_contrast
+from jdrl_lightning.flow.contrast import edge_width, edges_left, log_contrast
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4])
@@ -69,6 +69,19 @@ def test_edge_width_grows_with_blur_and_not_with_contrast() -> None:
     assert not edge_width(torch.full((1, 3, 32, 32), 0.4), 4).any()
 
 
-@pytest.mark.parametrize("measure", [log_contrast, edge_width])
+@pytest.mark.parametrize("sigma", [0.8, 1.5, 3.0, 5.0])
+def test_a_steps_slope_falls_as_the_root_of_its_variance(sigma: float) -> None:
+    step = np.broadcast_to(np.arange(96) >= 46, (3, 96, 96)).astype(float)
+    edge = torch.from_numpy(gaussian_filter(step, (0, sigma, sigma)))[None]
+    variances = np.array([0.7, 1.0, 2.0, 4.0]) ** 2 + sigma**2 + 1 / 12  # and that of the difference, which is a mean
+    expected = np.log(variances[:-1] / variances[1:]) / 2
+    found = edges_left(edge, 4)
+    assert found.shape == (1, 9, 24, 24)
+    for window in range(3):
+        np.testing.assert_allclose(found[0, 3 * window : 3 * window + 3, 11, 11], expected, atol=0.06)
+    assert edges_left(torch.full((1, 3, 32, 32), 0.4), 4).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("measure", [log_contrast, edge_width, edges_left])
 def test_lets_no_gradient_through(measure: Callable[[Tensor, int], Tensor]) -> None:
     assert not measure(torch.rand(1, 3, 8, 8, requires_grad=True), 4).requires_grad

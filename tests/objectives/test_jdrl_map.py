@@ -48,12 +48,42 @@ def test_a_matched_radius_teaches_from_the_start_where_it_is_known(batch: tuple[
     kept = (known * losses.maps["mask"])[:, 0] > 0
     assert kept.float().mean() > 0.3
     label = radius / 10.5
-    distances = ((found[..., :20, :] - label).square() + 1e-6).sqrt()[:, 0]
+    distances = ((found[..., :20, :] - label).square() + 0.2**2).sqrt()[:, 0]
     expected = torch.stack([distance[here].mean() for distance, here in zip(distances, kept, strict=True)]).mean()
     torch.testing.assert_close(losses.terms["map"], expected)
     (gradient,) = torch.autograd.grad(losses.total, found)
     assert (gradient[:, 0, :20][~kept] == 0).all()
     assert gradient.any()
+
+
+def test_a_radius_that_the_pairs_carry_teaches_wherever_it_is_known(batch: tuple[Pair, Tensor]) -> None:
+    pair, restored = batch
+    radius = torch.rand(2, 1, 20, 24) * 9
+    radius[1] = -1
+    flow = torch.zeros(2, 2, 20, 24)
+    pair = pair._replace(extras={"there": flow, "back": flow, "radius": radius})
+    objective = create("jdrl_map", anchor="none", flow_of="picture")
+    found = torch.rand(2, 1, 20, 24, requires_grad=True)
+    losses = objective(Restored((restored,), {"map": found}), pair, objective.schedule.at(0))
+    expected = ((found[0] - radius[0] / 10.5).square() + 0.2**2).sqrt().mean() / 2  # the second image adds nothing
+    torch.testing.assert_close(losses.terms["map"], expected)
+    (gradient,) = torch.autograd.grad(losses.total, found)
+    assert gradient[0].all()
+    assert not gradient[1].any()
+
+
+def test_the_radius_is_measured_where_flow_is_and_the_pair_is_trusted(batch: tuple[Pair, Tensor]) -> None:
+    assert create("jdrl_map").picture_radius is None  # flow_of=crop
+    assert create("jdrl_map", map="radius", flow_of="picture").picture_radius is None
+    measure = create("jdrl_map", flow_of="picture").picture_radius
+    assert measure is not None
+    pair = Pair(batch[0].sharp, batch[0].sharp, ["a", "b"], {"valid": torch.ones(2, 1, 20, 24)})
+    zero = torch.zeros(2, 2, 20, 24)
+    pair.extras["valid"][1] = 0
+    radius = measure(pair, zero, zero)
+    assert radius.shape == (2, 1, 20, 24)
+    assert (radius[0] >= 0).all()
+    assert (radius[1] == -1).all()
 
 
 def test_the_radius_is_that_of_the_aligned_image_where_the_mask_keeps_it(batch: tuple[Pair, Tensor]) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from jdrl_lightning.backbones.residual_block import ResidualBlock
-from jdrl_lightning.flow.contrast import DISTANCES, WINDOWS, edge_width, log_contrast
+from jdrl_lightning.flow.contrast import BLURS, DISTANCES, WINDOWS, edge_width, edges_left, log_contrast
 
 __all__ = ["CellBlurEstimator"]
 
@@ -17,8 +17,9 @@ START = 0.1  # the value of an untrained map
 class CellBlurEstimator(nn.Module):
     """Residual blocks on cells of ``stride × stride`` px and, in between, on cells twice as wide; enlarged bilinearly.
 
-    It is given the cells' pixels, their contrast and how wide the edges around them are. The published estimator
-    (:class:`.BlurEstimator`) costs seven times as much and does not know after 180 steps where the blur is.
+    It is given the cells' pixels, their contrast, how wide the edges around them are and what further blur leaves of
+    them. The published estimator (:class:`.BlurEstimator`) costs seven times as much and does not know after 180 steps
+    where the blur is.
 
     Args:
         channels: of the map.
@@ -31,7 +32,7 @@ class CellBlurEstimator(nn.Module):
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
-        given = 3 * stride**2 + len(DISTANCES) * (1 + len(WINDOWS))
+        given = 3 * stride**2 + len(DISTANCES) * (1 + len(WINDOWS)) + (len(BLURS) - 1) * len(WINDOWS)
         self.first = nn.Conv2d(given, width, 3, padding=1)
         self.before, self.after = _blocks(width), _blocks(width)
         self.down = nn.Conv2d(width, 2 * width, 2, 2)
@@ -48,9 +49,8 @@ class CellBlurEstimator(nn.Module):
         multiple = 2 * self.stride
         whole = F.pad(blurry, (0, -width % multiple, 0, -height % multiple), mode="replicate")
         cells = F.pixel_unshuffle(whole, self.stride)
-        features = self.before(
-            self.first(torch.cat([cells, log_contrast(whole, self.stride), edge_width(whole, self.stride)], dim=1))
-        )
+        edges = [measure(whole, self.stride) for measure in (log_contrast, edge_width, edges_left)]
+        features = self.before(self.first(torch.cat([cells, *edges], dim=1)))
         features = features + self.up(self.coarse(self.down(features)))
         found = self.last(self.after(features))
         return F.interpolate(found, scale_factor=self.stride, mode="bilinear")[..., :height, :width]

@@ -12,8 +12,8 @@ from kornia.filters import filter2d
 from skimage.feature import canny
 from torch import Tensor
 
-from jdrl_lightning.classical.propagation import propagate
 from jdrl_lightning.flow.filters import gradient, smooth
+from jdrl_lightning.flow.propagation import propagate
 
 __all__ = ["blur_at_edges", "connected_edge_filter", "ebdb_map"]
 

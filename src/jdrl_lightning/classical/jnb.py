@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from kornia.color import rgb_to_grayscale
 from torch import Tensor
 
-from jdrl_lightning.classical.propagation import propagate
 from jdrl_lightning.classical.sparse_coding import pursue
+from jdrl_lightning.flow.propagation import propagate
 
 __all__ = ["DICTIONARY", "PATCH_PX", "Dictionary", "atoms_needed", "jnb_map", "read_dictionary"]
 

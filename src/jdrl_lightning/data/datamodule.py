@@ -102,6 +102,7 @@ class PairDataModule(L.LightningDataModule):
         share: tuple[int, int] = (0, 1),
         restore: Callable[[Tensor], Tensor] | None = None,
         restored_by: str = "",
+        radius: Callable[[Pair, Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         """Add the flow between the whole images to the training pairs, see :class:`WithFlow`.
 
@@ -112,6 +113,7 @@ class PairDataModule(L.LightningDataModule):
             share: rank and number of the processes.
             restore: see :class:`WithFlow`.
             restored_by: tells what ``restore`` makes from what others would.
+            radius: see :class:`WithFlow`.
 
         Raises:
             UserError: a pair cannot be read, whole images do not fit the device's memory, or the pairs are fresh.
@@ -128,9 +130,10 @@ class PairDataModule(L.LightningDataModule):
                     device,
                     self.on_error == "skip",
                     show,
-                    None if folder is None else FlowStore(folder, estimator, restored_by),
+                    None if folder is None else FlowStore(folder, estimator, restored_by, radius is not None),
                     share,
                     restore,
+                    radius,
                 )
         except torch.OutOfMemoryError as error:
             raise UserError(

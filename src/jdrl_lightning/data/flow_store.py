@@ -24,11 +24,12 @@ class FlowStore:
         folder: made when something is written.
         estimator: its class and the settings that it was made from count.
         restored_by: what has restored the blurry images before; empty: nothing.
+        radius: whether their blur is kept, too.
     """
 
-    def __init__(self, folder: Path, estimator: FlowEstimator, restored_by: str = "") -> None:
+    def __init__(self, folder: Path, estimator: FlowEstimator, restored_by: str = "", radius: bool = False) -> None:
         self.folder = folder
-        self._how = f"{estimator.identity}{restored_by}".encode()
+        self._how = f"{estimator.identity}{restored_by}{' radius' if radius else ''}".encode()
 
     def read(self, pair: Pair) -> Tensor | None:
         """What :meth:`write` was given; None if there is nothing, or a damaged file."""
@@ -38,7 +39,7 @@ class FlowStore:
             return None
 
     def write(self, pair: Pair, flow: Tensor) -> None:
-        """Keep ``flow``, ``(4, h, w)``, both ways, of a pair of whole pictures."""
+        """Keep ``flow``, ``(4, h, w)``, both ways, or ``(5, h, w)`` with the blur, of a pair of whole pictures."""
         with atomic_write(self._file(pair)) as file:
             file.write(save({"flow": flow.contiguous()}))
 

@@ -1,4 +1,4 @@
-"""Pairs that carry the flow between their whole images, measured once before training."""
+"""Pairs that carry the flow between their whole images, and their blur, measured once before training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class WithFlow(Dataset[Pair]):
     """The same pairs with the flow from ``blurry`` to ``sharp`` and back as extras ``there`` and ``back``.
 
     The flow of every pair is measured at construction and stored at a quarter of the resolution in half precision: half
-    a byte per pixel, 0.9 MB for 1680×1120. :func:`.crop` upsamples what it cuts out.
+    a byte per pixel, 0.9 MB for 1680×1120. :func:`.crop` upsamples what it cuts out. With ``radius``, its blur, too.
 
     Args:
         pairs: map-style data set of single samples.
@@ -37,6 +37,7 @@ class WithFlow(Dataset[Pair]):
         share: rank and number of processes that measure the same pairs; each begins at its own share, and finds in
             ``store`` what the others have measured by then.
         restore: makes a sharper image ``(3, H, W)`` of a blurry one before its flow is measured.
+        radius: makes ``(1, 1, H, W)`` of a float pair in a batch of one and its flow both ways: the extra ``radius``.
 
     Raises:
         UserError: a pair cannot be read.
@@ -52,10 +53,11 @@ class WithFlow(Dataset[Pair]):
         store: FlowStore | None = None,
         share: tuple[int, int] = (0, 1),
         restore: Callable[[Tensor], Tensor] | None = None,
+        radius: Callable[[Pair, Tensor, Tensor], Tensor] | None = None,
     ) -> None:
         self.pairs = pairs
         count = len(pairs)  # type: ignore[arg-type]
-        flows = [torch.empty(4, 0, 0, dtype=torch.half)] * count
+        flows = [torch.empty(4 if radius is None else 5, 0, 0, dtype=torch.half)] * count
         self._broken: dict[int, str] = {}
         for done in range(count):
             index = (done + count * share[0] // share[1]) % count
@@ -68,7 +70,7 @@ class WithFlow(Dataset[Pair]):
             else:
                 kept = None if store is None else store.read(pair)
                 if kept is None:
-                    kept = _measured(pair, estimator, device, restore)
+                    kept = _measured(pair, estimator, device, restore, radius)
                     if store is not None:
                         store.write(pair, kept)
                 flows[index] = kept
@@ -86,17 +88,25 @@ class WithFlow(Dataset[Pair]):
         if index in self._broken:
             raise UserError(self._broken[index])
         pair, shape, start = self.pairs[index], self._shapes[index], self._starts[index]
-        there, back = self.flows[start : start + prod(shape)].view(shape).float().chunk(2)
-        return pair._replace(extras={**pair.extras, "there": there, "back": back})
+        carried = self.flows[start : start + prod(shape)].view(shape).float()
+        extras = {**pair.extras, "there": carried[:2], "back": carried[2:4]}
+        return pair._replace(extras=extras | {"radius": carried[4:]} if len(carried) > 4 else extras)
 
 
 def _measured(
-    pair: Pair, estimator: FlowEstimator, device: torch.device, restore: Callable[[Tensor], Tensor] | None
+    pair: Pair,
+    estimator: FlowEstimator,
+    device: torch.device,
+    restore: Callable[[Tensor], Tensor] | None,
+    radius: Callable[[Pair, Tensor, Tensor], Tensor] | None,
 ) -> Tensor:
-    blurry, sharp = (to_float(image.to(device)) for image in (pair.blurry, pair.sharp))
-    if restore is not None:
-        blurry = restore(blurry).clamp(0, 1)
-    return _small(torch.cat(both_ways(estimator, blurry[None], sharp[None], together=False), dim=1))
+    blurry, sharp = (to_float(image.to(device))[None] for image in (pair.blurry, pair.sharp))
+    clearer = blurry if restore is None else restore(blurry[0]).clamp(0, 1)[None]
+    there, back = both_ways(estimator, clearer, sharp, together=False)
+    if radius is None:
+        return _small(torch.cat([there, back], dim=1))
+    extras = {name: to_float(image.to(device))[None] for name, image in pair.extras.items()}
+    return _small(torch.cat([there, back, radius(Pair(blurry, sharp, [str(pair.name)], extras), there, back)], dim=1))
 
 
 def _small(flow: Tensor) -> Tensor:
@@ -104,6 +114,7 @@ def _small(flow: Tensor) -> Tensor:
 
 
 def unmoved(pair: Pair) -> Pair:
-    """``pair`` carrying zero flow, where only the time of a step matters."""
-    flow = torch.zeros_like(pair.blurry[..., :2, :, :], dtype=torch.float32)
-    return pair._replace(extras={**pair.extras, "there": flow, "back": flow})
+    """``pair`` carrying zero flow and no blur, where only the time of a step matters."""
+    zero = torch.zeros_like(pair.blurry, dtype=torch.float32)
+    flow, radius = zero[..., :2, :, :], zero[..., :1, :, :]
+    return pair._replace(extras={**pair.extras, "there": flow, "back": flow, "radius": radius})

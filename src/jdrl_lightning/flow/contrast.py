@@ -1,4 +1,4 @@
-"""How much contrast each cell of a picture holds and how wide its edges are: what tells blur from sharpness."""
+"""Contrast of each cell of a picture, how wide its edges are and how fast they fade: what tells blur from sharpness."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["DISTANCES", "WINDOWS", "edge_width", "log_contrast"]
+from jdrl_lightning.flow.filters import smooth
+
+__all__ = ["BLURS", "DISTANCES", "WINDOWS", "edge_width", "edges_left", "log_contrast"]
 
 DISTANCES = (1, 2, 4)  # px; blur takes the contrast of near neighbours first
 QUIET = 1 / 255  # differences below one level of 8 bits are noise
 WINDOWS = (1, 4, 8)  # cells to each side of a cell
+BLURS = (0.7, 1.0, 2.0, 4.0)  # σ, px, of the Gaussians that edges are compared under
 TYPICAL = 0.05  # of photographs: their logarithms lie around 0
 
 
@@ -43,10 +46,36 @@ def edge_width(images: Tensor, stride: int) -> Tensor:
     extremes = F.max_pool2d(torch.cat([grey, -grey], 1), stride)
     channels = []
     for window in WINDOWS:
-        found = F.max_pool2d(torch.cat([extremes, *steepest], 1), 2 * window + 1, 1, window)
+        found = _largest(torch.cat([extremes, *steepest], 1), window)
         span = found[:, :1] + found[:, 1:2]
         channels.append(((span + 4 * QUIET) / (found[:, 2:] + 4 * QUIET)).log())
     return torch.cat(channels, 1)
+
+
+@torch.no_grad()
+def edges_left(images: Tensor, stride: int) -> Tensor:
+    """``(B, 3, H, W)`` to ``(B, 9, H / stride, W / stride)``: log of what further blur leaves of the steepest edge.
+
+    The steepest edge within each of ``WINDOWS`` around a cell, of the grey image under each of ``BLURS``, over that
+    under the one before: 0 where the further blur is small beside that of the edge. Window by window. Without gradient.
+    ``H`` and ``W`` are multiples of ``stride``.
+
+    Source: after Karaali and Jung, IEEE TIP 2018, which compares edges under two blurs.
+    """
+    grey = images.mean(1, keepdim=True)
+    slopes = [torch.cat(_differences(smooth(grey, sigma), 1), 1).square().sum(1, keepdim=True) for sigma in BLURS]
+    steepest = F.max_pool2d(torch.cat(slopes, 1), stride).sqrt()
+    channels = []
+    for window in WINDOWS:
+        found = _largest(steepest, window) + QUIET
+        channels.append((found[:, 1:] / found[:, :-1]).log())
+    return torch.cat(channels, 1)
+
+
+def _largest(values: Tensor, reach: int) -> Tensor:
+    """Maximum over ``reach`` to each side, rows first: a fifth of the time of doing both at once."""
+    rows = F.max_pool2d(values, (1, 2 * reach + 1), 1, (0, reach))
+    return F.max_pool2d(rows, (2 * reach + 1, 1), 1, (reach, 0))
 
 
 def _differences(grey: Tensor, distance: int) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,8 @@ def smooth(image: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of each channel of ``(B, C, H, W)``, edges replicated; ``sigma`` in pixels, 0 returns the image."""
     if sigma == 0:
         return image
-    if max(image.shape[-2:]) <= LARGEST_MATRIX_PX[image.is_cuda]:
+    # An exported network takes images of sizes that are not known yet.
+    if not torch.compiler.is_compiling() and max(image.shape[-2:]) <= LARGEST_MATRIX_PX[image.is_cuda]:
         return _by_matrices(image, sigma)
     radius, taps = _taps(sigma)
     rows = _shifted_sums(F.pad(image, (radius, radius, 0, 0), mode="replicate"), taps, dim=3)

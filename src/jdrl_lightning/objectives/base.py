@@ -54,6 +54,12 @@ class Objective(nn.Module):
         """Estimator that measures once the flow that pairs carry as ``there`` and ``back``; None: not needed."""
         return None
 
+    @property
+    def picture_radius(self) -> Callable[[Pair, Tensor, Tensor], Tensor] | None:
+        """Measures once the blur that pairs carry as ``radius``, of a whole pair and its flow both ways; None: not
+        needed."""
+        return None
+
     def checkpoint_activations(self) -> bool:
         """Make its own networks store less for the backward pass; returns whether it has any."""
         return False

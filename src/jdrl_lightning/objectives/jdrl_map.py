@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,18 @@ from torch import Tensor
 from jdrl_lightning.backbones.guided import DISC, REACH_PX
 from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.objectives.jdrl import JDRL
 from jdrl_lightning.objectives.schedule import WARMUP_EPOCHS, Schedule, Stage
 from jdrl_lightning.reblur.matching import matched_radius
 from jdrl_lightning.reblur.network import ReblurNet
+from jdrl_lightning.reblur.pair_radius import pair_radius
 from jdrl_lightning.types import Losses, Pair, Restored
 
 __all__ = ["JDRLMap"]
+
+NEAR_PX = 2.1  # error from which map=match counts errors themselves, not their squares: labels may be wrong
 
 
 class JDRLMap(JDRL):
@@ -34,7 +38,9 @@ class JDRLMap(JDRL):
         reblur: see :class:`JDRL`; needed unless ``map=match``.
         schedule: see :class:`JDRL`; in a list of stages, ``map`` must be given where it is wanted.
         map: ``match`` (ours): the radius of the disc that blurs the aligned sharp image as the input is blurred, in
-            units of 10.5 px, where it is known (:func:`.matched_radius`) and the mask trusts it; no network is needed.
+            units of 10.5 px; no network is needed. Unless ``flow_of=crop``, it is measured once per pair, on the whole
+            images (:func:`.pair_radius`); else on the crops, and counts where it is known (:func:`.matched_radius`) and
+            the mask trusts it.
             ``radius``: the reblurring network's mean radius in units of 7 px, detached, from the aligned sharp image if
             the network learns from that. ``seeds`` (published): the kernel seeds predicted from the output, not
             detached; and while the warm-up lasts, epoch e of N, the map guides by a factor of ``.001 + .999 (e + 1) /
@@ -71,6 +77,17 @@ class JDRLMap(JDRL):
             self.schedule = Schedule((*stages[:first], *taught))
         self.wanted_aux = {"map": self.reblur.n_seeds if map == "seeds" and self.reblur is not None else 1}
 
+    @property
+    def picture_radius(self) -> Callable[[Pair, Tensor, Tensor], Tensor] | None:
+        return self._pair_radius if self.map == "match" and self.picture_flow is not None else None
+
+    def _pair_radius(self, pair: Pair, there: Tensor, back: Tensor) -> Tensor:
+        trusted = self._mask(there, back)
+        trusted = torch.ones_like(there[:, :1]) if trusted is None else trusted
+        if "valid" in pair.extras:
+            trusted = trusted * (warp(pair.extras["valid"], there) > 0.99)
+        return pair_radius(pair.blurry, pair.sharp, there, trusted, self.flow)
+
     def guide_strength(self, epoch: int) -> float:
         """Factor on the map where it guides, in an epoch counted from 0."""
         return 1.0 if epoch >= self.ramp_epochs else 0.001 + 0.999 * (epoch + 1) / self.ramp_epochs
@@ -104,9 +121,9 @@ class JDRLMap(JDRL):
     ) -> Tensor:
         found = found.detach() if stage.frozen else found
         if self.map == "match":
-            radius, known = matched_radius(maps.get("aligned", restored.images[0].detach()), pair.blurry)
-            trusted = known * maps["mask"] if "mask" in maps else known
-            return charbonnier_loss(found, radius / (DISC * REACH_PX), trusted, self.eps, "masked_mean")
+            radius, trusted = self._matched(restored, pair, maps)
+            scale = DISC * REACH_PX
+            return charbonnier_loss(found, radius / scale, trusted, NEAR_PX / scale, "masked_mean")
         assert self.reblur is not None
         if self.map == "seeds":
             image = restored.images[0].detach() if stage.frozen else restored.images[0]
@@ -117,3 +134,11 @@ class JDRLMap(JDRL):
         with torch.no_grad():
             label = self.reblur.blur_radius(image, pair.blurry) / REACH_PX
         return charbonnier_loss(found, label, maps["mask"] if from_aligned else None, self.eps, self.reduction)
+
+    def _matched(self, restored: Restored, pair: Pair, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The label of ``map=match``, px, and where it counts; ``(B, 1, H, W)`` each."""
+        if "radius" in pair.extras and self.picture_radius is not None:
+            radius = pair.extras["radius"].to(pair.blurry.dtype)
+            return radius, (radius >= 0).to(radius.dtype)
+        radius, known = matched_radius(maps.get("aligned", restored.images[0].detach()), pair.blurry)
+        return radius, known * maps["mask"] if "mask" in maps else known

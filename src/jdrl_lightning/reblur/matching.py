@@ -1,4 +1,4 @@
-"""Which disc blurs the sharp image as the blurry one is: a blur map from two images, without a network."""
+"""Which disc blurs the sharp image as the blurry one is: a blur map from two images in place, without a network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from jdrl_lightning.flow.filters import smooth
 
-__all__ = ["RADII", "matched_radius"]
+__all__ = ["RADII", "matched_radius", "reblurred"]
 
 RADII = tuple(float(radius) for radius in range(10))  # px
 WINDOW_PX = 5.0  # σ of the neighbourhood that shares a radius
@@ -20,16 +20,17 @@ KNOWN_PX = 0.5  # largest standard deviation of a radius that is known
 
 
 @torch.no_grad()
-def matched_radius(sharp: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
+def matched_radius(sharp: Tensor, blurry: Tensor, known_px: float = KNOWN_PX) -> tuple[Tensor, Tensor]:
     """The radius of the disc of light whose blur turns one image into the other, pixel by pixel.
 
     ``sharp`` is blurred by each of ``RADII``; the squared difference to ``blurry``, over a Gaussian neighbourhood,
     makes each more or less likely: ``p(r) ∝ exp(−SAMPLES (e_r − e_min) / e_min)``. The mean of these is the radius,
-    and it is known where their standard deviation is at most ``KNOWN_PX``: not where nothing varies.
+    and it is known where their standard deviation is at most ``known_px``: not where nothing varies.
 
     Args:
         sharp: in place, ``(B, 3, H, W)``, [0, 1].
         blurry: same shape.
+        known_px: as above.
 
     Returns:
         The radius, ``(B, 1, H, W)``, px, and where it is known, 1 or 0, same shape.
@@ -42,7 +43,18 @@ def matched_radius(sharp: Tensor, blurry: Tensor) -> tuple[Tensor, Tensor]:
     radii = likely.new_tensor(RADII).view(1, -1, 1, 1)
     mean = (likely * radii).sum(1, keepdim=True)
     variance = (likely * (radii - mean).square()).sum(1, keepdim=True)
-    return mean, (variance <= KNOWN_PX**2).to(mean.dtype)
+    return mean, (variance <= known_px**2).to(mean.dtype)
+
+
+def reblurred(sharp: Tensor, radius: Tensor) -> Tensor:
+    """``sharp`` blurred at each pixel by the disc of its radius; linear between the whole ``RADII``.
+
+    Args:
+        sharp: ``(B, 3, H, W)``.
+        radius: ``(B, 1, H, W)``, px, up to the largest of ``RADII``.
+    """
+    radius = radius.clamp(0, RADII[-1])
+    return sum(((1 - (radius - r).abs()).clamp_min(0) * _blurred(sharp, r) for r in RADII), torch.zeros_like(sharp))
 
 
 def _blurred(image: Tensor, radius: float) -> Tensor:

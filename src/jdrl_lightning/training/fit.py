@@ -157,12 +157,12 @@ def train(run: Run, trainer: L.Trainer, module: DeblurringModule, data: Any) -> 
 def measure_pairs(
     module: DeblurringModule, data: Any, device: torch.device, folder: Path, share: tuple[int, int] = (0, 1)
 ) -> None:
-    """Measure the flow of whole pairs, for objectives that take it, into ``folder``; ``share``: rank and ranks."""
+    """Measure flow and blur of whole pairs, for objectives that take them; ``share``: rank and ranks."""
     if (estimator := getattr(module.objective, "picture_flow", None)) is None:
         return
     restorer = build.load(device=str(device)) if getattr(module.objective, "flow_of", None) == "restored" else None
     how = (restorer.restore, restorer.identity) if restorer else (None, "")
-    data.measure(estimator, device, folder, share, *how)
+    data.measure(estimator, device, folder, share, *how, getattr(module.objective, "picture_radius", None))
 
 
 def _check_start(module: DeblurringModule, run: Run) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jdrl_lightning.classical.propagation import propagate
+from jdrl_lightning.flow.propagation import propagate
 
 
 def test_a_constant_reaches_every_pixel() -> None:
