@@ -47,5 +47,7 @@ def test_with_weights_all_blocks_are_compared(tmp_path: Path) -> None:
 def test_wrong_settings_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"objective\.projections=0 is not a whole number of at least 1"):
         objectives.create("fdl", projections=0)
+    with pytest.raises(UserError, match=r"objective\.phase_weight=-1 is negative"):
+        objectives.create("fdl", phase_weight=-1)
     with pytest.raises(UserError, match=r"VGG19 weights .* do not exist"):
         objectives.create("fdl", weights=str(tmp_path / "vgg.pth"))

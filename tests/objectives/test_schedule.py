@@ -28,6 +28,11 @@ def test_a_term_of_weight_zero_is_no_term() -> None:
     assert Schedule.paper(warmup_reblur="off").at(0).weights == {"align": 1.0, "align_back": 1.0}
 
 
+def test_a_negative_weight_is_refused() -> None:
+    with pytest.raises(UserError, match=r"stage 'warmup': negative weight of reblur -0\.5: give 0 or more"):
+        Schedule.paper(alpha=-0.5)
+
+
 def test_detached_warmup_ends_with_the_warmup() -> None:
     assert [stage.detach_reblur for stage in Schedule.paper(warmup_reblur="detached").stages] == [True, False]
 

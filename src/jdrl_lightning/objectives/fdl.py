@@ -27,7 +27,7 @@ class FrequencyDistribution(Objective):
         output_weights: see :class:`Objective`.
 
     Raises:
-        UserError: no such file, or no projections.
+        UserError: no such file, no projections, or a negative weight.
     """
 
     known_terms = ("frequency",)
@@ -43,6 +43,8 @@ class FrequencyDistribution(Objective):
         if not isinstance(projections, int) or projections < 1:
             raise UserError(f"objective.projections={projections!r} is not a whole number of at least 1")
         self.features = VggFeatures(weights, len(CHANNELS)) if weights else None
+        if phase_weight < 0:
+            raise UserError(f"objective.phase_weight={phase_weight} is negative: give 0 or more")
         self.phase_weight = phase_weight
         channels = CHANNELS if weights else (3,)
         for level, count in enumerate(channels):  # always the same, so no checkpoint needs them

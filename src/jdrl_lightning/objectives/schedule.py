@@ -49,6 +49,8 @@ class Stage:
         check_choice(f"stage {self.name!r}: flow_source", self.flow_source, FLOW_SOURCES)
         if set(self.frozen) - {"backbone"}:
             raise UserError(f"stage {self.name!r}: frozen={list(self.frozen)}, but only 'backbone' can be frozen")
+        if negative := [f"{term} {weight:g}" for term, weight in self.weights.items() if weight < 0]:
+            raise UserError(f"stage {self.name!r}: negative weight of {', '.join(negative)}: give 0 or more")
         object.__setattr__(self, "weights", {k: float(v) for k, v in self.weights.items() if v})
         object.__setattr__(self, "frozen", tuple(self.frozen))
 
