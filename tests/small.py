@@ -24,6 +24,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "restormer": {"dim": 8, "num_blocks": [1, 1, 1, 1], "num_refinement_blocks": 1},
     "nafnet": {"width": 4, "enc_blk_nums": [1, 1, 1, 1]},
     "gkmnet": {"width": 4},
+    "iniknet": {"width": 4, "bases": 3},
     "timm_unet": {"encoder": "mobilenetv3_small_050", "width": 4},
 }
 

@@ -43,6 +43,7 @@ PUBLISHED: dict[str, tuple[str, ...]] = {
     "dpdd_restormer": ("25.98",),
     "dpdd_kpac": ("25.22",),
     "dpdd_dpdnet": ("24.39/0.750/0.0435/0.277", "24.48/0.778/0.0435/0.262"),
+    "dpdd_iniknet": (),  # by the settings of its published code
     "lfdof_drbnet": (),
     "dpdd_drbnet": ("25.73",),
     "ablation_1": ("24.62/0.758/0.0360/0.344",),

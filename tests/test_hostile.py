@@ -191,7 +191,7 @@ def test_resuming_skips_a_hostile_checkpoint(checkpoint: Path, place: Place, cap
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pkl", ".ckpt", ".safetensors", ".npz", ".h5"])
-@pytest.mark.parametrize("name", ["unet", "dpdnet", "kpac", "dmphn", "ifan", "timm_unet"])
+@pytest.mark.parametrize("name", ["unet", "dpdnet", "kpac", "dmphn", "ifan", "iniknet", "timm_unet"])
 def test_no_backbone_runs_what_its_weights_hold(name: str, suffix: str, place: Place) -> None:
     path = place.bomb.rename(place.bomb.with_suffix(suffix))
     backbone = backbones.create(name, **SMALL.get(name, {"width": 4}))

@@ -34,6 +34,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "restormer": {"dim": 8, "num_blocks": [1, 2, 1, 1], "num_refinement_blocks": 1, "heads": [1, 2, 2, 4]},
     "nafnet": NAFNET,
     "gkmnet": {"width": 4},
+    "iniknet": {"width": 4, "bases": 3},
     "timm_unet": {"encoder": "mobilenetv3_small_050", "width": 4},
     "spandrel": {"path": "weights.pth"},  # of the NAFNet above
 }

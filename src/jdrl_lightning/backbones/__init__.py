@@ -21,6 +21,7 @@ _registry = Registry(
         "restormer": "jdrl_lightning.backbones.restormer:restormer",
         "nafnet": "jdrl_lightning.backbones.nafnet:nafnet",
         "gkmnet": "jdrl_lightning.backbones.gkmnet:gkmnet",
+        "iniknet": "jdrl_lightning.backbones.iniknet:iniknet",
         "timm_unet": "jdrl_lightning.backbones.timm_unet:timm_unet",
         "spandrel": "jdrl_lightning.backbones.spandrel:spandrel",
     },

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from jdrl_lightning.backbones.base import Backbone
+from jdrl_lightning.backbones.conv_lstm import lstm_step
 from jdrl_lightning.backbones.residual_block import ResidualBlock
 
 __all__ = ["GKMNet", "gkmnet", "mixture"]
@@ -98,10 +99,7 @@ def mixture(images: Tensor, maps: Tensor, kernels: Tensor) -> Tensor:
 
 
 class _ConvLSTM(nn.Module):
-    """A convolutional LSTM's cell: features and ``[output, cell]`` to the next ``[output, cell]``, all of one shape.
-
-    Source: Shi et al., "Convolutional LSTM Network", NeurIPS 2015, without peepholes.
-    """
+    """A convolutional LSTM's cell: features and ``[output, cell]`` to the next ``[output, cell]``, all of one shape."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -109,10 +107,7 @@ class _ConvLSTM(nn.Module):
 
     def forward(self, features: Tensor, state: list[Tensor] | None) -> list[Tensor]:
         output, cell = state or [torch.zeros_like(features), torch.zeros_like(features)]
-        gates = self.gates(torch.cat([features, output], dim=1))
-        written, kept, shown, value = gates.chunk(4, dim=1)
-        cell = kept.sigmoid() * cell + written.sigmoid() * value.tanh()
-        return [shown.sigmoid() * cell.tanh(), cell]
+        return lstm_step(self.gates(torch.cat([features, output], dim=1)), cell)
 
 
 def _blocks(width: int) -> nn.Sequential:
