@@ -25,7 +25,7 @@ from jdrl_lightning.data.synthetic.misalignment import preset
 from jdrl_lightning.data.synthetic.photographs import all_in_folder
 from jdrl_lightning.objectives.jdrl_map import NEAR_PX
 from jdrl_lightning.types import to_float
-from learned_map import HEAD, PairLabel, row, test_frames
+from learned_map import HEAD, PairLabel, held_out_frames, row
 
 CROP, BATCH, RATE = 96, 8, 5e-4
 PX = DISC * REACH_PX
@@ -41,7 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     examples = labelled(given.root / "train", given.seed, given.frames)
-    frames = test_frames(given.root)
+    frames = held_out_frames(given.root)
     print(HEAD)
     for label in given.labels:
         for steps in given.steps:
@@ -65,7 +65,7 @@ def labelled(folder: Path, seed: int, count: int) -> list[dict[str, Tensor]]:
 
 
 def trained(examples: list[dict[str, Tensor]], label: str, steps: int, seed: int) -> CellBlurEstimator:
-    """AdamW with a cosine on the objective's loss of the map, on crops turned and flipped."""
+    """AdamW with a cosine, on crops turned and flipped; as in the objective, errors below ``NEAR_PX`` count squared."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     estimator = CellBlurEstimator(1, 32, 4)

@@ -87,7 +87,7 @@ def main() -> None:
         maps[f"label: reblurring network, seed {seed}"] = partial(reblurring_radius, module.eval())
         maps[f"jdrl_map, seed {seed}"] = partial(learned, module)
     print(HEAD)
-    frames = test_frames(given.root)
+    frames = held_out_frames(given.root)
     for title, estimate in maps.items():
         print(row(title, estimate, frames), flush=True)
 
@@ -122,7 +122,7 @@ class PairLabel:
         return self.radius(Pair(blurry, sharp, [""], {}), there, back)
 
 
-def test_frames(root: Path) -> list[Frame]:
+def held_out_frames(root: Path) -> list[Frame]:
     """Two frames of each test photograph."""
     photographs, optics = all_in_folder(root / "test"), [CAMERAS["default"]]
     pairs = RenderedPairs(photographs, SEED, FRAMES, optics=optics, misalignment=preset("stack"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["INTERRUPTED", "UserError", "and_more", "check_choice", "first_line"]
+__all__ = ["INTERRUPTED", "UserError", "and_more", "check_choice", "check_not_negative", "first_line"]
 
 INTERRUPTED = 130  # after Ctrl-C, by the shells' convention
 
@@ -41,6 +41,16 @@ def check_choice(key: str, value: Any, known: Iterable[Any]) -> None:
     names = list(known)
     if value not in names:
         raise UserError(f"{key}={value!r} is not one of {', '.join(map(str, names))}")
+
+
+def check_not_negative(key: str, value: float) -> None:
+    """Check that a weight is a number of at least 0.
+
+    Raises:
+        UserError: ``<key>=<value> is negative``.
+    """
+    if not value >= 0:
+        raise UserError(f"{key}={value:g} is negative; 0 leaves it out")
 
 
 def and_more(names: Sequence[Any], shown: int = 3) -> str:

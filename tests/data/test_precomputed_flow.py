@@ -120,7 +120,7 @@ def test_the_blur_is_measured_with_the_flow_and_kept_with_it(tmp_path: Path) -> 
         return torch.full_like(there[:, :1], 3.25)
 
     for _ in range(2):
-        store = FlowStore(tmp_path, Known(), radius=True)
+        store = FlowStore(tmp_path, Known(), "and its blur")
         pairs = WithFlow(Scenes(), Known(), CPU, store=store, radius=radius)
         cut = augment(pairs[1], 48, seed=0, epoch=0, index=0)
         assert cut.extras.keys() == {"coc", "there", "back", "radius"}
@@ -131,6 +131,23 @@ def test_the_blur_is_measured_with_the_flow_and_kept_with_it(tmp_path: Path) -> 
         "there",
         "back",
     }
+
+
+@pytest.mark.parametrize("index", range(8))
+def test_the_blur_is_cut_and_turned_with_the_image(index: int) -> None:
+    class Slanted(Scenes):
+        def __getitem__(self, index: int) -> Pair:
+            pair = super().__getitem__(index)
+            y, x = torch.meshgrid(torch.arange(HEIGHT).float(), torch.arange(WIDTH).float(), indexing="ij")
+            return pair._replace(extras={"coc": (x + 2 * y)[None] / 20})
+
+    pairs = WithFlow(Slanted(), Known(), CPU, radius=lambda pair, there, back: pair.extras["coc"])
+    extras = augment(pairs[0], 48, seed=0, epoch=0, index=index).extras
+    error, flipped = (
+        (radius - extras["coc"])[:, 2:-2, 2:-2].abs().max() for radius in (extras["radius"], extras["radius"].flip(-1))
+    )
+    assert error < 0.1  # the sides are no multiples of what it is reduced by
+    assert flipped > 1
 
 
 def test_what_is_kept_is_cut_as_if_it_had_been_enlarged_first() -> None:

@@ -83,5 +83,13 @@ def test_a_steps_slope_falls_as_the_root_of_its_variance(sigma: float) -> None:
 
 
 @pytest.mark.parametrize("measure", [log_contrast, edge_width, edges_left])
+def test_mixed_precision_changes_nothing(measure: Callable[[Tensor, int], Tensor]) -> None:
+    images = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = measure(images, 4)
+    torch.testing.assert_close(mixed, measure(images, 4), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("measure", [log_contrast, edge_width, edges_left])
 def test_lets_no_gradient_through(measure: Callable[[Tensor, int], Tensor]) -> None:
     assert not measure(torch.rand(1, 3, 8, 8, requires_grad=True), 4).requires_grad

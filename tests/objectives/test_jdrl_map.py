@@ -3,13 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import skimage.data
 import torch
 from torch import Tensor
 
 from jdrl_lightning import DeblurringModule, Pair, Restored, UserError, backbones, objectives
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.objectives import JDRLMap
-from jdrl_lightning.reblur.matching import matched_radius
+from jdrl_lightning.reblur.matching import matched_radius, reblurred
 from jdrl_lightning.testing import assert_is_objective
 
 CROPS: dict[str, Any] = {"reblur": {"levels": 3, "width": 4, "stride": 1}, "flow_of": "crop"}
@@ -72,9 +73,30 @@ def test_a_radius_that_the_pairs_carry_teaches_wherever_it_is_known(batch: tuple
     assert not gradient[1].any()
 
 
+def test_pairs_that_carry_flow_but_no_radius_are_refused_in_training(batch: tuple[Pair, Tensor]) -> None:
+    flow, restored = torch.zeros(2, 2, 20, 24), Restored((batch[1],), {"map": torch.rand(2, 1, 20, 24)})
+    pair = batch[0]._replace(extras={"there": flow, "back": flow})
+    objective = create("jdrl_map", anchor="none", flow_of="picture")
+    with pytest.raises(UserError, match=r"give .*WithFlow radius=objective\.picture_radius, or set flow_of=crop"):
+        objective(restored, pair, objective.schedule.at(0))
+    assert "map" in objective.eval()(restored, pair, objective.schedule.at(0)).terms
+
+
+def test_a_colour_cast_hides_no_disc_from_an_objective_that_matches_colours() -> None:
+    sharp = torch.from_numpy(skimage.data.astronaut()[:96, 150:246].copy()).permute(2, 0, 1)[None].float() / 255
+    blurry = reblurred(sharp, torch.full((1, 1, 96, 96), 3.0)) * torch.tensor([0.7, 0.8, 0.9])[:, None, None]
+    pair, zero = Pair(blurry, sharp, ["a"], {}), torch.zeros(1, 2, 96, 96)
+    errors = []
+    for match_color in (False, True):
+        objective = objectives.create("jdrl_map", flow={"name": "none"}, flow_of="picture", match_color=match_color)
+        errors.append(float((objective.picture_radius(pair, zero, zero) - 3).abs().mean()))
+    assert errors[1] < min(0.3, errors[0])
+
+
 def test_the_radius_is_measured_where_flow_is_and_the_pair_is_trusted(batch: tuple[Pair, Tensor]) -> None:
     assert create("jdrl_map").picture_radius is None  # flow_of=crop
     assert create("jdrl_map", map="radius", flow_of="picture").picture_radius is None
+    assert create("jdrl_map", map_weight=0.0, flow_of="picture").picture_radius is None
     measure = create("jdrl_map", flow_of="picture").picture_radius
     assert measure is not None
     pair = Pair(batch[0].sharp, batch[0].sharp, ["a", "b"], {"valid": torch.ones(2, 1, 20, 24)})

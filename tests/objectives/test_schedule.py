@@ -29,7 +29,7 @@ def test_a_term_of_weight_zero_is_no_term() -> None:
 
 
 def test_a_negative_weight_is_refused() -> None:
-    with pytest.raises(UserError, match=r"stage 'warmup': negative weight of reblur -0\.5: give 0 or more"):
+    with pytest.raises(UserError, match=r"stage 'warmup': weight of reblur=-0\.5 is negative"):
         Schedule.paper(alpha=-0.5)
 
 

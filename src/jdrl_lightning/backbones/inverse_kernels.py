@@ -34,7 +34,7 @@ class InverseKernels(nn.Module):
 
     def forward(self) -> list[Tensor]:
         """The kernels ``(bases, side, side)`` for each of ``SIDES_PX``."""
-        with torch.autocast(self.frequency.device.type, enabled=False):  # sines of 12 x need full float32 precision
+        with torch.autocast(self.frequency.device.type, enabled=False):  # it would round the sines' arguments
             points = torch.cat([polar_coordinates(side, self.frequency) for side in SIDES_PX])
             frequency = self.frequency[:, None, None]
             hidden = torch.sin(frequency * self.first(points))

@@ -101,10 +101,10 @@ class PairDataModule(L.LightningDataModule):
         folder: Path | None = None,
         share: tuple[int, int] = (0, 1),
         restore: Callable[[Tensor], Tensor] | None = None,
-        restored_by: str = "",
+        how: str = "",
         radius: Callable[[Pair, Tensor, Tensor], Tensor] | None = None,
     ) -> None:
-        """Add the flow between the whole images to the training pairs, see :class:`WithFlow`.
+        """Add the flow between the whole images, and their blur, to the training pairs, see :class:`WithFlow`.
 
         Args:
             estimator: of flow.
@@ -112,7 +112,7 @@ class PairDataModule(L.LightningDataModule):
             folder: where flow that has been measured is kept; None: nowhere.
             share: rank and number of the processes.
             restore: see :class:`WithFlow`.
-            restored_by: tells what ``restore`` makes from what others would.
+            how: tells what ``restore`` and ``radius`` make from what others would.
             radius: see :class:`WithFlow`.
 
         Raises:
@@ -123,14 +123,14 @@ class PairDataModule(L.LightningDataModule):
                 "data.fresh=true: the flow of new frames cannot be measured ahead; set objective.flow_of=crop"
             )
         try:
-            with progress("measuring the flow of the train pairs") as show:
+            with progress(f"measuring the flow{' and blur' if radius else ''} of the train pairs") as show:
                 self._sets["train"] = WithFlow(
                     self.pairs("train"),
                     estimator,
                     device,
                     self.on_error == "skip",
                     show,
-                    None if folder is None else FlowStore(folder, estimator, restored_by, radius is not None),
+                    None if folder is None else FlowStore(folder, estimator, how),
                     share,
                     restore,
                     radius,

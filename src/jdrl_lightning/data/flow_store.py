@@ -23,13 +23,12 @@ class FlowStore:
     Args:
         folder: made when something is written.
         estimator: its class and the settings that it was made from count.
-        restored_by: what has restored the blurry images before; empty: nothing.
-        radius: whether their blur is kept, too.
+        how: what else decides what is measured; empty: nothing.
     """
 
-    def __init__(self, folder: Path, estimator: FlowEstimator, restored_by: str = "", radius: bool = False) -> None:
+    def __init__(self, folder: Path, estimator: FlowEstimator, how: str = "") -> None:
         self.folder = folder
-        self._how = f"{estimator.identity}{restored_by}{' radius' if radius else ''}".encode()
+        self._how = f"{estimator.identity}{how}".encode()
 
     def read(self, pair: Pair) -> Tensor | None:
         """What :meth:`write` was given; None if there is nothing, or a damaged file."""
@@ -45,7 +44,8 @@ class FlowStore:
 
     def _file(self, pair: Pair) -> Path:
         digest = blake2b(self._how, digest_size=16)
-        for image in (pair.blurry, pair.sharp):
+        used = [pair.blurry, pair.sharp, *(pair.extras[name] for name in ("valid",) if name in pair.extras)]
+        for image in used:
             digest.update(f"{image.dtype} {tuple(image.shape)}".encode())
             digest.update(image.contiguous().view(torch.uint8).numpy().data)
         return self.folder / f"{digest.hexdigest()}.safetensors"

@@ -25,7 +25,8 @@ class WithFlow(Dataset[Pair]):
     """The same pairs with the flow from ``blurry`` to ``sharp`` and back as extras ``there`` and ``back``.
 
     The flow of every pair is measured at construction and stored at a quarter of the resolution in half precision: half
-    a byte per pixel, 0.9 MB for 1680×1120. :func:`.crop` upsamples what it cuts out. With ``radius``, its blur, too.
+    a byte per pixel, 0.9 MB for 1680×1120. :func:`.crop` upsamples what it cuts out. With ``radius`` its blur, too: an
+    eighth of a byte.
 
     Args:
         pairs: map-style data set of single samples.

@@ -62,14 +62,15 @@ def edges_left(images: Tensor, stride: int) -> Tensor:
 
     Source: after Karaali and Jung, IEEE TIP 2018, which compares edges under two blurs.
     """
-    grey = images.mean(1, keepdim=True)
-    slopes = [torch.cat(_differences(smooth(grey, sigma), 1), 1).square().sum(1, keepdim=True) for sigma in BLURS]
+    with torch.autocast(images.device.type, enabled=False):  # the blur may be a matrix product
+        grey = images.to(torch.promote_types(images.dtype, torch.float32)).mean(1, keepdim=True)
+        slopes = [torch.cat(_differences(smooth(grey, sigma), 1), 1).square().sum(1, keepdim=True) for sigma in BLURS]
     steepest = F.max_pool2d(torch.cat(slopes, 1), stride).sqrt()
     channels = []
     for window in WINDOWS:
         found = _largest(steepest, window) + QUIET
         channels.append((found[:, 1:] / found[:, :-1]).log())
-    return torch.cat(channels, 1)
+    return torch.cat(channels, 1).to(images.dtype)
 
 
 def _largest(values: Tensor, reach: int) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_not_negative
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.losses.charbonnier import EPS
 from jdrl_lightning.objectives.schedule import Schedule, Stage
@@ -34,6 +34,8 @@ class Objective(nn.Module):
             )
         if not output_weights:
             raise UserError("output_weights is empty: give at least the final output's weight")
+        for weight in output_weights:
+            check_not_negative("objective.output_weights: a weight", weight)
         self.schedule = schedule
         # Maps that it needs from the backbone's aux, by name, and their channels.
         self.wanted_aux: dict[str, int] = {}

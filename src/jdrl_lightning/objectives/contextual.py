@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_not_negative
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.losses.contextual import PATCH, STEP, contextual_loss, displacement, patches
 from jdrl_lightning.losses.vgg import VggFeatures
@@ -45,13 +45,12 @@ class Contextual(Objective):
         anchor: float = 0.0,
         output_weights: Sequence[float] = (1.0,),
     ) -> None:
+        check_not_negative("objective.spatial_weight", spatial_weight)
+        check_not_negative("objective.anchor", anchor)
         stage = Stage("supervised", 0, "none", {"contextual": 1.0, "pixel": anchor})
         super().__init__(Schedule((stage,)), output_weights)
         if not bandwidth > 0:
             raise UserError(f"objective.bandwidth={bandwidth} is not above 0; set objective.bandwidth=0.5")
-        for key, weight in (("spatial_weight", spatial_weight), ("anchor", anchor)):
-            if not weight >= 0:
-                raise UserError(f"objective.{key}={weight} is negative; 0 leaves it out")
         self.bandwidth, self.spatial_weight = bandwidth, spatial_weight
         self.features: Callable[[Tensor], Tensor] = VggFeatures(weights) if weights else patches
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from jdrl_lightning.errors import UserError
+from jdrl_lightning.errors import UserError, check_not_negative
 from jdrl_lightning.losses.frequency import frequency_distribution_loss, random_projections
 from jdrl_lightning.losses.vgg import CHANNELS, VggFeatures
 from jdrl_lightning.objectives.base import Objective, trusted
@@ -43,8 +43,7 @@ class FrequencyDistribution(Objective):
         if not isinstance(projections, int) or projections < 1:
             raise UserError(f"objective.projections={projections!r} is not a whole number of at least 1")
         self.features = VggFeatures(weights, len(CHANNELS)) if weights else None
-        if phase_weight < 0:
-            raise UserError(f"objective.phase_weight={phase_weight} is negative: give 0 or more")
+        check_not_negative("objective.phase_weight", phase_weight)
         self.phase_weight = phase_weight
         channels = CHANNELS if weights else (3,)
         for level, count in enumerate(channels):  # always the same, so no checkpoint needs them

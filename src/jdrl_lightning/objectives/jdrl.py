@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jdrl_lightning.errors import UserError, check_choice
+from jdrl_lightning.errors import UserError, check_choice, check_not_negative
 from jdrl_lightning.flow.base import FlowEstimator
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
@@ -89,6 +89,7 @@ class JDRL(Registering):
         super().__init__(flow, named, **registering)
         check_choice("objective.reduction", reduction, ("mean", "masked_mean"))
         check_eps(eps)
+        check_not_negative("objective.edge_weight", edge_weight)
         reblurs = not _REBLURRING.isdisjoint(self.schedule.terms)
         if reblurs and reblur is None:
             raise UserError("the schedule has a reblur term but objective.reblur is null: give the network's settings")

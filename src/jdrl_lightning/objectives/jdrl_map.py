@@ -12,6 +12,7 @@ from torch import Tensor
 from jdrl_lightning.backbones.guided import DISC, REACH_PX
 from jdrl_lightning.errors import UserError, check_choice
 from jdrl_lightning.flow.base import FlowEstimator
+from jdrl_lightning.flow.match_color import ColorMatched, match_color
 from jdrl_lightning.flow.warp import warp
 from jdrl_lightning.losses.charbonnier import charbonnier_loss
 from jdrl_lightning.objectives.jdrl import JDRL
@@ -38,9 +39,9 @@ class JDRLMap(JDRL):
         reblur: see :class:`JDRL`; needed unless ``map=match``.
         schedule: see :class:`JDRL`; in a list of stages, ``map`` must be given where it is wanted.
         map: ``match`` (ours): the radius of the disc that blurs the aligned sharp image as the input is blurred, in
-            units of 10.5 px; no network is needed. Unless ``flow_of=crop``, it is measured once per pair, on the whole
-            images (:func:`.pair_radius`); else on the crops, and counts where it is known (:func:`.matched_radius`) and
-            the mask trusts it.
+            units of 10.5 px, up to 9 px; no network is needed. Unless ``flow_of=crop``, it is measured once per pair,
+            on the whole images (:func:`.pair_radius`); else on the crops, and counts where it is known
+            (:func:`.matched_radius`) and the mask trusts it.
             ``radius``: the reblurring network's mean radius in units of 7 px, detached, from the aligned sharp image if
             the network learns from that. ``seeds`` (published): the kernel seeds predicted from the output, not
             detached; and while the warm-up lasts, epoch e of N, the map guides by a factor of ``.001 + .999 (e + 1) /
@@ -79,14 +80,19 @@ class JDRLMap(JDRL):
 
     @property
     def picture_radius(self) -> Callable[[Pair, Tensor, Tensor], Tensor] | None:
-        return self._pair_radius if self.map == "match" and self.picture_flow is not None else None
+        asked = self.map == "match" and "map" in self.schedule.terms
+        return self._pair_radius if asked and self.picture_flow is not None else None
 
     def _pair_radius(self, pair: Pair, there: Tensor, back: Tensor) -> Tensor:
         trusted = self._mask(there, back)
         trusted = torch.ones_like(there[:, :1]) if trusted is None else trusted
         if "valid" in pair.extras:
             trusted = trusted * (warp(pair.extras["valid"], there) > 0.99)
-        return pair_radius(pair.blurry, pair.sharp, there, trusted, self.flow)
+        return pair_radius(pair.blurry, self._recolored(pair.sharp, pair), there, trusted, self.flow)
+
+    def _recolored(self, sharp: Tensor, pair: Pair) -> Tensor:
+        """With the blurry image's colours, with ``match_color``: discs are told apart by small differences."""
+        return match_color(sharp, pair.blurry) if isinstance(self.flow, ColorMatched) else sharp
 
     def guide_strength(self, epoch: int) -> float:
         """Factor on the map where it guides, in an epoch counted from 0."""
@@ -137,8 +143,16 @@ class JDRLMap(JDRL):
 
     def _matched(self, restored: Restored, pair: Pair, maps: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """The label of ``map=match``, px, and where it counts; ``(B, 1, H, W)`` each."""
-        if "radius" in pair.extras and self.picture_radius is not None:
-            radius = pair.extras["radius"].to(pair.blurry.dtype)
-            return radius, (radius >= 0).to(radius.dtype)
-        radius, known = matched_radius(maps.get("aligned", restored.images[0].detach()), pair.blurry)
-        return radius, known * maps["mask"] if "mask" in maps else known
+        mask = maps.get("mask", torch.ones_like(pair.blurry[:, :1]))
+        if self.picture_radius is None or not (self.training or "radius" in pair.extras):
+            aligned = maps.get("aligned", restored.images[0].detach())
+            radius, known = matched_radius(self._recolored(aligned, pair), pair.blurry)
+            return radius, known * mask
+        if "radius" not in pair.extras:
+            raise UserError(
+                f"objective.flow_of={self.flow_of} with map=match needs pairs that carry their blur: give "
+                "jdrl_lightning.data.precomputed_flow.WithFlow radius=objective.picture_radius, or set flow_of=crop"
+            )
+        radius = pair.extras["radius"].to(pair.blurry.dtype)
+        known = (radius >= 0).to(radius.dtype)
+        return radius, known * mask if "valid" in pair.extras else known

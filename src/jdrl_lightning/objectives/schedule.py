@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from jdrl_lightning.errors import UserError, check_choice
+from jdrl_lightning.errors import UserError, check_choice, check_not_negative
 
 __all__ = ["Schedule", "Stage"]
 
@@ -49,9 +49,10 @@ class Stage:
         check_choice(f"stage {self.name!r}: flow_source", self.flow_source, FLOW_SOURCES)
         if set(self.frozen) - {"backbone"}:
             raise UserError(f"stage {self.name!r}: frozen={list(self.frozen)}, but only 'backbone' can be frozen")
-        if negative := [f"{term} {weight:g}" for term, weight in self.weights.items() if weight < 0]:
-            raise UserError(f"stage {self.name!r}: negative weight of {', '.join(negative)}: give 0 or more")
-        object.__setattr__(self, "weights", {k: float(v) for k, v in self.weights.items() if v})
+        weights = {term: float(weight) for term, weight in self.weights.items()}
+        for term, weight in weights.items():
+            check_not_negative(f"stage {self.name!r}: weight of {term}", weight)
+        object.__setattr__(self, "weights", {term: weight for term, weight in weights.items() if weight})
         object.__setattr__(self, "frozen", tuple(self.frozen))
 
 

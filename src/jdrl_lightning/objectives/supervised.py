@@ -8,7 +8,7 @@ from functools import partial
 import torch.nn.functional as F
 from torch import Tensor
 
-from jdrl_lightning.errors import check_choice
+from jdrl_lightning.errors import check_choice, check_not_negative
 from jdrl_lightning.losses.charbonnier import EPS, charbonnier_loss
 from jdrl_lightning.losses.edge import edge_loss
 from jdrl_lightning.losses.psnr import psnr_loss
@@ -44,6 +44,7 @@ class Supervised(Objective):
     ) -> None:
         super().__init__(Schedule.constant("pixel"), output_weights)
         check_eps(eps)
+        check_not_negative("objective.edge_weight", edge_weight)
         losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
             "charbonnier": partial(charbonnier_loss, eps=eps),
             "l1": F.l1_loss,

@@ -13,7 +13,8 @@ from jdrl_lightning.reblur.matching import matched_radius, reblurred
 __all__ = ["UNKNOWN", "pair_radius"]
 
 KNOWN_PX = 0.8  # as far as a radius may spread to be known: the more there are, the better what lies between
-UNKNOWN = -1.0  # px; of a picture in which nothing is known
+KNOWN_SHARE = 0.01  # of the pixels, which may then speak for the others
+UNKNOWN = -1.0  # px; of a picture in which less is known
 
 
 @torch.no_grad()
@@ -23,7 +24,8 @@ def pair_radius(blurry: Tensor, sharp: Tensor, there: Tensor, trusted: Tensor, e
     The sharp image, in place, is matched with discs (:func:`.matched_radius`) and blurred by what they say. Then it is
     as blurred as the blurry image, so that the flow between these two is exact where that between a sharp and a blurry
     image is not; aligned again, it is matched again. Where no disc is known, the radius is that of the surroundings,
-    up to the edges of the blurry image (:func:`.propagate`).
+    up to the edges of the blurry image (:func:`.propagate`). A radius above the
+    largest disc's, 9 px, is taken for that.
 
     Args:
         blurry: ``(B, 3, H, W)``, [0, 1].
@@ -33,7 +35,7 @@ def pair_radius(blurry: Tensor, sharp: Tensor, there: Tensor, trusted: Tensor, e
         estimator: of flow.
 
     Returns:
-        ``(B, 1, H, W)``, px; ``UNKNOWN`` everywhere where nothing is known in the image.
+        ``(B, 1, H, W)``, px; ``UNKNOWN`` everywhere in an image in which less than a hundredth is known.
 
     Source: ours.
     """
@@ -44,4 +46,4 @@ def pair_radius(blurry: Tensor, sharp: Tensor, there: Tensor, trusted: Tensor, e
     radius, known = matched_radius(aligned, blurry, KNOWN_PX)
     known = known * trusted
     everywhere = propagate(radius, known, blurry)
-    return torch.where(known.amax((1, 2, 3), keepdim=True) > 0, everywhere, UNKNOWN)
+    return torch.where(known.mean((1, 2, 3), keepdim=True) >= KNOWN_SHARE, everywhere, UNKNOWN)

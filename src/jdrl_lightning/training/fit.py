@@ -20,6 +20,7 @@ from jdrl_lightning.callbacks.summary import SummaryCallback
 from jdrl_lightning.callbacks.wandb_run import WandbRun, finish, identified
 from jdrl_lightning.errors import INTERRUPTED, UserError, first_line
 from jdrl_lightning.module import DeblurringModule
+from jdrl_lightning.registry import made_from
 from jdrl_lightning.runtime import distributed
 from jdrl_lightning.runtime.malloc import keep_freed_memory
 from jdrl_lightning.training import end, out_of_memory, start
@@ -161,8 +162,9 @@ def measure_pairs(
     if (estimator := getattr(module.objective, "picture_flow", None)) is None:
         return
     restorer = build.load(device=str(device)) if getattr(module.objective, "flow_of", None) == "restored" else None
-    how = (restorer.restore, restorer.identity) if restorer else (None, "")
-    data.measure(estimator, device, folder, share, *how, getattr(module.objective, "picture_radius", None))
+    radius = getattr(module.objective, "picture_radius", None)
+    how = f"{restorer.identity if restorer else ''}{made_from(module.objective) if radius else ''}"
+    data.measure(estimator, device, folder, share, restorer and restorer.restore, how, radius)
 
 
 def _check_start(module: DeblurringModule, run: Run) -> None:
