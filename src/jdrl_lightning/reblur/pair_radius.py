@@ -22,10 +22,10 @@ def pair_radius(blurry: Tensor, sharp: Tensor, there: Tensor, trusted: Tensor, e
     """The radius of the disc of light at every pixel, of whole images.
 
     The sharp image, in place, is matched with discs (:func:`.matched_radius`) and blurred by what they say. Then it is
-    as blurred as the blurry image, so that the flow between these two is exact where that between a sharp and a blurry
-    image is not; aligned again, it is matched again. Where no disc is known, the radius is that of the surroundings,
-    up to the edges of the blurry image (:func:`.propagate`). A radius above the
-    largest disc's, 9 px, is taken for that.
+    as blurred as the blurry image, and the flow between these two is more exact than that between a sharp and a blurry
+    image: aligned again by it, the sharp image is matched again. Where no disc is known, the radius is that of the
+    surroundings, up to the edges of the blurry image (:func:`.propagate`). A radius above the largest disc's, 9 px, is
+    taken for that.
 
     Args:
         blurry: ``(B, 3, H, W)``, [0, 1].
