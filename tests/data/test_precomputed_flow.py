@@ -260,6 +260,7 @@ def test_other_pictures_another_estimator_and_damaged_files_are_measured_again(t
     assert store.read(pair) is None
     store.write(pair, torch.ones(4, 2, 3))
     assert torch.equal(store.read(pair), torch.ones(4, 2, 3))  # type: ignore[arg-type]
+    assert store.read(pair._replace(extras={"valid": torch.zeros(1, HEIGHT, WIDTH)})) is None
     assert store.read(pair._replace(sharp=pair.sharp + 1e-6)) is None
     assert FlowStore(tmp_path, GaussNewton()).read(pair) is None
     assert FlowStore(tmp_path, create("gauss_newton", dense=False)).read(pair) is None

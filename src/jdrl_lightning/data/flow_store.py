@@ -44,8 +44,8 @@ class FlowStore:
 
     def _file(self, pair: Pair) -> Path:
         digest = blake2b(self._how, digest_size=16)
-        used = [pair.blurry, pair.sharp, *(pair.extras[name] for name in ("valid",) if name in pair.extras)]
-        for image in used:
+        valid = [pair.extras["valid"]] if "valid" in pair.extras else []  # the blur is measured where it allows
+        for image in (pair.blurry, pair.sharp, *valid):
             digest.update(f"{image.dtype} {tuple(image.shape)}".encode())
             digest.update(image.contiguous().view(torch.uint8).numpy().data)
         return self.folder / f"{digest.hexdigest()}.safetensors"
